@@ -1,0 +1,182 @@
+//! What is known of a source's media, and the plan made from it: the types that cross rooms.
+
+use serde::{Deserialize, Serialize};
+
+use super::refusal::Refusal;
+use super::words::words;
+
+/// 1/90000 s, counted from the first picture shown: the clock of every timeline, playlist and video rung.
+pub type Ticks = i64;
+
+/// Ticks in a second.
+pub const TICKS_PER_SECOND: Ticks = 90_000;
+
+/// A ratio of two whole numbers, such as a frame rate or a pixel's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fraction {
+    pub num: u32,
+    pub den: u32,
+}
+
+impl Fraction {
+    /// As a floating number; 0 where the denominator is 0.
+    pub fn as_f64(self) -> f64 {
+        if self.den == 0 { 0.0 } else { f64::from(self.num) / f64::from(self.den) }
+    }
+}
+
+/// What the probe found in a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// FFmpeg's name of the container.
+    pub container: String,
+    /// From the first picture to the end of the longer of video and audio.
+    pub duration: Ticks,
+    /// The duration was counted from packets or an index, not taken from a header's word.
+    pub duration_is_exact: bool,
+    /// Seeking to a keyframe works and is cheap.
+    pub seekable: bool,
+    pub video: VideoStream,
+    pub audio: Option<AudioStream>,
+    /// What is wrong with it and still lets it play, such as `truncated` or `audio_undecodable`.
+    pub warnings: Vec<Refusal>,
+    /// Times of the source's IDR pictures, for passing it through; empty where that is out of the question.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keyframes: Vec<Ticks>,
+}
+
+/// The video stream that is played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoStream {
+    /// Its index in the container.
+    pub index: u32,
+    pub codec: String,
+    /// As shown: after rotation and with square pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Degrees clockwise it has to be turned to stand upright: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Mirrored left to right before it is turned.
+    pub mirrored: bool,
+    /// The shape of a stored pixel.
+    pub pixel_aspect: Fraction,
+    /// Pictures a second, on average.
+    pub frame_rate: Fraction,
+    pub pixel_format: String,
+    pub bit_depth: u8,
+    pub interlaced: bool,
+    /// PQ or HLG, to be tone-mapped.
+    pub hdr: bool,
+    /// Presentation time of the first picture in the stream's own time base.
+    pub start_pts: i64,
+    pub time_base: Fraction,
+    /// Average bits a second; 0 where nobody knows.
+    pub bitrate: u64,
+    /// H.264 8-bit 4:2:0, progressive, upright, square pixels: may be passed through where keyframes allow.
+    pub web_friendly: bool,
+}
+
+/// The audio stream that is played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioStream {
+    pub index: u32,
+    pub codec: String,
+    pub channels: u16,
+    pub sample_rate: u32,
+    /// When it starts against the first picture; negative where it starts before.
+    pub start: Ticks,
+    pub language: Option<String>,
+}
+
+/// How a rung's pictures come to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Coding {
+    /// The source's own pictures, cut on its keyframes.
+    Copy,
+    /// H.264 by libx264 at a constant rate factor under a cap.
+    H264 { crf: u8, max_bitrate: u64, buffer_bits: u64, preset: String },
+}
+
+/// One video rendition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// By its shorter side: `1080p`, `720p`, also in portrait.
+    pub name: String,
+    pub width: u32,
+    pub height: u32,
+    pub frame_rate: Fraction,
+    pub coding: Coding,
+}
+
+/// The audio rendition: AAC-LC at 48 kHz.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioRung {
+    pub name: String,
+    pub channels: u16,
+    /// Bits a second.
+    pub bitrate: u64,
+    /// Integrated loudness aimed at, in LUFS (EBU R 128).
+    pub loudness_lufs: f64,
+}
+
+/// Which renditions a source gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ladder {
+    /// Goes up whenever the rules change, so `reprocess --ladder-before` can find what is old.
+    pub version: u32,
+    /// Highest first.
+    pub rungs: Vec<Rung>,
+    pub audio: Option<AudioRung>,
+}
+
+/// Where segments begin, once for every rung.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// The planned start of each segment; the first is 0. A segment begins with the first picture at or after it.
+    pub starts: Vec<Ticks>,
+    /// The planned end of the last one.
+    pub end: Ticks,
+    /// The end is a header's word: the last chunk goes on along the grid until the source ends.
+    pub open: bool,
+    /// The first segment of each chunk; a chunk is one encode job.
+    pub chunks: Vec<u32>,
+}
+
+/// One CMAF segment inside a pack (RFC 8216 3.3, EXT-X-BYTERANGE).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// When its first picture or sample is shown.
+    pub start: Ticks,
+    pub duration: Ticks,
+    pub size_bytes: u64,
+    /// The prefix that holds `moof` and the first picture, for I-frame playlists; 0 for audio.
+    pub key_bytes: u64,
+}
+
+words! {
+    /// How far a video's media is.
+    MediaState {
+        /// No source yet.
+        Waiting = "waiting",
+        Processing = "processing",
+        /// At least one rung has its first pack.
+        Playable = "playable",
+        /// The ladder is whole.
+        Ready = "ready",
+        /// A rung failed for good, the rest stands.
+        Degraded = "degraded",
+        /// Nothing can be played.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// How far one rung is.
+    RungState {
+        Queued = "queued",
+        Encoding = "encoding",
+        Ready = "ready",
+        Failed = "failed",
+    }
+}

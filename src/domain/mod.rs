@@ -1,0 +1,19 @@
+//! Nouns and rules: typed ids, states and their moves. No async, no I/O.
+
+pub mod account;
+pub mod id;
+pub mod job;
+pub mod key;
+pub mod media;
+pub mod refusal;
+pub mod text;
+pub mod time;
+pub mod topic;
+pub mod upload;
+pub mod video;
+mod words;
+
+pub use id::{AccountId, JobId, KeyId, TopicId, UploadId, VideoId};
+pub use refusal::{Refusal, RefusalCode};
+pub use text::{Language, Texts};
+pub use time::{Clock, Timestamp};

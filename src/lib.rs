@@ -1,0 +1,4 @@
+//! policast: video publishing for government agencies' policy explainers.
+
+pub mod domain;
+pub mod media;

@@ -1,0 +1,3 @@
+//! Everything that touches media: libav in a caged child process, and the pure plans beside it.
+
+pub mod task;

@@ -1,0 +1,137 @@
+//! What a worker and its caged child say to each other: one task in, events out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Refusal;
+use crate::domain::media::{AudioRung, Probe, Rung, Segment, Ticks, VideoStream};
+
+/// One piece of media work; the child does exactly one and ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Says what the source is, or refuses it.
+    Probe { source: Source, limits: Limits },
+    /// Encodes one chunk of the timeline for all its video rungs with one decode.
+    Chunk(Box<Chunk>),
+    /// Encodes the whole audio track.
+    Audio(Box<Audio>),
+    /// Makes the poster and the storyboard.
+    Stills(Box<Stills>),
+}
+
+/// The bytes the child may ask for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Source {
+    pub size_bytes: u64,
+}
+
+/// What a source may be at most.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Limits {
+    /// Width times height of a stored picture.
+    pub max_pixels: u64,
+    pub max_duration: Ticks,
+}
+
+/// Segments `first_segment..first_segment + starts.len()`, or to the source's end where `open`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Chunk {
+    pub source: Source,
+    pub video: VideoStream,
+    pub seekable: bool,
+    pub first_segment: u32,
+    /// Planned start of each segment of this chunk.
+    pub starts: Vec<Ticks>,
+    /// Planned start of the segment after the last, or the timeline's end for the last chunk.
+    pub end: Ticks,
+    /// The last chunk of the timeline: the last picture is held until `end`.
+    pub last: bool,
+    /// The last chunk of an open timeline: goes on along the grid until the source ends.
+    pub open: bool,
+    /// Highest first; all share one decode and a cascade of scales.
+    pub rungs: Vec<Rung>,
+}
+
+/// The audio rendition from 0 to `end`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Audio {
+    pub source: Source,
+    /// The stream's index in the container.
+    pub stream: u32,
+    /// The video stream, whose first picture is time 0.
+    pub video: VideoStream,
+    pub rung: AudioRung,
+    /// Planned start of each segment.
+    pub starts: Vec<Ticks>,
+    pub end: Ticks,
+    /// The end is a guess: go on along the grid until the audio ends.
+    pub open: bool,
+}
+
+/// Poster and storyboard, by seeking to keyframes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stills {
+    pub source: Source,
+    pub video: VideoStream,
+    pub seekable: bool,
+    pub duration: Ticks,
+    /// The poster's longer side at most, in pixels.
+    pub poster_side: u32,
+    pub storyboard: Storyboard,
+}
+
+/// The grid of the storyboard sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storyboard {
+    pub tile_width: u32,
+    pub tile_height: u32,
+    pub columns: u32,
+    pub tiles: u32,
+    /// Time between two tiles.
+    pub interval: Ticks,
+}
+
+/// What a child says while it works.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The child wants bytes; answered by `Child::feed`. Fewer only at the end of the source.
+    Read { offset: u64, len: u32 },
+    /// A rung's initialisation segment (`ftyp` and `moov`), before its first segment; the body carries the bytes.
+    Init { rung: String, codecs: String },
+    /// One finished CMAF segment; the body carries the bytes.
+    Segment { rung: String, index: u32, segment: Segment },
+    /// A picture; the body carries a JPEG.
+    Still { still: Still, width: u32, height: u32 },
+    /// How far the task is on the timeline; also the sign of life the watchdog looks for.
+    Progress { at: Ticks },
+    /// One rung can't go on; the others do.
+    RungFailed { rung: String, message: String },
+    /// The task is done, and the child ends.
+    Done { outcome: Outcome },
+}
+
+/// Which picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Still {
+    Poster,
+    Storyboard,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    Probed {
+        probe: Box<Probe>,
+    },
+    /// The end of the last segment made; before `end` where the source stopped early.
+    Encoded {
+        ended_at: Ticks,
+    },
+    /// The task's stream can't be used, for a reason worth telling.
+    Refused {
+        refusal: Refusal,
+    },
+}
