@@ -3,3 +3,5 @@
 pub mod catalogue;
 pub mod domain;
 pub mod media;
+pub mod publishing;
+pub mod storage;

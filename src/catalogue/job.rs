@@ -86,6 +86,7 @@ const END_ATTEMPT: &str = "update job_attempt set ended_at = $3, outcome = $4, e
     where job_id = $1 and attempt = $2";
 const RENEW: &str = "update job set lease_until = $3, progress = $4
     where id = $1 and attempt = $2 and state = 'running' returning cancel_requested";
+const HOLD: &str = "update job set attempt = attempt where id = $1 and attempt = $2 and state = 'running'";
 const END: &str =
     "update job set state = $3, last_error = coalesce($4, last_error), finished_at = $5, lease_until = null,
     lease_by = null, progress = case when $3 = 'done' then 1 else progress end
@@ -93,6 +94,8 @@ const END: &str =
 const REQUEUE: &str =
     "update job set state = 'queued', last_error = $3, run_at = $4, lease_until = null, lease_by = null
     where id = $1 and attempt = $2 and state = 'running'";
+const RELEASE: &str = "update job set state = 'queued', max_attempts = max_attempts + 1, run_at = $3,
+    lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
 const LOST: &str = columns!("select", "from job where state = 'running' and lease_until < $1 limit 100");
 const SELECT: &str = columns!("select", "from job where id = $1");
 const LIST: &str = columns!(
@@ -122,8 +125,10 @@ pub(super) const STATEMENTS: &[&str] = &[
     BEGIN_ATTEMPT,
     END_ATTEMPT,
     RENEW,
+    HOLD,
     END,
     REQUEUE,
+    RELEASE,
     LOST,
     SELECT,
     LIST,
@@ -200,6 +205,12 @@ pub async fn renew(
         .await?))
 }
 
+/// Whether the claim is still good; the row stays locked to the end of the transaction.
+pub async fn hold(conn: Conn<'_>, fence: Fence) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(HOLD).bind(fence.id).bind(fence.attempt).execute(c).await?.rows_affected());
+    Ok(rows > 0)
+}
+
 /// Ends a job for good as done, dead or cancelled; false where the lease was lost.
 pub async fn end(
     tx: &mut Tx,
@@ -234,6 +245,13 @@ pub async fn requeue(tx: &mut Tx, fence: Fence, error: &str, now: Timestamp) -> 
         .rows_affected());
     end_attempt(tx, fence, ("failed", Some(error)), now).await?;
     Ok(rows > 0)
+}
+
+/// Gives a job back at once, the attempt not counted: its worker was told to stop.
+pub async fn release(tx: &mut Tx, fence: Fence, now: Timestamp) -> Result<(), Error> {
+    let run_at = dialect::now(tx.conn()).await?;
+    on!(tx.conn(), c => sqlx::query(RELEASE).bind(fence.id).bind(fence.attempt).bind(run_at).execute(c).await.map(drop)?);
+    end_attempt(tx, fence, ("handed over", None), now).await
 }
 
 async fn end_attempt(

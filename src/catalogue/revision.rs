@@ -85,6 +85,8 @@ const SET_PLAN: &str = "update revision set ladder_version = $3, probe = $4, lad
     provenance = $7, warnings = $8 where video_id = $1 and number = $2";
 const SET_STATE: &str = "update revision set state = $3, error = $4, finished_at = $5
     where video_id = $1 and number = $2";
+const REOPEN: &str =
+    "update revision set finished_at = null, retire_at = null where video_id = $1 and number = $2";
 const SET_STILLS: &str =
     "update revision set poster = coalesce($3, poster), storyboard = coalesce($4, storyboard)
     where video_id = $1 and number = $2";
@@ -109,7 +111,7 @@ const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received
       and ($7 is null or coalesce(r.ladder_version, 0) < $7)
       and ($8 is null or v.created_at >= $8)
       and ($9 = false or v.media_state in ('degraded', 'failed'))
-      and v.media_state <> 'processing'
+      and coalesce(r.state, 'waiting') not in ('processing', 'playable')
     order by v.id limit $10";
 
 /// Every statement, for the test that prepares them on both engines.
@@ -122,6 +124,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     INSERT,
     SET_PLAN,
     SET_STATE,
+    REOPEN,
     SET_STILLS,
     SET_WARNINGS,
     SET_RETIRE,
@@ -200,6 +203,12 @@ pub async fn set_state(
         .execute(c)
         .await
         .map(drop)?);
+    Ok(())
+}
+
+/// Takes work on a revision up again.
+pub async fn reopen(conn: Conn<'_>, (video, number): (VideoId, u32)) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(REOPEN).bind(video).bind(i64::from(number)).execute(c).await.map(drop)?);
     Ok(())
 }
 

@@ -63,7 +63,10 @@ macro_rules! select {
 
 const SELECT: &str = select!("where id = $1");
 const LIST_OF_VIDEO: &str = select!("where video_id = $1 order by id");
-const LIST_EXPIRED: &str = select!("where state = 'open' and expires_at < $1 order by expires_at limit 100");
+const LIST_EXPIRED: &str = select!(
+    "where (state = 'open' or (concat = 'partial' and state = 'finished')) and expires_at < $1
+     order by expires_at limit 100"
+);
 const LIST_FINISHED: &str =
     select!("where state = 'finished' and ($1 is null or id > $1) order by id limit $2");
 const INSERT: &str =
