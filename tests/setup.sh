@@ -6,7 +6,7 @@ build=(
     libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev
     clang libclang-dev pkg-config gcc libc6-dev make ca-certificates
 )
-test=(ffmpeg curl postgresql fonts-dejavu-core fonts-noto-cjk python3-venv)
+test=(ffmpeg curl postgresql fontconfig fonts-noto-cjk python3-venv)
 
 installed() {
     dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q ' installed$'
