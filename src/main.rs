@@ -1,1 +1,3 @@
+//! The command `policast`.
+
 fn main() {}
