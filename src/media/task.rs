@@ -19,6 +19,18 @@ pub enum Task {
     Stills(Box<Stills>),
 }
 
+impl Task {
+    /// The bytes this task works on.
+    pub fn source(&self) -> &Source {
+        match self {
+            Self::Probe { source, .. } => source,
+            Self::Chunk(chunk) => &chunk.source,
+            Self::Audio(audio) => &audio.source,
+            Self::Stills(stills) => &stills.source,
+        }
+    }
+}
+
 /// The bytes the child may ask for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Source {
