@@ -2,6 +2,7 @@
 
 mod accounts;
 mod changes;
+mod concat;
 mod error;
 mod fsck;
 mod jobs;
@@ -24,10 +25,13 @@ pub use changes::Changes;
 pub use error::Error;
 pub use fsck::{Finding, Fsck};
 pub use jobs::Giving;
-pub use processing::NewPack;
+pub(crate) use jobs::{fence_of, next_missing, span};
+pub use processing::{NewPack, truncated};
 pub use receive::{Checksum, ChecksumKind, Receiver};
 pub use reprocess::{Estimate, Reprocess};
+pub(crate) use retire::pack_key;
 pub use uploads::{Incoming, PartUrl, Target};
+pub(crate) use uploads::{source_key, unsigned};
 pub use videos::{VideoChange, VideoDraft};
 
 /// The bounds the verbs keep, each with its setting.
