@@ -191,12 +191,11 @@ pub fn encoded(clip: &Clip, chunks: &[Chunk]) -> (Heard, Ticks) {
 pub struct Seen {
     pub pts: Ticks,
     pub dts: Ticks,
-    pub duration: Ticks,
     pub key: bool,
 }
 
-/// The packets of a track, after `ffmpeg` has decoded the whole without a word of complaint.
-pub fn seen(clip: &Clip, name: &str, track: &Track) -> Vec<Seen> {
+/// The packets of a track and its end, after `ffmpeg` has decoded the whole without a word of complaint.
+pub fn seen(clip: &Clip, name: &str, track: &Track) -> (Vec<Seen>, Ticks) {
     let path = clip.beside(&format!("{name}.mp4"), &track.whole());
     let decoded = Command::new("ffmpeg").args(["-v", "warning", "-i"]).arg(&path).args(["-f", "null", "-"]).output();
     let decoded = decoded.expect("ffmpeg");
@@ -204,33 +203,31 @@ pub fn seen(clip: &Clip, name: &str, track: &Track) -> Vec<Seen> {
     let told = probe(&path, &["-show_packets", "-show_streams"]);
     let base = fraction(&text(&told["streams"][0], "time_base"), '/');
     let ticks = |value: &Value| {
-        let stamp = value.as_i64().expect("a time");
+        let stamp = value.as_i64().unwrap_or_else(|| panic!("{} holds a packet without a time", path.display()));
         stamp * 90_000 * i64::from(base.num) / i64::from(base.den)
     };
-    let packets = told["packets"].as_array().expect("packets").iter();
-    packets
-        .map(|packet| Seen {
-            pts: ticks(&packet["pts"]),
-            dts: ticks(&packet["dts"]),
-            duration: ticks(&packet["duration"]),
-            key: text(packet, "flags").starts_with('K'),
-        })
-        .collect()
+    let end = ticks(&told["streams"][0]["duration_ts"]);
+    let packets = told["packets"].as_array().expect("packets").iter().map(|packet| Seen {
+        pts: ticks(&packet["pts"]),
+        dts: ticks(&packet["dts"]),
+        key: text(packet, "flags").starts_with('K'),
+    });
+    (packets.collect(), end)
 }
 
 /// What must be true of every video track: each segment begins with a keyframe at its told start, the pictures
 /// follow each other without a gap to the told end, and each prefix holds one whole picture.
 pub fn judge(clip: &Clip, name: &str, track: &Track) {
-    let mut packets = seen(clip, name, track);
+    let (mut packets, end) = seen(clip, name, track);
     let keys = packets.iter().filter(|packet| packet.key).map(|packet| packet.pts).collect::<Vec<_>>();
     let edges = track.edges();
     assert_eq!(keys, edges[..edges.len() - 1], "{name}: keyframes against told starts");
     assert!(packets.windows(2).all(|pair| pair[0].dts < pair[1].dts), "{name}: decoding times fall back");
     packets.sort_by_key(|packet| packet.pts);
     assert!(packets.windows(2).all(|pair| pair[0].pts < pair[1].pts), "{name}: two pictures at once");
+    assert_eq!(Some(&end), edges.last(), "{name}: the track's end against that told");
     let told = track.segments.values().map(|(segment, _)| segment.duration).sum::<Ticks>();
-    let played = packets.iter().map(|packet| packet.duration).sum::<Ticks>();
-    assert_eq!(played, told, "{name}: durations of packets against those told");
+    assert_eq!(told, end - edges[0], "{name}: gaps or overlaps between segments");
     for (index, (segment, bytes)) in &track.segments {
         assert_eq!(segment.size_bytes, bytes.len() as u64);
         let prefix = [&track.init, &bytes[..usize::try_from(segment.key_bytes).expect("small")]].concat();
