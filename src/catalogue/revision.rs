@@ -278,6 +278,19 @@ pub struct Selection {
     pub missing_only: bool,
 }
 
+impl Selection {
+    /// Nothing narrows it.
+    pub fn is_everything(&self) -> bool {
+        self.video.is_none()
+            && self.account.is_none()
+            && self.topic.is_none()
+            && self.state.is_none()
+            && self.ladder_before.is_none()
+            && self.since.is_none()
+            && !self.missing_only
+    }
+}
+
 /// The next videos of a selection after one, by id; what is being processed is left out.
 pub async fn select(
     conn: Conn<'_>,

@@ -8,11 +8,14 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
 use super::error::Error;
 use super::remote::Remote;
 use super::task::{Event, Outcome, Task};
 use super::wire::{self, Emit, Order, Work};
-use super::{probe, sandbox};
+use super::{encode, input, probe, sandbox};
 
 /// The whole life of a child; what it complains of goes to stderr, which the worker reads.
 pub fn main() -> ExitCode {
@@ -51,13 +54,21 @@ fn work(task: &Task, socket: UnixStream) -> Result<(), Error> {
         Err(Error::Refused(refusal)) => Outcome::Refused { refusal },
         other => other?,
     };
-    emit.send(&Event::Done { outcome })
+    emit.send(&Event::Done { outcome, cpu_ms: cpu_ms() })
+}
+
+/// CPU time of all threads of this child, which did nothing but its task.
+fn cpu_ms() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
+    let spent = usage.user_time() + usage.system_time();
+    u64::try_from(spent.num_milliseconds()).unwrap_or(0)
 }
 
 fn run(task: &Task, source: Remote, emit: &Emit) -> Result<Outcome, Error> {
     match task {
         Task::Probe { limits, .. } => probe::run(limits, source, emit),
-        Task::Chunk(_) | Task::Audio(_) | Task::Stills(_) => {
+        Task::Chunk(task) => encode::run(task, input::open(source)?, emit),
+        Task::Audio(_) | Task::Stills(_) => {
             Err(Error::Protocol("this child only probes".to_owned()))
         }
     }

@@ -119,8 +119,8 @@ pub enum Event {
     Progress { at: Ticks },
     /// One rung can't go on; the others do.
     RungFailed { rung: String, message: String },
-    /// The task is done, and the child ends.
-    Done { outcome: Outcome },
+    /// The task is done, and the child ends; `cpu_ms` is what it cost.
+    Done { outcome: Outcome, cpu_ms: u64 },
 }
 
 /// Which picture.

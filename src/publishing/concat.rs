@@ -93,8 +93,8 @@ impl Joint<'_> {
         let number = u32::try_from(self.parts.len() + 1).unwrap_or(u32::MAX);
         let bytes = self.buffer.split().freeze();
         let size_bytes = bytes.len() as u64;
-        let etag = self.publishing.storage.upload_part(&self.key, &self.multipart, number, bytes).await?;
-        self.parts.push(Part { number, size_bytes, etag });
+        let tag = self.publishing.storage.upload_part(&self.key, &self.multipart, number, bytes).await?;
+        self.parts.push(Part { number, size_bytes, tag });
         Ok(())
     }
 

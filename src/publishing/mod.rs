@@ -11,6 +11,7 @@ mod receive;
 mod reprocess;
 mod retire;
 mod settle;
+mod story;
 mod uploads;
 mod videos;
 
@@ -30,6 +31,7 @@ pub use processing::{NewPack, truncated};
 pub use receive::{Checksum, ChecksumKind, Receiver};
 pub use reprocess::{Estimate, Reprocess};
 pub(crate) use retire::pack_key;
+pub use story::{JobTale, RevisionTale, Story, UploadTale};
 pub use uploads::{Incoming, PartUrl, Target};
 pub(crate) use uploads::{source_key, unsigned};
 pub use videos::{VideoChange, VideoDraft};

@@ -178,8 +178,8 @@ impl Receiver {
             part.ok_or(Error::TooLarge { size: self.at, most: unsigned(self.upload.part_size) * MAX_PARTS })?;
         let bytes = self.buffer.split().freeze();
         let size_bytes = bytes.len() as u64;
-        let etag = self.publishing.storage.upload_part(&self.key, &multipart, part, bytes).await?;
-        self.parts.push(Part { number: i64::from(part), size_bytes: signed(size_bytes), etag });
+        let tag = self.publishing.storage.upload_part(&self.key, &multipart, part, bytes).await?;
+        self.parts.push(Part { number: i64::from(part), size_bytes: signed(size_bytes), etag: tag.0 });
         if self.check.is_none() { self.advance(0).await } else { Ok(()) }
     }
 

@@ -13,7 +13,7 @@ use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
 use crate::domain::upload::{Concat, Door, MAX_PARTS, UploadState, cut_filename, part_bytes};
 use crate::domain::{AccountId, Timestamp, UploadId, VideoId};
-use crate::storage::{Key, MultipartId, Part as StoredPart};
+use crate::storage::{self, Key, MultipartId, Part as StoredPart, PartTag};
 
 /// How long after the last byte a finish that nobody completed is picked up by a worker, in seconds.
 const FINISH_SAFETY_SECS: u64 = 30;
@@ -235,7 +235,7 @@ impl Publishing {
         let key = source_key(&upload);
         let parts = match self.storage.list_parts(&key, &multipart).await {
             // Completed before, and the process died before it could say so.
-            Err(crate::storage::Error::NotFound { .. }) if self.storage.head(&key).await?.is_some() => {
+            Err(storage::Error::MultipartMissing { .. }) if self.storage.head(&key).await?.is_some() => {
                 Vec::new()
             }
             listed => {
@@ -339,7 +339,7 @@ impl Publishing {
         let key = source_key(upload);
         if let Some(multipart) = upload.multipart.clone().map(MultipartId) {
             match self.storage.abort_multipart(&key, &multipart).await {
-                Ok(()) | Err(crate::storage::Error::NotFound { .. }) => {}
+                Ok(()) | Err(storage::Error::MultipartMissing { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -429,8 +429,8 @@ fn check_parts(upload: &Upload, parts: &[StoredPart], claimed: &[StoredPart]) ->
             return Err(Error::PartMissing { number });
         };
         let said = claimed.iter().find(|part| part.number == number);
-        if let Some(said) = said.filter(|said| said.etag.trim_matches('"') != part.etag.trim_matches('"')) {
-            let (actual, expected) = (part.etag.clone(), said.etag.clone());
+        if let Some(said) = said.filter(|said| said.tag != part.tag) {
+            let (actual, expected) = (part.tag.0.clone(), said.tag.0.clone());
             return Err(Error::Checksum { kind: "etag", actual, expected });
         }
     }
@@ -445,7 +445,7 @@ fn stored(part: upload::Part) -> StoredPart {
     StoredPart {
         number: u32::try_from(part.number).unwrap_or(0),
         size_bytes: unsigned(part.size_bytes),
-        etag: part.etag,
+        tag: PartTag(part.etag),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::catalogue::revision::Still as Row;
 use crate::domain::VideoId;
 use crate::media::storyboard;
 use crate::media::task::{Event, Outcome, Still, Stills, Task};
-use crate::storage::Key;
+use crate::storage::{Key, Still as Picture};
 
 /// The poster's longer side at most, in pixels: what a large card shows.
 const POSTER_SIDE: u32 = 1280;
@@ -49,11 +49,11 @@ impl Worker {
         let row = Row { width, height, size_bytes: bytes.len() as u64 };
         match still {
             Still::Poster => {
-                self.publishing.storage.put(&Key::poster(id), bytes).await?;
+                self.publishing.storage.put(&Key::still(id.0, id.1, Picture::Poster), bytes).await?;
                 self.publishing.add_stills(fence, id, Some(&row), None).await?;
             }
             Still::Storyboard => {
-                self.publishing.storage.put(&Key::storyboard(id), bytes).await?;
+                self.publishing.storage.put(&Key::still(id.0, id.1, Picture::Storyboard), bytes).await?;
                 self.publishing.add_stills(fence, id, None, Some(&row)).await?;
             }
         }
