@@ -27,11 +27,16 @@ pub struct Phrases {
     pub progress: &'static str,
     pub degraded: &'static str,
     pub failed: &'static str,
+    pub more_coming: &'static str,
+    pub quality: &'static str,
+    pub speed: &'static str,
+    pub captions: &'static str,
     pub no_script: &'static str,
     pub embed: &'static str,
     pub embed_code: &'static str,
     pub home: &'static str,
     pub search: &'static str,
+    pub search_go: &'static str,
     pub latest: &'static str,
     pub results: &'static str,
     pub nothing: &'static str,
@@ -53,11 +58,6 @@ pub struct Player {
     pub stopped: &'static str,
     pub unsupported: &'static str,
     pub again: &'static str,
-    pub more_coming: &'static str,
-    pub quality: &'static str,
-    pub speed: &'static str,
-    pub captions: &'static str,
-    pub seek: &'static str,
 }
 
 /// Titles and sentences of the error pages.

@@ -16,6 +16,7 @@ export function mount(stage) {
 
   addPoster(controller, poster);
   addThumbnails(video, storyboard);
+  hold(video);
   load(startOf(id));
   remember(id, video);
   keyboard(controller, video, stage.closest('.embed') !== null);
@@ -47,6 +48,17 @@ function attend(start) {
   window.policast = { hls: video.api ?? null, video: video.nativeEl };
   if (video.api) video.api.on(Hls.Events.ERROR, (_, data) => data.fatal && recover(data));
   else if (start > 0) video.addEventListener('loadedmetadata', () => (video.currentTime = start), { once: true });
+}
+
+/**
+ * Holds the rung chosen in the menu. hls-video compares the choice with the next fragment's level, and so misses
+ * a rung that Auto happens to play already, and Auto while nothing is buffered.
+ */
+function hold(video) {
+  video.videoRenditions.addEventListener('change', ({ target }) => {
+    const { api } = video;
+    if (api && api.manualLevel !== target.selectedIndex) api.nextLevel = target.selectedIndex;
+  });
 }
 
 /** A decoder gets two fresh starts; everything else is told to the viewer. */

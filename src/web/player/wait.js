@@ -13,6 +13,8 @@ export function wait(stage, { state, events, mount, refresh }) {
     if (!playable.has(known) && playable.has(media.state)) begin(stage, media, mount);
     else if (known === 'playable' && settled.has(media.state)) refresh();
     if (media.state === 'failed' && known !== 'failed') location.reload();
+    const coming = document.getElementById('coming');
+    if (coming) coming.hidden = media.state !== 'playable';
     if (settled.has(media.state)) source.close();
     known = media.state;
   });
