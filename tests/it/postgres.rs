@@ -47,7 +47,7 @@ async fn connect(server: &Postgres) -> PgConnection {
     loop {
         match PgConnection::connect(&server.url("postgres")).await {
             Ok(connection) => return connection,
-            Err(error) if begun.elapsed() > Duration::from_secs(60) => panic!("{error}: {}", server.log()),
+            Err(error) if begun.elapsed() > Duration::from_mins(1) => panic!("{error}: {}", server.log()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
