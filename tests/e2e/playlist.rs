@@ -135,10 +135,13 @@ pub async fn packets(path: &Path) -> Vec<Packet> {
         .args(["-v", "error", "-of", "json", "-show_entries", "packet=pts_time,duration_time,flags"])
         .arg(path);
     let printed: Value = serde_json::from_str(&succeed(ffprobe).await).expect("JSON");
-    let seconds = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).expect("a time");
+    let seconds = |packet: &Value, name: &str| {
+        let found = packet[name].as_str().and_then(|text| text.parse().ok());
+        found.unwrap_or_else(|| panic!("{}: no {name} in {packet}", path.display()))
+    };
     let packets = printed["packets"].as_array().expect("packets").iter().map(|packet| Packet {
-        start: seconds(&packet["pts_time"]),
-        duration: seconds(&packet["duration_time"]),
+        start: seconds(packet, "pts_time"),
+        duration: seconds(packet, "duration_time"),
         is_key: packet["flags"].as_str().is_some_and(|flags| flags.starts_with('K')),
     });
     packets.collect()

@@ -35,24 +35,24 @@ async fn check(clip: &str) {
     let server = Server::start().await;
     let stream = stream(&server, clip).await;
     assert!(!stream.rungs.is_empty(), "{clip} has no rungs");
-    for rung in &stream.rungs {
+    keeps_its_promises(&stream);
+    server.stop().await;
+}
+
+fn keeps_its_promises(Stream { rungs, sounds }: &Stream) {
+    for rung in rungs {
         every_segment_starts_with_a_keyframe(rung);
-        boundaries_are_those_of(rung, &stream.rungs[0]);
+        boundaries_are_those_of(rung, &rungs[0]);
+        bandwidths_are_true(rung, sounds);
     }
-    for track in stream.rungs.iter().chain(&stream.sounds) {
+    for track in rungs.iter().chain(sounds) {
         assert!(track.media.ended, "{} has no end", track.name);
         durations_are_true(track);
         nothing_is_missing_or_doubled(track);
     }
-    for (rung, sound) in
-        stream.rungs.iter().flat_map(|rung| stream.sounds.iter().map(move |sound| (rung, sound)))
-    {
+    for (rung, sound) in rungs.iter().flat_map(|rung| sounds.iter().map(move |sound| (rung, sound))) {
         they_start_and_end_together(rung, sound);
     }
-    for rung in &stream.rungs {
-        bandwidths_are_true(rung, &stream.sounds);
-    }
-    server.stop().await;
 }
 
 fn every_segment_starts_with_a_keyframe(rung: &Track) {
@@ -170,4 +170,66 @@ async fn a_source_of_another_codec_keeps_every_promise_of_a_stream() {
 #[tokio::test]
 async fn a_silent_source_keeps_every_promise_of_a_stream() {
     check("no-audio.mp4").await;
+}
+
+/// The checks themselves, on streams that are wrong in one way each.
+mod checked {
+    use super::{Stream, Track, keeps_its_promises};
+    use crate::playlist::{Fetched, Media, Packet};
+
+    /// Three segments of 2 s at 25 packets a second.
+    fn track(name: &str, size_bytes: u64) -> Track {
+        let segment = |number: u32| Fetched {
+            extinf: 2.0,
+            size_bytes,
+            packets: (0..50).map(|n| packet(f64::from(number) * 2.0 + f64::from(n) * 0.04, n == 0)).collect(),
+        };
+        let media = Media {
+            url: String::new(),
+            ended: true,
+            target_duration: 2.0,
+            segments: Vec::new(),
+            bandwidth: 44_000.0,
+            average_bandwidth: Some(44_000.0),
+            iframe_only: false,
+        };
+        Track { name: name.to_owned(), media, segments: (0..3).map(segment).collect(), whole: Vec::new() }
+    }
+
+    fn packet(start: f64, is_key: bool) -> Packet {
+        Packet { start, duration: 0.04, is_key }
+    }
+
+    fn stream() -> Stream {
+        Stream {
+            rungs: vec![track("high", 10_000), track("low", 10_000)],
+            sounds: vec![track("sound", 1_000)],
+        }
+    }
+
+    fn is_refused(spoil: impl FnOnce(&mut Stream)) -> bool {
+        let mut stream = stream();
+        spoil(&mut stream);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| keeps_its_promises(&stream))).is_err()
+    }
+
+    #[test]
+    fn a_good_stream_passes() {
+        keeps_its_promises(&stream());
+    }
+
+    #[test]
+    fn every_broken_promise_is_found() {
+        assert!(is_refused(|stream| stream.rungs[1].segments[1].packets[0].is_key = false), "keyframe");
+        assert!(is_refused(|stream| stream.rungs[0].segments[1].extinf = 2.002), "EXTINF");
+        assert!(is_refused(|stream| stream.rungs[0].media.bandwidth = 43_000.0), "BANDWIDTH");
+        assert!(
+            is_refused(|stream| stream.rungs[0].media.average_bandwidth = Some(50_000.0)),
+            "AVERAGE-BANDWIDTH"
+        );
+        assert!(is_refused(|stream| stream.sounds[0].media.ended = false), "ENDLIST");
+        assert!(is_refused(|stream| drop(stream.sounds[0].segments[2].packets.remove(9))), "a gap");
+        assert!(is_refused(|stream| drop(stream.rungs[1].segments.pop())), "a segment");
+        assert!(is_refused(|stream| stream.rungs[0].segments[2].packets.push(packet(6.0, false))), "the end");
+    }
 }

@@ -1,7 +1,7 @@
 //! Sound and picture in step, seen and heard: a flash and a beep that begin together still do, in every rung.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -23,10 +23,10 @@ async fn a_flash_and_its_beep_stay_together_at_start_and_end() {
     let ready = server.api.wait_until_ready(&video).await;
     let master = read(ready["media"]["hls"].as_str().expect("an address")).await;
     let [sound] = <[_; 1]>::try_from(master.renditions).ok().expect("one sound");
-    let heard = beeps(&fetch(&server.api, sound, server.home()).await, server.home()).await;
+    let heard = beeps(&save(&fetch(&server.api, sound, server.home()).await, server.home())).await;
     for media in master.variants.into_iter().filter(|variant| !variant.iframe_only) {
         let rung = fetch(&server.api, media, server.home()).await;
-        let seen = flashes(&rung, server.home()).await;
+        let seen = flashes(&save(&rung, server.home())).await;
         assert_eq!((seen.len(), heard.len()), (2, 2), "{}: seen {seen:?}, heard {heard:?}", rung.name);
         for (flash, beep) in seen.iter().zip(&heard) {
             assert!((flash - beep).abs() <= 0.020, "{}: seen {seen:?}, heard {heard:?}", rung.name);
@@ -35,10 +35,19 @@ async fn a_flash_and_its_beep_stay_together_at_start_and_end() {
     server.stop().await;
 }
 
+fn save(track: &Track, folder: &Path) -> PathBuf {
+    let path = folder.join("track.mp4");
+    fs::write(&path, &track.whole).expect("a file");
+    path
+}
+
+/// When it begins to be shown, in seconds: filters and decoders start their clocks there.
+async fn start_of(path: &Path) -> f64 {
+    packets(path).await.iter().map(|packet| packet.start).fold(f64::INFINITY, f64::min).max(0.0)
+}
+
 /// When the picture turns white.
-async fn flashes(rung: &Track, folder: &Path) -> Vec<f64> {
-    let path = folder.join("rung.mp4");
-    fs::write(&path, &rung.whole).expect("a file");
+async fn flashes(path: &Path) -> Vec<f64> {
     let mut ffprobe = program("ffprobe");
     let graph = format!("movie={},signalstats", path.display());
     ffprobe.args(["-v", "error", "-f", "lavfi", "-of", "json", "-i", &graph]);
@@ -49,19 +58,16 @@ async fn flashes(rung: &Track, folder: &Path) -> Vec<f64> {
     let frames: Vec<_> = frames
         .map(|frame| (number(&frame["pts_time"]), number(&frame["tags"]["lavfi.signalstats.YAVG"])))
         .collect();
-    // The filter graph starts its clock at the file's first picture.
-    let start = rung.segments[0].start() - frames[0].0;
+    let start = start_of(path).await - frames[0].0;
     let turns = frames.windows(2).filter(|pair| pair[0].1 < 125.0 && pair[1].1 >= 125.0);
     turns.map(|pair| pair[1].0 + start).collect()
 }
 
 /// When the sound sets in.
-async fn beeps(sound: &Track, folder: &Path) -> Vec<f64> {
-    let path = folder.join("sound.mp4");
-    fs::write(&path, &sound.whole).expect("a file");
-    let start = packets(&path).await[0].start;
+async fn beeps(path: &Path) -> Vec<f64> {
+    let start = start_of(path).await;
     let mut ffmpeg = program("ffmpeg");
-    ffmpeg.args(["-v", "error", "-i"]).arg(&path).args(["-ac", "1", "-ar", "48000", "-f", "f32le", "-"]);
+    ffmpeg.args(["-v", "error", "-i"]).arg(path).args(["-ac", "1", "-ar", "48000", "-f", "f32le", "-"]);
     let decoded = run(ffmpeg).await;
     assert!(decoded.status.success(), "{}", String::from_utf8_lossy(&decoded.stderr));
     let samples = decoded
@@ -85,6 +91,24 @@ fn onsets(samples: &[f32], loud: f32) -> Vec<f64> {
         }
     }
     found
+}
+
+#[tokio::test]
+async fn a_flash_is_seen_and_a_beep_heard_where_they_were_put() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clip = flash_and_beep(folder.path()).await;
+    for (track, name) in [("0:v", "seen.mp4"), ("0:a", "heard.mp4")] {
+        let mut ffmpeg = program("ffmpeg");
+        ffmpeg.args(["-v", "error", "-i"]).arg(&clip).args(["-map", track, "-c", "copy"]);
+        ffmpeg.arg(folder.path().join(name));
+        succeed(ffmpeg).await;
+    }
+    let (seen, heard) =
+        (flashes(&folder.path().join("seen.mp4")).await, beeps(&folder.path().join("heard.mp4")).await);
+    for found in [&seen, &heard] {
+        assert_eq!(found.len(), 2, "{seen:?} {heard:?}");
+        assert!((found[0] - 1.0).abs() < 0.005 && (found[1] - 9.0).abs() < 0.005, "{seen:?} {heard:?}");
+    }
 }
 
 #[test]

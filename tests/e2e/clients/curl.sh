@@ -32,7 +32,7 @@ fi
 
 size=$(stat -c %s "$file")
 if [ -z "$url" ]; then
-    metadata="filename $(basename "$file" | base64 -w0),video $(printf %s "$video" | base64 -w0)"
+    metadata="filename $(printf %s "${file##*/}" | base64 -w0),video $(printf %s "$video" | base64 -w0)"
     url=$(curl -fsS -D - -o /dev/null -X POST "${tus[@]}" -H "Upload-Length: $size" -H "Upload-Metadata: $metadata" \
         "$base/api/v1/uploads" | header location)
     note "{\"event\":\"url\",\"url\":\"$url\"}"
