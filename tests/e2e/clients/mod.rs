@@ -1,0 +1,199 @@
+//! Every way in, with the clients people have: each ends in a ready video whose stored source is the file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::api::Target;
+use crate::clip::{heavy, sha256};
+use crate::server::Server;
+use crate::store::source_sha256;
+use crate::tool::{fixture, node, program, root, run, succeed, venv};
+
+const MIB: u32 = 1 << 20;
+
+/// A server with an agency, a heavy file and a video to upload it to.
+struct Scene {
+    server: Server,
+    file: PathBuf,
+    target: Target,
+    log: PathBuf,
+}
+
+impl Scene {
+    async fn set(title: &str) -> Self {
+        let server = Server::start().await;
+        server.api.agency().await;
+        let target = server.api.video(title).await;
+        let file = heavy(server.home(), 13 * MIB);
+        let log = server.home().join("client.log");
+        Self { server, file, target, log }
+    }
+
+    /// The four words every client takes, then where to log.
+    fn arm(&self, mut client: Command) -> Command {
+        client.args([&self.server.api.base, &self.server.api.key, &self.target.id]).arg(&self.file);
+        client.arg("--log").arg(&self.log);
+        client
+    }
+
+    async fn ends_well(self) {
+        ends_well(&self.server, &self.target.id, &self.file).await;
+        self.server.stop().await;
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a log line")).collect()
+    }
+
+    fn upload_url(&self) -> String {
+        let found = self.events().into_iter().find(|event| event["event"] == "url").expect("an address");
+        found["url"].as_str().expect("an address").to_owned()
+    }
+
+    /// Runs a tus client that dies in the middle, and again from where it was.
+    async fn dies_and_resumes(&self, client: impl Fn() -> Command, die_after: u32) {
+        let mut dying = self.arm(client());
+        dying.args(["--die-after", &die_after.to_string()]);
+        let output = run(dying).await;
+        assert_eq!(output.status.code(), None, "it should have been killed: {output:?}");
+        let mut resuming = self.arm(client());
+        resuming.args(["--resume", &self.upload_url()]);
+        succeed(resuming).await;
+        no_acknowledged_byte_is_sent_twice(&self.events(), die_after);
+    }
+}
+
+/// The video gets ready, and bucket and API agree on the bytes.
+pub async fn ends_well(server: &Server, video: &str, file: &Path) {
+    let ready = server.api.wait_until_ready(video).await;
+    let expected = sha256(file);
+    assert_eq!(ready["source"]["sha256"], expected, "{ready}");
+    assert_eq!(source_sha256(server, video).await, expected);
+}
+
+fn no_acknowledged_byte_is_sent_twice(events: &[Value], died_after: u32) {
+    let (mut acknowledged, mut last_sent) = (0, 0);
+    for event in events {
+        let offset = event["offset"].as_u64().unwrap_or(0);
+        match event["event"].as_str() {
+            Some("send") => {
+                assert!(
+                    offset >= acknowledged,
+                    "sent from {offset} again, {acknowledged} was acknowledged: {events:?}"
+                );
+                last_sent = offset;
+            }
+            Some("ack") => acknowledged = acknowledged.max(offset),
+            _ => {}
+        }
+    }
+    let least = u64::from(died_after / 2);
+    assert!(last_sent >= least, "it began again at {last_sent}, {died_after} had been sent: {events:?}");
+}
+
+#[tokio::test]
+async fn tus_js_client_uploads() {
+    let scene = Scene::set("By tus-js-client").await;
+    succeed(scene.arm(node("clients/tus.mjs"))).await;
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn tus_js_client_killed_in_the_middle_resumes() {
+    let scene = Scene::set("By tus-js-client, killed").await;
+    scene.dies_and_resumes(|| node("clients/tus.mjs"), 6 * MIB + 12345).await;
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn tuspy_killed_in_the_middle_resumes() {
+    let scene = Scene::set("By tuspy, killed").await;
+    scene.dies_and_resumes(|| script("tuspy_upload.py"), 5 * MIB).await;
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn curl_puts_a_source_in_one_line() {
+    let scene = Scene::set("By curl").await;
+    let mut curl = curl();
+    curl.args([&scene.server.api.base, &scene.server.api.key, &scene.target.id]).arg(&scene.file);
+    succeed(curl).await;
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn curl_killed_in_the_middle_of_a_patch_resumes_from_what_arrived() {
+    let scene = Scene::set("By curl, killed").await;
+    scene.dies_and_resumes(curl, 4 * MIB).await;
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn presigned_parts_killed_in_the_middle_are_not_sent_again() {
+    let scene = Scene::set("By presigned parts").await;
+    let client = || {
+        let mut client = scene.arm(script("parts.py"));
+        client.args(["--parts", &scene.target.parts]);
+        client
+    };
+    let mut dying = client();
+    dying.args(["--die-after", &(5 * MIB).to_string()]);
+    assert_eq!(run(dying).await.status.code(), None);
+    succeed(client()).await;
+    let events = scene.events();
+    let sent: Vec<_> =
+        events.iter().filter(|event| event["event"] == "send").map(|event| &event["number"]).collect();
+    assert_eq!(sent, [1, 2, 3], "each part once");
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn the_command_uploads() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    let file = fixture("short.mp4");
+    let path = file.to_str().expect("a path");
+    let arguments =
+        ["--account", "lanting-ecology", "--topic", "environment/air", "--title", "By the command"];
+    server.run(&[&["upload", path][..], &arguments].concat()).await;
+    let listed = server.api.get("/api/v1/videos").await;
+    let video = listed["items"][0]["id"].as_str().expect("a video").to_owned();
+    ends_well(&server, &video, &file).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_command_killed_in_the_middle_resumes() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    let file = heavy(server.home(), 200 * MIB);
+    let path = file.to_str().expect("a path");
+    let arguments =
+        ["upload", path, "--account", "lanting-ecology", "--topic", "environment/air", "--title", "Killed"];
+    let mut dying = server.command(&arguments).spawn().expect("the command");
+    while server.api.get("/api/v1/videos").await["items"][0]["id"].is_null() {
+        assert_eq!(dying.try_wait().expect("a child"), None, "it ended before it was killed");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    dying.kill().expect("a running command");
+    dying.wait().expect("a child");
+    server.run(&arguments).await;
+    let listed = server.api.get("/api/v1/videos").await;
+    let videos = listed["items"].as_array().expect("videos");
+    assert_eq!(videos.len(), 1, "it goes on with the video it had begun: {listed}");
+    ends_well(&server, videos[0]["id"].as_str().expect("an id"), &file).await;
+    server.stop().await;
+}
+
+fn script(name: &str) -> Command {
+    let mut python = venv("python");
+    python.arg(root().join("tests/e2e/clients").join(name));
+    python
+}
+
+fn curl() -> Command {
+    program(root().join("tests/e2e/clients/curl.sh").to_str().expect("a path"))
+}

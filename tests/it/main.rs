@@ -1,0 +1,3 @@
+//! The integration tests: our rooms put together, on SQLite and PostgreSQL.
+
+mod postgres;
