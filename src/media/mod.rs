@@ -9,6 +9,7 @@ mod raw;
 mod remote;
 pub mod sandbox;
 pub mod task;
+mod trial;
 pub mod wire;
 
 pub use error::{Ending, Error};
