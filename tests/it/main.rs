@@ -1,0 +1,5 @@
+//! The one integration binary: whole rooms and the real program, on clips made as the tests run.
+
+mod cage;
+mod clip;
+mod probe;
