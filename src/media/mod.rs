@@ -1,5 +1,6 @@
 //! Everything that touches media: libav in a caged child process, and the pure plans beside it.
 
+pub mod audio;
 mod boxes;
 pub mod cage;
 pub mod child;
@@ -12,6 +13,7 @@ mod mux;
 pub mod probe;
 mod pulse;
 mod raw;
+mod rehearsal;
 mod remote;
 pub mod sandbox;
 pub mod task;
@@ -29,7 +31,8 @@ pub fn build() -> String {
 
 /// The encoders and filters the pipeline needs, and whether this FFmpeg has them: kind, name, there.
 pub fn features() -> Vec<(&'static str, &'static str, bool)> {
-    let encoders = ["libx264", "aac", "mjpeg"].map(|name| ("encoder", name, ffmpeg_next::encoder::find_by_name(name).is_some()));
+    let encoders = ["libx264", "aac", "mjpeg"]
+        .map(|name| ("encoder", name, ffmpeg_next::encoder::find_by_name(name).is_some()));
     let filters = ["scale", "bwdif", "zscale", "tonemap", "transpose", "ebur128", "aresample", "alimiter"]
         .map(|name| ("filter", name, ffmpeg_next::filter::find(name).is_some()));
     encoders.into_iter().chain(filters).collect()

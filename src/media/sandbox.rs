@@ -16,6 +16,7 @@ use seccompiler::{
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::rehearsal;
 use super::wire::Bounds;
 
 /// One thing looked at, whether it is as it should be, and what to do where it isn't.
@@ -128,7 +129,17 @@ pub(super) fn self_test(mut checks: Vec<Check>) -> Vec<Check> {
     checks.push(passed("no program can be started", Command::new("/bin/true").status().is_err(), advice));
     let threads = thread::Builder::new().spawn(|| 1).is_ok_and(|handle| handle.join().is_ok());
     checks.push(passed("threads still work", threads, "the system call filter is too tight for this libc"));
+    checks.push(worked("video is encoded", rehearsal::video()));
+    checks.push(worked("sound is encoded", rehearsal::audio()));
     checks
+}
+
+fn worked(name: &str, bytes: Result<usize, Error>) -> Check {
+    let advice = match &bytes {
+        Ok(_) => "FFmpeg gave nothing; install its Debian packages with libx264".to_owned(),
+        Err(error) => format!("{error}; install FFmpeg's Debian packages with libx264"),
+    };
+    passed(name, bytes.is_ok_and(|bytes| bytes > 0), &advice)
 }
 
 fn is_forbidden(error: std::io::Error) -> bool {

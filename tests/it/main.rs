@@ -1,3 +1,6 @@
-//! The integration tests: our rooms put together, on SQLite and PostgreSQL.
+//! The one integration binary: whole rooms and the real program, on clips made as the tests run.
 
+mod cage;
+mod clip;
 mod postgres;
+mod probe;

@@ -20,6 +20,12 @@ pub(super) fn fraction(ratio: Rational) -> Fraction {
     }
 }
 
+/// A ratio of ours as one of libav's.
+pub(super) fn rational(fraction: Fraction) -> Rational {
+    let part = |part: u32| i32::try_from(part).unwrap_or(i32::MAX);
+    Rational(part(fraction.num), part(fraction.den))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

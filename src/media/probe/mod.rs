@@ -3,6 +3,7 @@
 mod audio;
 mod clock;
 mod idr;
+mod keys;
 mod look;
 mod outline;
 mod picture;
@@ -49,7 +50,7 @@ fn probe(
     refuse_if(outline.is_picture(), verdict::still_picture)?;
     let mut input = open(stream, limits, &outline)?;
     check_video(&input).map_err(|covers_only| verdict::without_video(&outline, covers_only))?;
-    let whole = span::must_read_whole(&input, outline.size, limits);
+    let whole = span::must_read_whole(&input, &outline, limits);
     let reading = Reading::of(&mut input, whole, emit)?;
     let Some(index) = video::choose(&input, &reading) else {
         return Err(verdict::without_pictures(&outline, video::blank(&input, &reading).as_blank()).into());
@@ -68,14 +69,14 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     refuse_if(encrypted, verdict::encrypted)?;
     let mut stream = video::describe(input, reading, index)?;
     let (sound, undecodable) = audio::choose(input, reading, &stream);
-    let span = span::measure(input, reading, &stream, frame.outline.size);
+    let span = span::measure(input, reading, &stream, frame.outline);
     let most = frame.limits.max_duration;
     refuse_if(span.duration > most, || {
         verdict::too_long(span.duration / TICKS_PER_SECOND, most / TICKS_PER_SECOND)
     })?;
-    video::set_bitrate(&mut stream, reading, span.duration);
+    video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
     let seekable = span::is_seekable(input, reading, &stream, span.duration)?;
-    let keyframes = if stream.web_friendly { video::keyframes(reading, &stream) } else { Vec::new() };
+    let keyframes = if stream.web_friendly { keys::times(input, reading, &stream) } else { Vec::new() };
     stream.web_friendly &= !keyframes.is_empty();
     let truncated = span.truncated.then(verdict::truncated);
     Ok(Probe {

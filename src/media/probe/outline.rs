@@ -72,6 +72,14 @@ impl Outline {
         iso && !self.has_box(b"mdat") && !self.has_box(b"moof")
     }
 
+    /// The container's own header promises more bytes than there are, or the last packet of a stream of them is cut.
+    pub fn ends_early(&self) -> bool {
+        let promised = matroska_end(&self.head).or_else(|| riff_end(&self.head));
+        let packet = transport_packet(&self.head);
+        promised.is_some_and(|end| end > self.size)
+            || packet.is_some_and(|length| !self.size.is_multiple_of(length))
+    }
+
     fn has_box(&self, name: &[u8; 4]) -> bool {
         self.boxes.contains(name)
     }
@@ -114,6 +122,54 @@ fn box_header(stream: &mut impl Read, rest: u64) -> io::Result<Option<([u8; 4], 
     Ok((length >= 8).then_some((*name, length)))
 }
 
+/// Where a Matroska segment ends (RFC 8794 4 to 6); `None` where it is open-ended or this is none.
+fn matroska_end(head: &[u8]) -> Option<u64> {
+    let header = element(head, 0).filter(|header| header.id == 0x1a45_dfa3)?;
+    let segment = element(head, header.end?).filter(|segment| segment.id == 0x1853_8067)?;
+    segment.end
+}
+
+struct Element {
+    id: u64,
+    /// `None` where its size is unknown.
+    end: Option<u64>,
+}
+
+fn element(head: &[u8], at: u64) -> Option<Element> {
+    let (id, id_bytes) = variable(head, at, false)?;
+    let (size, size_bytes) = variable(head, at + id_bytes, true)?;
+    let unknown = size == (1 << (7 * size_bytes)) - 1;
+    let end = (!unknown).then(|| (at + id_bytes + size_bytes).saturating_add(size));
+    Some(Element { id, end })
+}
+
+/// A variable-length number and its length, with or without its marker.
+fn variable(head: &[u8], at: u64, unmarked: bool) -> Option<(u64, u64)> {
+    let bytes = head.get(usize::try_from(at).ok()?..)?;
+    let first = *bytes.first()?;
+    let length = first.leading_zeros() + 1;
+    let marked = bytes.get(..length as usize)?.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let marker = 1_u64.checked_shl(7 * length)?;
+    Some((if unmarked { marked & (marker - 1) } else { marked }, u64::from(length)))
+}
+
+/// Where the first chunk of a RIFF file ends.
+fn riff_end(head: &[u8]) -> Option<u64> {
+    let size = head.strip_prefix(b"RIFF")?.first_chunk()?;
+    match u32::from_le_bytes(*size) {
+        0 | u32::MAX => None,
+        size => Some(u64::from(size) + 8),
+    }
+}
+
+/// The packet length of an MPEG transport stream: plain, with timestamps, or with parity.
+fn transport_packet(head: &[u8]) -> Option<u64> {
+    [(188, 0), (192, 4), (204, 0)].into_iter().find_map(|(length, first): (usize, usize)| {
+        let synced = (0..8).all(|packet| head.get(first + packet * length) == Some(&0x47));
+        synced.then_some(length as u64)
+    })
+}
+
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
@@ -151,6 +207,24 @@ mod tests {
         assert!(outline(&segment).is_segment());
         let init = [boxed(b"ftyp", b"iso6\0\0\0\0"), boxed(b"moov", b"")].concat();
         assert!(outline(&init).is_header_only() && !outline(&init).is_segment());
+    }
+
+    #[test]
+    fn a_matroska_segment_longer_than_the_file_ends_early_and_an_open_one_does_not() {
+        let header = b"\x1a\x45\xdf\xa3\x81\0";
+        let segment = |size: &[u8]| [header.as_slice(), b"\x18\x53\x80\x67", size, b"rest"].concat();
+        assert!(outline(&segment(b"\x85")).ends_early());
+        assert!(!outline(&segment(b"\x84")).ends_early());
+        assert!(!outline(&segment(b"\x01\xff\xff\xff\xff\xff\xff\xff")).ends_early());
+    }
+
+    #[test]
+    fn a_riff_file_and_a_transport_stream_that_are_cut_end_early() {
+        assert!(outline(b"RIFF\x20\0\0\0AVI cut").ends_early());
+        let mut packets = [[0x47].as_slice(), &[0; 187]].concat().repeat(9);
+        assert!(!outline(&packets).ends_early());
+        packets.pop();
+        assert!(outline(&packets).ends_early());
     }
 
     #[test]

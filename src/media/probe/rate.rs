@@ -6,8 +6,10 @@ use crate::domain::media::Fraction;
 const MAX_RATE: f64 = 300.0;
 /// What is left to assume where nothing is known.
 const FALLBACK: Fraction = Fraction { num: 25, den: 1 };
-/// How far a claim may be from what was counted and still be the same rate, rounded.
-const TOLERANCE: f64 = 0.01;
+/// How far the container's claim may be from what was counted: a few pictures dropped or late.
+const LENIENT: f64 = 0.05;
+/// How far a common rate may be from it: times rounded to milliseconds.
+const STRICT: f64 = 0.005;
 
 const COMMON: [Fraction; 12] = [
     Fraction { num: 24_000, den: 1001 },
@@ -26,14 +28,20 @@ const COMMON: [Fraction; 12] = [
 
 /// The average rate: the container's claim where the counted packets bear it out, or else what was counted.
 pub(super) fn choose(average: Fraction, base: Fraction, counted: Option<f64>) -> Fraction {
-    let claims = [average, base].into_iter().filter(|claim| is_sane(claim.as_f64()));
-    match counted.filter(|rate| is_sane(*rate)) {
-        Some(counted) => {
-            let near = |claim: &Fraction| (claim.as_f64() / counted - 1.0).abs() < TOLERANCE;
-            claims.chain(COMMON).find(near).unwrap_or_else(|| thousandths(counted))
-        }
-        None => claims.into_iter().next().unwrap_or(FALLBACK),
-    }
+    let sane = |claim: &Fraction| is_sane(claim.as_f64());
+    let (average, base) = (Some(average).filter(sane), Some(base).filter(sane));
+    let Some(counted) = counted.filter(|rate| is_sane(*rate)) else {
+        return average.or(base).unwrap_or(FALLBACK);
+    };
+    let near = |within: f64| move |claim: &Fraction| (claim.as_f64() / counted - 1.0).abs() < within;
+    let exact = average.filter(near(STRICT)).or_else(|| nearest(counted).filter(near(STRICT)));
+    let rough = || average.filter(near(LENIENT)).or(base.filter(near(LENIENT)));
+    exact.or_else(rough).unwrap_or_else(|| thousandths(counted))
+}
+
+fn nearest(rate: f64) -> Option<Fraction> {
+    let far = |claim: &Fraction| (claim.as_f64() - rate).abs();
+    COMMON.into_iter().min_by(|one, other| far(one).total_cmp(&far(other)))
 }
 
 fn is_sane(rate: f64) -> bool {

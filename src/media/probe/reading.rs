@@ -34,7 +34,8 @@ pub(super) struct Reading {
     /// Streams of real pictures, decodable or not.
     pub videos: Vec<usize>,
     pub audios: Vec<usize>,
-    framings: BTreeMap<usize, Framing>,
+    /// How H.264 streams frame their NAL units.
+    pub framings: BTreeMap<usize, Framing>,
     bases: BTreeMap<usize, Rational>,
 }
 

@@ -1,11 +1,11 @@
 //! How long a source is, how sure that is, and whether it can be jumped into.
 
-use ffmpeg_next::Rational;
 use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Rational, media};
 
 use super::clock::to_ticks;
+use super::outline::Outline;
 use super::reading::Reading;
-use super::track::Track;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::task::Limits;
 use crate::media::{Error, input, raw};
@@ -29,16 +29,17 @@ pub(super) struct Span {
 }
 
 /// Nothing but reading every packet will tell the duration, or reading them costs little.
-pub(super) fn must_read_whole(input: &Input, size: u64, limits: &Limits) -> bool {
+pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits) -> bool {
     let claimed = to_ticks(input.duration(), CONTAINER_BASE);
-    size <= SMALL_BYTES || claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input)
+    let vague = claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input);
+    outline.size <= SMALL_BYTES || vague || outline.ends_early() || points_beyond(input, outline.size)
 }
 
 /// Measures by the packets where all were read, by the container's word otherwise.
-pub(super) fn measure(input: &Input, reading: &Reading, video: &VideoStream, size: u64) -> Span {
+pub(super) fn measure(input: &Input, reading: &Reading, video: &VideoStream, outline: &Outline) -> Span {
     let start = start(input, video);
     let claimed = to_ticks(input.duration(), CONTAINER_BASE);
-    let cut = is_cut(input, reading, size);
+    let cut = outline.ends_early() || points_beyond(input, outline.size) || last_is_cut(reading);
     if !reading.whole {
         let end = to_ticks(raw::container_start(input).saturating_add(input.duration()), CONTAINER_BASE);
         return Span {
@@ -47,7 +48,7 @@ pub(super) fn measure(input: &Input, reading: &Reading, video: &VideoStream, siz
             truncated: cut,
         };
     }
-    let duration = end(reading).unwrap_or(start).saturating_sub(start).max(1);
+    let duration = end(reading, video).unwrap_or(start).saturating_sub(start).max(1);
     let short = !raw::duration_is_a_guess(input) && claimed - duration > SLACK.max(claimed / 20);
     Span { duration, exact: true, truncated: cut || short }
 }
@@ -84,9 +85,17 @@ fn from_ticks(ticks: Ticks, base: Rational) -> i64 {
     i64::try_from(scaled / per_tick).unwrap_or(i64::MAX)
 }
 
-fn end(reading: &Reading) -> Option<Ticks> {
-    let played = reading.pictures.keys().chain(reading.sounds.keys());
-    played.filter_map(|index| reading.tracks.get(index).and_then(Track::ends)).max()
+fn end(reading: &Reading, video: &VideoStream) -> Option<Ticks> {
+    let pictures =
+        reading.tracks.get(&(video.index as usize)).and_then(|track| track.ends(one_picture(video)));
+    let sounds = reading.sounds.iter().filter(|(_, sound)| sound.heard.is_some());
+    let sound = sounds.filter_map(|(index, _)| reading.tracks.get(index)?.ends(0)).max();
+    pictures.max(sound)
+}
+
+fn one_picture(video: &VideoStream) -> Ticks {
+    let rate = video.frame_rate;
+    TICKS_PER_SECOND * Ticks::from(rate.den) / Ticks::from(rate.num.max(1))
 }
 
 /// An index that covers the whole source, as an MP4 with sample tables has.
@@ -95,13 +104,17 @@ fn is_indexed(input: &Input) -> bool {
         && input.streams().all(|stream| raw::index_len(&stream) > 0 || stream.frames() == 0)
 }
 
-/// Something the index points at lies beyond the end, or the last packet is not whole.
-fn is_cut(input: &Input, reading: &Reading, size: u64) -> bool {
+/// Something an MP4's index points at lies beyond the end of the file.
+fn points_beyond(input: &Input, size: u64) -> bool {
     let beyond = |entry: raw::Entry| {
-        u64::try_from(entry.position.saturating_add(entry.size)).is_ok_and(|end| end > size)
+        let end = entry.position.saturating_add(entry.size);
+        u64::try_from(end).is_ok_and(|end| end > size)
     };
-    let played = || reading.tracks.keys().filter_map(|index| input.stream(*index));
-    let indexed = input.format().name().contains("mp4");
-    let lost = indexed && played().any(|stream| raw::index(&stream).any(beyond));
-    lost || (reading.whole && reading.tracks.values().any(|track| track.cut))
+    let kinds = [media::Type::Video, media::Type::Audio];
+    let mut played = input.streams().filter(|stream| kinds.contains(&stream.parameters().medium()));
+    input.format().name().contains("mp4") && played.any(|stream| raw::index(&stream).any(beyond))
+}
+
+fn last_is_cut(reading: &Reading) -> bool {
+    reading.whole && reading.tracks.values().any(|track| track.cut)
 }

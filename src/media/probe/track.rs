@@ -8,10 +8,15 @@ use super::idr;
 use crate::domain::media::Ticks;
 use crate::media::raw;
 
+/// Fewer gaps between pictures than this say little about a rate.
+const MIN_GAPS: u64 = 8;
+
 /// Counts of the packets that are shown or heard; times in ticks of the source's own clock.
 #[derive(Debug, Default)]
 pub(super) struct Track {
     pub packets: u64,
+    /// Those an edit list doesn't leave out.
+    pub shown: u64,
     pub bytes: u64,
     pub first: Option<Ticks>,
     pub last: Option<Ticks>,
@@ -38,6 +43,7 @@ impl Track {
         if raw::is_discarded(packet) {
             return;
         }
+        self.shown += 1;
         let duration = to_ticks(packet.duration().max(0), base);
         let at = match packet.pts().or(packet.dts()) {
             Some(time) => to_ticks(time, base),
@@ -63,22 +69,19 @@ impl Track {
         self.end = Some(self.end.map_or(end, |known| known.max(end)));
     }
 
-    /// Pictures a second by the packets' own times; `None` where fewer than two went by.
+    /// Pictures a second by the packets' own times; `None` where too few went by to tell.
     pub fn rate(&self) -> Option<f64> {
         let span = self.last?.checked_sub(self.first?)?;
-        let timed = self.packets.checked_sub(self.untimed + 1)?;
+        let timed = self.shown.checked_sub(self.untimed + 1).filter(|gaps| *gaps >= MIN_GAPS)?;
         #[expect(clippy::cast_precision_loss, reason = "counts of packets and ticks fit a float's 53 bits")]
         let rate = (span > 0 && timed > 0).then(|| timed as f64 * 90_000.0 / span as f64);
         rate
     }
 
-    /// Where the stream ends, its last packet lasting as long as the ones before where it doesn't say.
-    pub fn ends(&self) -> Option<Ticks> {
-        let (first, last, end) = (self.first?, self.last?, self.end?);
-        if self.last_duration > 0 || self.packets < 2 {
-            return Some(end);
-        }
-        let gaps = Ticks::try_from(self.packets - 1).unwrap_or(Ticks::MAX);
-        Some(end.max(last.saturating_add(last.saturating_sub(first) / gaps)))
+    /// Where the stream ends; its last packet lasts `usual` where it doesn't say.
+    pub fn ends(&self, usual: Ticks) -> Option<Ticks> {
+        let (last, end) = (self.last?, self.end?);
+        let held = if self.last_duration > 0 { self.last_duration } else { usual };
+        Some(end.max(last.saturating_add(held)))
     }
 }

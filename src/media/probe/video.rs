@@ -5,7 +5,7 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::{Disposition, Stream};
 use ffmpeg_next::{codec, ffi};
 
-use super::clock::{fraction, to_ticks};
+use super::clock::fraction;
 use super::look::{Picture, Pictures};
 use super::picture::{self, Turn};
 use super::rate;
@@ -107,28 +107,16 @@ pub(super) fn describe(input: &mut Input, reading: &Reading, index: usize) -> Re
     Ok(described)
 }
 
-/// Counts the bit rate where the packets were counted.
-pub(super) fn set_bitrate(video: &mut VideoStream, reading: &Reading, duration: Ticks) {
-    let Some(track) = reading.tracks.get(&(video.index as usize)) else { return };
-    if let (true, Ok(duration @ 1..)) = (reading.whole, u64::try_from(duration)) {
-        let ticks = u128::from(track.bytes) * 8 * u128::from(TICKS_PER_SECOND.unsigned_abs());
+/// Counts the bit rate where the packets were counted; where nobody says, the whole file's is taken.
+pub(super) fn set_bitrate(video: &mut VideoStream, reading: &Reading, duration: Ticks, size: u64) {
+    let track = reading.tracks.get(&(video.index as usize)).filter(|_| reading.whole);
+    let unknown = (video.bitrate == 0).then_some(size);
+    if let (Some(bytes), Ok(duration @ 1..)) =
+        (track.map(|track| track.bytes).or(unknown), u64::try_from(duration))
+    {
+        let ticks = u128::from(bytes) * 8 * u128::from(TICKS_PER_SECOND.unsigned_abs());
         video.bitrate = u64::try_from(ticks / u128::from(duration)).unwrap_or(u64::MAX);
     }
-}
-
-/// Times of IDR pictures from the first picture on; empty where the first picture is none.
-pub(super) fn keyframes(reading: &Reading, video: &VideoStream) -> Vec<Ticks> {
-    let Some(track) = reading.tracks.get(&(video.index as usize)) else { return Vec::new() };
-    let base = ffmpeg_next::Rational(
-        i32::try_from(video.time_base.num).unwrap_or(1),
-        i32::try_from(video.time_base.den).unwrap_or(1),
-    );
-    let start = to_ticks(video.start_pts, base);
-    let mut times: Vec<Ticks> =
-        track.keys.iter().filter(|(at, idr)| *idr && *at >= start).map(|(at, _)| at - start).collect();
-    times.sort_unstable();
-    times.dedup();
-    if times.first() == Some(&0) { times } else { Vec::new() }
 }
 
 /// The codec's name, or its tag where FFmpeg has no name for it.
