@@ -1,5 +1,6 @@
 //! Everything that touches media: libav in a caged child process, and the pure plans beside it.
 
+pub mod audio;
 mod boxes;
 pub mod encode;
 mod error;
