@@ -219,3 +219,99 @@ pub(super) fn repeat(picture: &frame::Video) -> frame::Video {
     unsafe { ffi::av_frame_ref(copy.as_mut_ptr(), picture.as_ptr()) };
     copy
 }
+
+/// Leaves a packet with its bytes only.
+pub(super) fn forget_side_data(packet: &mut Packet) {
+    // SAFETY: the packet is initialised.
+    unsafe { ffi::av_packet_free_side_data(packet.as_mut_ptr()) }
+}
+
+/// Goes to the first byte; false where the source can't.
+pub(super) fn seek_first_byte(input: &mut Input) -> bool {
+    // SAFETY: the context is open.
+    unsafe { ffi::av_seek_frame(input.as_mut_ptr(), -1, 0, ffi::AVSEEK_FLAG_BYTE) >= 0 }
+}
+
+/// Gives a block of sound without a channel layout the usual one for its number of channels.
+pub(super) fn settle_layout(block: &mut frame::Audio) {
+    // SAFETY: the frame is allocated; an unspecified layout owns nothing that would have to be freed.
+    unsafe {
+        let block = &mut *block.as_mut_ptr();
+        if block.ch_layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC {
+            let channels = block.ch_layout.nb_channels;
+            ffi::av_channel_layout_default(&raw mut block.ch_layout, channels);
+        }
+    }
+}
+
+/// The name of a block's channel layout, as the filters read it.
+pub(super) fn layout_name(block: &frame::Audio) -> String {
+    let mut name = [0_u8; 128];
+    // SAFETY: the buffer's length is told, and libav ends the text with a zero.
+    let written = unsafe {
+        ffi::av_channel_layout_describe(&raw const (*block.as_ptr()).ch_layout, name.as_mut_ptr().cast(), name.len())
+    };
+    match std::ffi::CStr::from_bytes_until_nul(&name) {
+        Ok(text) if written > 0 => text.to_string_lossy().into_owned(),
+        _ => "stereo".to_owned(),
+    }
+}
+
+/// Silence of the same kind as `block`.
+pub(super) fn silence_like(block: &frame::Audio, samples: usize) -> frame::Audio {
+    let mut silence = blank_like(block, samples);
+    // SAFETY: the planes hold `samples` of this format and number of channels.
+    unsafe {
+        let inner = &mut *silence.as_mut_ptr();
+        ffi::av_samples_set_silence(
+            inner.extended_data,
+            0,
+            inner.nb_samples,
+            inner.ch_layout.nb_channels,
+            block.format().into(),
+        );
+    }
+    silence
+}
+
+/// The same sound without its first samples.
+pub(super) fn without_start(block: &frame::Audio, skip: usize) -> frame::Audio {
+    let rest = block.samples().saturating_sub(skip);
+    let mut copy = blank_like(block, rest);
+    // SAFETY: both have planes of the same format; `skip + rest` is within the source, `rest` within the copy.
+    unsafe {
+        let (to, from) = (&mut *copy.as_mut_ptr(), &*block.as_ptr());
+        ffi::av_samples_copy(
+            to.extended_data,
+            from.extended_data,
+            0,
+            i32::try_from(skip).unwrap_or(0),
+            to.nb_samples,
+            to.ch_layout.nb_channels,
+            block.format().into(),
+        );
+    }
+    copy
+}
+
+fn blank_like(block: &frame::Audio, samples: usize) -> frame::Audio {
+    let mut blank = frame::Audio::empty();
+    // SAFETY: the frame is allocated and described before libav makes its buffers; on failure it has no samples.
+    unsafe {
+        let (to, from) = (&mut *blank.as_mut_ptr(), &*block.as_ptr());
+        to.format = from.format;
+        to.sample_rate = from.sample_rate;
+        to.nb_samples = i32::try_from(samples).unwrap_or(0);
+        ffi::av_channel_layout_copy(&raw mut to.ch_layout, &raw const from.ch_layout);
+        if ffi::av_frame_get_buffer(blank.as_mut_ptr(), 0) < 0 {
+            (*blank.as_mut_ptr()).nb_samples = 0;
+        }
+    }
+    blank
+}
+
+/// A time from one base to another, rounded to the nearest.
+pub(super) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
+    use ffmpeg_next::Rescale as _;
+    if from.0 <= 0 || from.1 <= 0 { value } else { value.rescale(from, to) }
+}

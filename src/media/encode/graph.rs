@@ -6,10 +6,9 @@ use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::util::color::TransferCharacteristic as Transfer;
 use ffmpeg_next::{filter, format, frame};
 
-use super::reader::rescale;
 use crate::domain::media::{Rung, Ticks, VideoStream};
 use crate::media::error::Error;
-use crate::media::libav::TICK;
+use crate::media::libav::{TICK, rescale};
 
 /// What a graph is built for; another shape needs another graph.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use ffmpeg_next::{Packet, Rational, codec, decoder, threading};
 
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::error::Error;
-use crate::media::libav::{self, TICK};
+use crate::media::libav::{self, TICK, rescale};
 
 /// How far before the wanted moment to try, one after the other, before starting from the beginning.
 const STEPS_BACK: [Ticks; 4] = [0, 2 * TICKS_PER_SECOND, 12 * TICKS_PER_SECOND, 60 * TICKS_PER_SECOND];
@@ -153,12 +153,6 @@ impl Reader {
         }
         None
     }
-}
-
-/// A time from one base to another, rounded to the nearest.
-pub(super) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
-    use ffmpeg_next::Rescale as _;
-    if from.0 <= 0 || from.1 <= 0 { value } else { value.rescale(from, to) }
 }
 
 fn nominal(video: &VideoStream) -> Ticks {
