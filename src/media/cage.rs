@@ -43,8 +43,8 @@ impl Default for CageLimits {
         Self {
             memory_bytes: 4 << 30,
             cpu_seconds: 24 * 3600,
-            silence: Duration::from_secs(60),
-            wall: Duration::from_secs(24 * 3600),
+            silence: Duration::from_mins(1),
+            wall: Duration::from_hours(24),
         }
     }
 }

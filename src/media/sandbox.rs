@@ -118,12 +118,12 @@ pub(super) fn self_test(mut checks: Vec<Check>) -> Vec<Check> {
     checks.push(passed("no file can be made", File::create("/tmp/policast-cage").is_err(), advice));
     checks.push(passed(
         "no host can be reached",
-        TcpStream::connect(("127.0.0.1", 9)).is_err_and(is_forbidden),
+        TcpStream::connect(("127.0.0.1", 9)).is_err_and(|error| is_forbidden(&error)),
         advice,
     ));
     checks.push(passed(
         "no socket can be made",
-        UdpSocket::bind("127.0.0.1:0").is_err_and(is_forbidden),
+        UdpSocket::bind("127.0.0.1:0").is_err_and(|error| is_forbidden(&error)),
         advice,
     ));
     checks.push(passed("no program can be started", Command::new("/bin/true").status().is_err(), advice));
@@ -142,7 +142,7 @@ fn worked(name: &str, bytes: Result<usize, Error>) -> Check {
     passed(name, bytes.is_ok_and(|bytes| bytes > 0), &advice)
 }
 
-fn is_forbidden(error: std::io::Error) -> bool {
+fn is_forbidden(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES))
 }
 

@@ -68,6 +68,9 @@ impl Emit {
     }
 }
 
+/// A header's JSON and a body.
+pub(super) type Frame = (Vec<u8>, Vec<u8>);
+
 /// The bytes of a frame up to its body.
 pub(super) fn head(header: &impl Serialize, body_bytes: usize) -> Result<Vec<u8>, Error> {
     let mut head = vec![0; PREFIX_BYTES];
@@ -87,7 +90,7 @@ pub(super) fn write(out: &mut impl Write, header: &impl Serialize, body: &[u8]) 
 }
 
 /// Reads one whole frame; `None` where the other side hung up between frames.
-pub(super) fn read(input: &mut impl Read) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+pub(super) fn read(input: &mut impl Read) -> Result<Option<Frame>, Error> {
     let mut prefix = [0; PREFIX_BYTES];
     match input.read_exact(&mut prefix) {
         Ok(()) => {}
@@ -120,9 +123,9 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(header: &'a [u8]) -> Result<T, Error
 }
 
 fn lengths(prefix: [u8; PREFIX_BYTES]) -> Result<(usize, usize), Error> {
-    let [a, b, c, d, e, f, g, h] = prefix;
-    let header_bytes = u32::from_le_bytes([a, b, c, d]) as usize;
-    let body_bytes = u32::from_le_bytes([e, f, g, h]) as usize;
+    let length =
+        |at: usize| prefix[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    let (header_bytes, body_bytes) = (length(0), length(4));
     check(header_bytes, body_bytes)?;
     Ok((header_bytes, body_bytes))
 }

@@ -35,7 +35,7 @@ pub fn remake(clip: &[u8], arguments: &str, name: &str) -> Vec<u8> {
 }
 
 /// Where a box of an ISO file begins, by the first occurrence of its type.
-pub fn box_at(clip: &[u8], name: &[u8; 4]) -> usize {
+pub fn box_at(clip: &[u8], name: [u8; 4]) -> usize {
     let at = clip.windows(4).position(|window| window == name).expect("there is such a box");
     at.checked_sub(4).expect("a box has a size before its type")
 }
@@ -47,15 +47,15 @@ pub fn place(name: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Makes a movie with its index at the end take its media from the file at `target` (QuickTime `alis` reference).
+/// Makes a movie with its index at the end take its media from the file at `target` (an `alis` reference of `QuickTime`).
 pub fn point_elsewhere(movie: &[u8], target: &Path) -> Vec<u8> {
     let alias = alias(target);
-    let dref = box_at(movie, b"dref");
+    let dref = box_at(movie, *b"dref");
     let old = u32::from_be_bytes(movie[dref..dref + 4].try_into().expect("four bytes")) as usize;
     let entry = [&be32(alias.len() + 12), b"alis".as_slice(), &[0; 4], &alias].concat();
     let new = [&be32(entry.len() + 16), b"dref".as_slice(), &[0; 4], &be32(1), &entry].concat();
     let mut pointing = [&movie[..dref], &new, &movie[dref + old..]].concat();
-    for name in [b"moov", b"trak", b"mdia", b"minf", b"dinf"] {
+    for name in [*b"moov", *b"trak", *b"mdia", *b"minf", *b"dinf"] {
         let at = box_at(movie, name);
         let size = u32::from_be_bytes(movie[at..at + 4].try_into().expect("four bytes")) as usize;
         pointing[at..at + 4].copy_from_slice(&be32(size + new.len() - old));

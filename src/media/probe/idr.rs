@@ -21,15 +21,15 @@ impl Framing {
     /// The first coded slice is one of an IDR picture.
     pub fn begins_with_idr(self, packet: &[u8]) -> bool {
         let first = match self {
-            Self::StartCodes => starts(packet).find(is_slice),
-            Self::Lengths(bytes) => Lengths { rest: packet, bytes }.find(is_slice),
+            Self::StartCodes => starts(packet).find(|kind| is_slice(*kind)),
+            Self::Lengths(bytes) => Lengths { rest: packet, bytes }.find(|kind| is_slice(*kind)),
         };
         first == Some(5)
     }
 }
 
-fn is_slice(kind: &u8) -> bool {
-    (1..=5).contains(kind)
+fn is_slice(kind: u8) -> bool {
+    (1..=5).contains(&kind)
 }
 
 /// NAL unit types after start codes.

@@ -7,6 +7,19 @@ const HEAD_BYTES: u64 = 4096;
 /// More top-level boxes than this tell nothing new.
 const MAX_BOXES: usize = 64;
 
+/// How files of still pictures begin.
+const SIGNATURES: [&[u8]; 9] = [
+    b"GIF87a",
+    b"GIF89a",
+    b"\x89PNG\r\n",
+    b"\xff\xd8\xff",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\x01\0",
+    b"8BPS",
+];
+
 /// A file's size and shape.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
@@ -31,17 +44,6 @@ impl Outline {
     /// A still or animated picture by its signature or its brand.
     pub fn is_picture(&self) -> bool {
         let head = self.head.as_slice();
-        const SIGNATURES: [&[u8]; 9] = [
-            b"GIF87a",
-            b"GIF89a",
-            b"\x89PNG\r\n",
-            b"\xff\xd8\xff",
-            b"BM",
-            b"II*\0",
-            b"MM\0*",
-            b"\0\0\x01\0",
-            b"8BPS",
-        ];
         let webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
         let jxl = head.starts_with(b"\xff\x0a") || self.boxes.first() == Some(b"JXL ");
         webp || jxl || self.is_avif() || SIGNATURES.iter().any(|signature| head.starts_with(signature))
@@ -61,15 +63,15 @@ impl Outline {
     /// Part of a stream cut for delivery, without the index that would make it a file.
     pub fn is_segment(&self) -> bool {
         let parts = [b"styp", b"sidx", b"moof", b"mdat", b"ftyp", b"free", b"emsg", b"prft"];
-        let iso = self.boxes.iter().any(|name| parts.contains(&name)) && !self.has_box(b"moov");
+        let iso = self.boxes.iter().any(|name| parts.contains(&name)) && !self.has_box(*b"moov");
         let matroska_cluster = self.head.starts_with(b"\x1f\x43\xb6\x75");
         iso || matroska_cluster
     }
 
     /// An index with nothing behind it.
     pub fn is_header_only(&self) -> bool {
-        let iso = self.boxes.first() == Some(b"ftyp") || self.has_box(b"moov");
-        iso && !self.has_box(b"mdat") && !self.has_box(b"moof")
+        let iso = self.boxes.first() == Some(b"ftyp") || self.has_box(*b"moov");
+        iso && !self.has_box(*b"mdat") && !self.has_box(*b"moof")
     }
 
     /// The container's own header promises more bytes than there are, or the last packet of a stream of them is cut.
@@ -80,8 +82,8 @@ impl Outline {
             || packet.is_some_and(|length| !self.size.is_multiple_of(length))
     }
 
-    fn has_box(&self, name: &[u8; 4]) -> bool {
-        self.boxes.contains(name)
+    fn has_box(&self, name: [u8; 4]) -> bool {
+        self.boxes.contains(&name)
     }
 
     /// The major brand, then the compatible ones.
@@ -149,8 +151,8 @@ fn variable(head: &[u8], at: u64, unmarked: bool) -> Option<(u64, u64)> {
     let first = *bytes.first()?;
     let length = first.leading_zeros() + 1;
     let marked = bytes.get(..length as usize)?.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let marker = 1_u64.checked_shl(7 * length)?;
-    Some((if unmarked { marked & (marker - 1) } else { marked }, u64::from(length)))
+    let value = marked & (1_u64.checked_shl(7 * length)? - 1);
+    Some((if unmarked { value } else { marked }, u64::from(length)))
 }
 
 /// Where the first chunk of a RIFF file ends.
@@ -184,7 +186,7 @@ mod tests {
         Outline::of(&mut Cursor::new(bytes.to_vec())).expect("read")
     }
 
-    fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(name: [u8; 4], body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 8).expect("short");
         [&length.to_be_bytes(), name.as_slice(), body].concat()
     }
@@ -192,20 +194,21 @@ mod tests {
     #[test]
     fn pictures_are_known_by_signature_or_brand() {
         assert!(outline(b"GIF89a...").is_picture());
-        assert!(outline(&boxed(b"ftyp", b"mif1\0\0\0\0avifmiaf")).is_picture());
-        assert!(!outline(&boxed(b"ftyp", b"isom\0\0\0\0avc1mp42")).is_picture());
+        assert!(outline(&boxed(*b"ftyp", b"mif1\0\0\0\0avifmiaf")).is_picture());
+        assert!(!outline(&boxed(*b"ftyp", b"isom\0\0\0\0avc1mp42")).is_picture());
     }
 
     #[test]
     fn a_minor_version_is_no_brand() {
-        assert!(!outline(&boxed(b"ftyp", b"isomavifmp42")).is_picture());
+        assert!(!outline(&boxed(*b"ftyp", b"isomavifmp42")).is_picture());
     }
 
     #[test]
     fn a_media_segment_lacks_the_index_and_an_init_segment_the_data() {
-        let segment = [boxed(b"styp", b"msdh\0\0\0\0"), boxed(b"moof", b""), boxed(b"mdat", b"x")].concat();
+        let segment =
+            [boxed(*b"styp", b"msdh\0\0\0\0"), boxed(*b"moof", b""), boxed(*b"mdat", b"x")].concat();
         assert!(outline(&segment).is_segment());
-        let init = [boxed(b"ftyp", b"iso6\0\0\0\0"), boxed(b"moov", b"")].concat();
+        let init = [boxed(*b"ftyp", b"iso6\0\0\0\0"), boxed(*b"moov", b"")].concat();
         assert!(outline(&init).is_header_only() && !outline(&init).is_segment());
     }
 

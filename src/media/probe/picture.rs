@@ -17,15 +17,15 @@ impl Turn {
             let bytes = bytes.get(at * 4..).and_then(<[u8]>::first_chunk);
             f64::from(bytes.map_or(0, |bytes| i32::from_ne_bytes(*bytes)))
         };
-        let (a, b, c, d) = (cell(0), cell(1), cell(3), cell(4));
-        let mirrored = a * d - b * c < 0.0;
-        // The image of the horizontal axis, once mirroring is undone, tells the angle; y grows downwards.
-        let (x, y) = if mirrored { (-a, -b) } else { (a, b) };
-        if x == 0.0 && y == 0.0 {
-            Self::default()
-        } else {
-            Self { degrees: nearest(y.atan2(x).to_degrees()), mirrored }
+        let (across, down) = ((cell(0), cell(1)), (cell(3), cell(4)));
+        if across == (0.0, 0.0) {
+            return Self::default();
         }
+        let mirrored = across.0 * down.1 - across.1 * down.0 < 0.0;
+        // Where the horizontal axis comes to lie, once mirroring is undone, tells the angle; y grows downwards.
+        let sign = if mirrored { -1.0 } else { 1.0 };
+        let angle = (sign * across.1).atan2(sign * across.0).to_degrees();
+        Self { degrees: nearest(angle), mirrored }
     }
 
     /// From a `rotate` tag: degrees clockwise.

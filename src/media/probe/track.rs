@@ -45,13 +45,9 @@ impl Track {
         }
         self.shown += 1;
         let duration = to_ticks(packet.duration().max(0), base);
-        let at = match packet.pts().or(packet.dts()) {
-            Some(time) => to_ticks(time, base),
-            None => {
-                self.untimed += 1;
-                self.end.unwrap_or(0)
-            }
-        };
+        let time = packet.pts().or(packet.dts());
+        self.untimed += u64::from(time.is_none());
+        let at = time.map_or(self.end.unwrap_or(0), |time| to_ticks(time, base));
         self.place(at, duration);
         if packet.is_key() {
             let idr = nal.is_some_and(|nal| packet.data().is_some_and(|data| nal.begins_with_idr(data)));
