@@ -58,7 +58,7 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
     let s3 = &config.s3;
     if config.is_embedded() {
         make_folder(&config.data_dir)?;
-        let embedded = Embedded::open(&config.data_dir.join("objects")).await.context("embedded S3")?;
+        let embedded = Embedded::open(&config.data_dir.join("objects"), None).await.context("embedded S3")?;
         let endpoint = s3.s3_public_endpoint.clone().unwrap_or_else(|| format!("http://{}", s3.s3_listen));
         return Ok((Storage::embedded(&embedded, &endpoint), Some(embedded)));
     }

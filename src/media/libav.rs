@@ -1,4 +1,5 @@
 //! What ffmpeg-next's safe API doesn't reach: the only unsafe code of encoding.
+#![expect(unsafe_code, reason = "ffmpeg-next has no safe call for these")]
 
 use ffmpeg_next::codec::packet::{Mut as _, Ref as _};
 use ffmpeg_next::format::context::{Input, Output};

@@ -8,6 +8,7 @@ pub mod encode;
 mod error;
 mod grid;
 pub mod input;
+pub mod ladder;
 mod libav;
 mod mux;
 pub mod probe;
@@ -16,7 +17,9 @@ mod raw;
 mod rehearsal;
 mod remote;
 pub mod sandbox;
+pub mod storyboard;
 pub mod task;
+pub mod timeline;
 #[cfg(test)]
 mod trial;
 pub mod wire;

@@ -1,4 +1,5 @@
 //! What ffmpeg-next's safe API doesn't reach: the only unsafe code of reading sources.
+#![expect(unsafe_code, reason = "ffmpeg-next has no safe call for these")]
 
 use std::ptr;
 

@@ -30,7 +30,6 @@ pub(crate) use jobs::{fence_of, next_missing, span};
 pub use processing::{NewPack, truncated};
 pub use receive::{Checksum, ChecksumKind, Receiver};
 pub use reprocess::{Estimate, Reprocess};
-pub(crate) use retire::pack_key;
 pub use story::{JobTale, RevisionTale, Story, UploadTale};
 pub use uploads::{Incoming, PartUrl, Target};
 pub(crate) use uploads::{source_key, unsigned};

@@ -81,7 +81,7 @@ pub struct JobTale {
 
 impl Publishing {
     /// Tells a video's story.
-    pub async fn tell(&self, id: VideoId) -> Result<Story, Error> {
+    pub async fn story(&self, id: VideoId) -> Result<Story, Error> {
         let mut read = self.db.read().await?;
         let video = video::find(read.conn(), id).await?.ok_or(Error::NotFound("video"))?;
         let uploads = upload::list_of_video(read.conn(), id).await?;

@@ -15,8 +15,10 @@ const PRIVATE: &str = "private, no-store";
 pub enum Object {
     /// The finished original, as uploaded.
     Source { video: VideoId, upload: UploadId },
-    /// The end of an unfinished upload that isn't part-sized yet, from `offset` in bytes.
-    Tail { video: VideoId, upload: UploadId, offset: u64 },
+    /// A finished part of a tus concatenation.
+    Partial { upload: UploadId },
+    /// The end of an unfinished upload that isn't part-sized yet, up to `offset` in bytes.
+    Tail { upload: UploadId, offset: u64 },
     /// A rung's initialisation segment.
     Init { video: VideoId, revision: u32, rung: String },
     /// Consecutive segments of a rung.
@@ -56,9 +58,14 @@ impl Key {
         Self::new(Object::Source { video, upload })
     }
 
-    /// `sources/{video}/{upload}.tail-{offset}`, `offset` in bytes.
-    pub fn tail(video: VideoId, upload: UploadId, offset: u64) -> Self {
-        Self::new(Object::Tail { video, upload, offset })
+    /// `arriving/{upload}`
+    pub fn partial(upload: UploadId) -> Self {
+        Self::new(Object::Partial { upload })
+    }
+
+    /// `arriving/{upload}.tail-{offset}`, `offset` in bytes.
+    pub fn tail(upload: UploadId, offset: u64) -> Self {
+        Self::new(Object::Tail { upload, offset })
     }
 
     /// `media/{video}/{revision}/{rung}/init.mp4`
@@ -91,10 +98,18 @@ impl Key {
         &self.object
     }
 
+    /// The upload whose bytes it holds.
+    pub fn upload(&self) -> Option<UploadId> {
+        match self.object {
+            Object::Source { upload, .. } | Object::Partial { upload } | Object::Tail { upload, .. } => Some(upload),
+            Object::Init { .. } | Object::Pack { .. } | Object::Still { .. } => None,
+        }
+    }
+
     /// The media type the object is stored with.
     pub fn content_type(&self) -> &'static str {
         match &self.object {
-            Object::Source { .. } | Object::Tail { .. } => "application/octet-stream",
+            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => "application/octet-stream",
             Object::Init { rung, .. } if rung == "audio" => "audio/mp4",
             Object::Pack { rung, .. } if rung == "audio" => "audio/mp4",
             Object::Init { .. } | Object::Pack { .. } => "video/mp4",
@@ -106,7 +121,7 @@ impl Key {
     /// The `Cache-Control` the object is stored with.
     pub fn cache_control(&self) -> &'static str {
         match &self.object {
-            Object::Source { .. } | Object::Tail { .. } => PRIVATE,
+            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => PRIVATE,
             _ => IMMUTABLE,
         }
     }
@@ -130,7 +145,8 @@ impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source { video, upload } => write!(f, "sources/{video}/{upload}"),
-            Self::Tail { video, upload, offset } => write!(f, "sources/{video}/{upload}.tail-{offset}"),
+            Self::Partial { upload } => write!(f, "arriving/{upload}"),
+            Self::Tail { upload, offset } => write!(f, "arriving/{upload}.tail-{offset}"),
             Self::Init { video, revision, rung } => write!(f, "media/{video}/{revision}/{rung}/init.mp4"),
             Self::Pack { video, revision, rung, first_segment, attempt } => {
                 write!(f, "media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s")
@@ -169,7 +185,10 @@ impl FromStr for Key {
 fn parse(text: &str) -> Option<Object> {
     let parts: Vec<&str> = text.split('/').collect();
     match parts[..] {
-        ["sources", video, name] => parse_source(video.parse().ok()?, name),
+        ["sources", video, upload] => {
+            Some(Object::Source { video: video.parse().ok()?, upload: upload.parse().ok()? })
+        }
+        ["arriving", name] => parse_arriving(name),
         ["media", video, revision, rung, name] if !rung.is_empty() => {
             parse_media(video.parse().ok()?, revision.parse().ok()?, (rung, name))
         }
@@ -182,12 +201,10 @@ fn parse(text: &str) -> Option<Object> {
     }
 }
 
-fn parse_source(video: VideoId, name: &str) -> Option<Object> {
+fn parse_arriving(name: &str) -> Option<Object> {
     match name.split_once(".tail-") {
-        None => Some(Object::Source { video, upload: name.parse().ok()? }),
-        Some((upload, offset)) => {
-            Some(Object::Tail { video, upload: upload.parse().ok()?, offset: offset.parse().ok()? })
-        }
+        None => Some(Object::Partial { upload: name.parse().ok()? }),
+        Some((upload, offset)) => Some(Object::Tail { upload: upload.parse().ok()?, offset: offset.parse().ok()? }),
     }
 }
 
@@ -211,7 +228,7 @@ mod tests {
         let pack = Object::Pack { video, revision: 3, rung, first_segment: 21, attempt: 2 };
         let stills = [Still::Poster, Still::Storyboard, Still::StoryboardIndex];
         let made =
-            [Key::source(video, upload), Key::tail(video, upload, 1 << 40), Key::init(video, 3, "audio")];
+            [Key::source(video, upload), Key::partial(upload), Key::tail(upload, 1 << 40), Key::init(video, 3, "audio")];
         let stills = stills.into_iter().map(|still| Key::still(video, 3, still));
         made.into_iter().chain([Key::new(pack)]).chain(stills).collect()
     }
@@ -229,11 +246,11 @@ mod tests {
         let upload: UploadId = "0197a0f0-0000-7000-8000-000000000002".parse().unwrap();
         let rung = "720p".to_owned();
         let pack = Object::Pack { video, revision: 1, rung, first_segment: 5, attempt: 2 };
-        let names = [Key::source(video, upload), Key::tail(video, upload, 5), Key::new(pack)];
+        let names = [Key::source(video, upload), Key::tail(upload, 5), Key::new(pack)];
         let names: Vec<String> =
             names.iter().map(|key| key.as_str().replace(&video.to_string(), "V")).collect();
         assert_eq!(names[0], format!("sources/V/{upload}"));
-        assert_eq!(names[1], format!("sources/V/{upload}.tail-5"));
+        assert_eq!(names[1], format!("arriving/{upload}.tail-5"));
         assert_eq!(names[2], "media/V/1/720p/5-2.m4s");
     }
 

@@ -7,7 +7,10 @@ pub mod error;
 pub mod home;
 pub mod language;
 mod links;
+mod pages;
 mod phrases;
 mod player;
 mod spoken;
 pub mod watch;
+
+pub use pages::router;

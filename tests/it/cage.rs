@@ -36,7 +36,7 @@ async fn finish(child: &mut Child, source: &[u8]) -> Result<Outcome, Error> {
     loop {
         match child.next().await? {
             (Event::Read { offset, len }, _) => child.feed(range(source, offset, len)).await?,
-            (Event::Done { outcome }, _) => return Ok(outcome),
+            (Event::Done { outcome, .. }, _) => return Ok(outcome),
             _ => {}
         }
     }

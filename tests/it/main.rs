@@ -2,5 +2,7 @@
 
 mod cage;
 mod clip;
+mod pipeline;
 mod postgres;
 mod probe;
+mod world;

@@ -95,7 +95,7 @@ pub(super) async fn rollback(publishing: &Publishing, args: &Rollback) -> anyhow
 }
 
 pub(super) async fn why(publishing: &Publishing, args: &Why, format: Format) -> anyhow::Result<ExitCode> {
-    let story = publishing.tell(args.video).await?;
+    let story = publishing.story(args.video).await?;
     match format {
         Format::Json => output::document(&story),
         Format::Table => {
