@@ -221,7 +221,8 @@ pub enum FileError {
 
 /// Makes the file's settings the defaults of the command's arguments: `listen = "0.0.0.0:80"` is `POLICAST_LISTEN`.
 pub fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Command, FileError> {
-    let text = std::fs::read_to_string(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     let table: toml::Table = toml::from_str(&text)
         .map_err(|source| FileError::Parse { path: path.to_owned(), source: Box::new(source) })?;
     let mut left: Vec<String> = table.keys().cloned().collect();
@@ -229,7 +230,10 @@ pub fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Comman
     for name in names {
         command = command.mut_subcommand(name, |sub| {
             sub.mut_args(|arg| {
-                let setting = arg.get_env().and_then(|env| env.to_str()?.strip_prefix("POLICAST_")).map(str::to_lowercase);
+                let setting = arg
+                    .get_env()
+                    .and_then(|env| env.to_str()?.strip_prefix("POLICAST_"))
+                    .map(str::to_lowercase);
                 match setting.and_then(|setting| table.get(&setting).map(|value| (setting, value))) {
                     Some((setting, value)) => {
                         left.retain(|name| *name != setting);

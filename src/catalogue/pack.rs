@@ -18,14 +18,13 @@ pub struct Pack {
 }
 
 const LIST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
-    where video_id = $1 and revision = $2 and ($3 is null or rung = $3) order by rung, first_segment";
+    where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment";
 const INSERT: &str =
     "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments)
     values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[LIST, INSERT, SIZE];
 
 /// The packs of a revision, or of one of its rungs, in order.

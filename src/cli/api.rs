@@ -20,7 +20,8 @@ pub struct Api {
 
 impl Api {
     pub fn new(server: &str, key: &str) -> anyhow::Result<Self> {
-        let http = Client::builder().connect_timeout(Duration::from_secs(10)).read_timeout(PATIENCE).build()?;
+        let http =
+            Client::builder().connect_timeout(Duration::from_secs(10)).read_timeout(PATIENCE).build()?;
         Ok(Self { http, server: server.trim_end_matches('/').to_owned(), key: key.to_owned() })
     }
 
@@ -40,7 +41,11 @@ impl Api {
     /// Creates a thing that may be there from an earlier run.
     pub async fn ensure(&self, path: &str, body: Value) -> anyhow::Result<()> {
         match self.ask(Method::POST, path, Some(body)).await {
-            Err(error) if error.downcast_ref::<Refused>().is_some_and(|no| no.status == StatusCode::CONFLICT) => Ok(()),
+            Err(error)
+                if error.downcast_ref::<Refused>().is_some_and(|no| no.status == StatusCode::CONFLICT) =>
+            {
+                Ok(())
+            }
             other => other.map(drop),
         }
     }

@@ -62,8 +62,11 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
         let endpoint = s3.s3_public_endpoint.clone().unwrap_or_else(|| format!("http://{}", s3.s3_listen));
         return Ok((Storage::embedded(&embedded, &endpoint), Some(embedded)));
     }
-    let (Some(access_key_id), Some(secret_access_key)) = (&s3.s3_access_key_id, &s3.s3_secret_access_key) else {
-        bail!("POLICAST_S3_ACCESS_KEY_ID and POLICAST_S3_SECRET_ACCESS_KEY are needed beside POLICAST_S3_BUCKET");
+    let (Some(access_key_id), Some(secret_access_key)) = (&s3.s3_access_key_id, &s3.s3_secret_access_key)
+    else {
+        bail!(
+            "POLICAST_S3_ACCESS_KEY_ID and POLICAST_S3_SECRET_ACCESS_KEY are needed beside POLICAST_S3_BUCKET"
+        );
     };
     let settings = S3Settings {
         endpoint: s3.s3_endpoint.clone(),
@@ -87,7 +90,9 @@ pub fn lock(data_dir: &Path) -> anyhow::Result<Flock<File>> {
     let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(lock),
-        Err(_) => bail!("another policast serves {}: stop it, or choose another --data-dir", data_dir.display()),
+        Err(_) => {
+            bail!("another policast serves {}: stop it, or choose another --data-dir", data_dir.display())
+        }
     }
 }
 

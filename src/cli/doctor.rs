@@ -43,9 +43,16 @@ fn check(name: &str, found: Result<String, String>) -> Check {
 }
 
 async fn database(config: &Config) -> Check {
-    let found = match assemble::open_db(config).await {
-        Ok(db) => Ok(format!("{} answers", db.engine())),
-        Err(error) => Err(format!("{error:#}; look at POLICAST_DATABASE_URL or POLICAST_DATA_DIR")),
+    let tried = async {
+        let db = assemble::open_db(config).await?;
+        let statements = db.check_statements().await?;
+        Ok::<_, anyhow::Error>(format!("{} answers, its schema fits {statements} statements", db.engine()))
+    };
+    let found = match tried.await {
+        Ok(finding) => Ok(finding),
+        Err(error) => Err(format!(
+            "{error:#}; look at POLICAST_DATABASE_URL or POLICAST_DATA_DIR, and run policast migrate"
+        )),
     };
     check("database", found)
 }

@@ -74,7 +74,8 @@ impl Server {
         let lock = if config.is_embedded() { Some(assemble::lock(&config.data_dir)?) } else { None };
         let api = config.has(Role::Api).then_some(config.listen);
         let objects = config.is_embedded().then_some(config.s3.s3_listen);
-        let (api, objects) = (listen(api, "POLICAST_LISTEN").await?, listen(objects, "POLICAST_S3_LISTEN").await?);
+        let (api, objects) =
+            (listen(api, "POLICAST_LISTEN").await?, listen(objects, "POLICAST_S3_LISTEN").await?);
         let mut config = config.clone();
         // Port 0 means any: from here on it is the one that was free.
         if let Some(listener) = &api {
@@ -120,10 +121,10 @@ impl Server {
             let publishing = self.rooms.publishing.clone();
             worker::run(publishing, settings, shutdown.drain.clone(), shutdown.cut.clone())
         });
-        let (served, ()) = tokio::join!(
-            async { if let Some(api) = api { api.await } else { Ok(()) } },
-            async { if let Some(work) = work { work.await } else { shutdown.drain.cancelled().await } },
-        );
+        let (served, ()) =
+            tokio::join!(async { if let Some(api) = api { api.await } else { Ok(()) } }, async {
+                if let Some(work) = work { work.await } else { shutdown.drain.cancelled().await }
+            },);
         // The worker put its last objects through the embedded server: that one stops when all else has.
         shutdown.cut.cancel();
         tasks.close();
@@ -136,7 +137,8 @@ impl Server {
 async fn listen(address: Option<std::net::SocketAddr>, setting: &str) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };
     let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("can't listen on {address}; {setting} chooses another address"))?;
+    let listener =
+        listener.with_context(|| format!("can't listen on {address}; {setting} chooses another address"))?;
     Ok(Some(listener))
 }
 
@@ -188,7 +190,8 @@ fn worker_settings(config: &Config) -> anyhow::Result<worker::Settings> {
         },
         limits: task::Limits {
             max_pixels: config.limits.max_pixels,
-            max_duration: i64::try_from(config.limits.max_duration.0.as_secs()).unwrap_or(0) * TICKS_PER_SECOND,
+            max_duration: i64::try_from(config.limits.max_duration.0.as_secs()).unwrap_or(0)
+                * TICKS_PER_SECOND,
         },
         ladder: LadderSettings {
             enable_uhd: config.media.uhd,

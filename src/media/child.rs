@@ -69,9 +69,7 @@ fn run(task: &Task, source: Remote, emit: &Emit) -> Result<Outcome, Error> {
         Task::Probe { limits, .. } => probe::run(limits, source, emit),
         Task::Chunk(task) => encode::run(task, input::open(source)?, emit),
         Task::Audio(task) => audio::run(task, input::open(source)?, emit),
-        Task::Stills(_) => {
-            Err(Error::Protocol("this child only probes".to_owned()))
-        }
+        Task::Stills(_) => Err(Error::Protocol("this child only probes".to_owned())),
     }
 }
 

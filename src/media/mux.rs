@@ -112,7 +112,9 @@ fn lay_out(shown: &[Ticks], end: Ticks) -> Vec<Time> {
     }
     let next = order.iter().skip(1).copied().chain([end]);
     let places = order.iter().copied().zip(next).zip(shown);
-    places.map(|((decoded, next), shown)| Time { decoded, shown: *shown, duration: (next - decoded).max(1) }).collect()
+    places
+        .map(|((decoded, next), shown)| Time { decoded, shown: *shown, duration: (next - decoded).max(1) })
+        .collect()
 }
 
 #[cfg(test)]

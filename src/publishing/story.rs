@@ -175,7 +175,12 @@ impl JobTale {
         let told = |attempt: &Attempt| {
             let outcome = attempt.outcome.as_deref().unwrap_or("under way");
             let error = attempt.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            format!("{} {} by {}, {outcome}{error}", attempt.attempt, attempt.started_at.to_rfc3339(), attempt.worker)
+            format!(
+                "{} {} by {}, {outcome}{error}",
+                attempt.attempt,
+                attempt.started_at.to_rfc3339(),
+                attempt.worker
+            )
         };
         Self {
             id: row.id.to_string(),
@@ -198,16 +203,29 @@ impl Story {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("{} of {} on {}", self.video, self.account, self.topic),
-            format!("  is {}, its media is {}; revision {} plays", self.state, self.media_state, shown(self.revision)),
+            format!(
+                "  is {}, its media is {}; revision {} plays",
+                self.state,
+                self.media_state,
+                shown(self.revision)
+            ),
             format!("  next: {}", self.next),
         ];
         lines.extend(self.error.iter().map(|error| format!("  error: {error}")));
         for upload in &self.uploads {
             let length = shown(upload.length);
-            lines.push(format!("upload {} ({}) {}: {} of {length} bytes", upload.id, upload.door, upload.state, upload.received));
+            lines.push(format!(
+                "upload {} ({}) {}: {} of {length} bytes",
+                upload.id, upload.door, upload.state, upload.received
+            ));
         }
         for revision in &self.revisions {
-            lines.push(format!("revision {} {}: {}", revision.number, revision.state, revision.rungs.join(", ")));
+            lines.push(format!(
+                "revision {} {}: {}",
+                revision.number,
+                revision.state,
+                revision.rungs.join(", ")
+            ));
             lines.extend(revision.warnings.iter().map(|warning| format!("  warning: {warning}")));
             lines.extend(revision.error.iter().map(|error| format!("  error: {error}")));
         }

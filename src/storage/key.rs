@@ -101,7 +101,9 @@ impl Key {
     /// The upload whose bytes it holds.
     pub fn upload(&self) -> Option<UploadId> {
         match self.object {
-            Object::Source { upload, .. } | Object::Partial { upload } | Object::Tail { upload, .. } => Some(upload),
+            Object::Source { upload, .. } | Object::Partial { upload } | Object::Tail { upload, .. } => {
+                Some(upload)
+            }
             Object::Init { .. } | Object::Pack { .. } | Object::Still { .. } => None,
         }
     }
@@ -109,7 +111,9 @@ impl Key {
     /// The media type the object is stored with.
     pub fn content_type(&self) -> &'static str {
         match &self.object {
-            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => "application/octet-stream",
+            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => {
+                "application/octet-stream"
+            }
             Object::Init { rung, .. } if rung == "audio" => "audio/mp4",
             Object::Pack { rung, .. } if rung == "audio" => "audio/mp4",
             Object::Init { .. } | Object::Pack { .. } => "video/mp4",
@@ -204,7 +208,9 @@ fn parse(text: &str) -> Option<Object> {
 fn parse_arriving(name: &str) -> Option<Object> {
     match name.split_once(".tail-") {
         None => Some(Object::Partial { upload: name.parse().ok()? }),
-        Some((upload, offset)) => Some(Object::Tail { upload: upload.parse().ok()?, offset: offset.parse().ok()? }),
+        Some((upload, offset)) => {
+            Some(Object::Tail { upload: upload.parse().ok()?, offset: offset.parse().ok()? })
+        }
     }
 }
 
@@ -227,8 +233,12 @@ mod tests {
         let rung = "720p".to_owned();
         let pack = Object::Pack { video, revision: 3, rung, first_segment: 21, attempt: 2 };
         let stills = [Still::Poster, Still::Storyboard, Still::StoryboardIndex];
-        let made =
-            [Key::source(video, upload), Key::partial(upload), Key::tail(upload, 1 << 40), Key::init(video, 3, "audio")];
+        let made = [
+            Key::source(video, upload),
+            Key::partial(upload),
+            Key::tail(upload, 1 << 40),
+            Key::init(video, 3, "audio"),
+        ];
         let stills = stills.into_iter().map(|still| Key::still(video, 3, still));
         made.into_iter().chain([Key::new(pack)]).chain(stills).collect()
     }

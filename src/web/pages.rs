@@ -1,7 +1,7 @@
 //! The pages' handlers: each loads what its page shows and renders it.
 
-use axum::Router;
 use crate::http::App;
+use axum::Router;
 
 /// Every page and asset.
 pub fn router(_app: App) -> Router {

@@ -17,7 +17,12 @@ use crate::publishing::{fence_of, next_missing, span, truncated};
 const TOLERANCE: Ticks = TICKS_PER_SECOND;
 
 impl Worker {
-    pub(super) async fn chunk(&self, row: &Row, id: (VideoId, u32), progress: &Progress) -> Result<(), Error> {
+    pub(super) async fn chunk(
+        &self,
+        row: &Row,
+        id: (VideoId, u32),
+        progress: &Progress,
+    ) -> Result<(), Error> {
         let plan = self.find_plan(id).await?;
         let span = span(&row.work, &plan.timeline);
         let missing = self.find_missing(id, &plan, span).await?;
@@ -28,7 +33,8 @@ impl Worker {
             missing.iter().map(|(rung, next)| (rung.name.clone(), Packer::new(&rung.name, *next))).collect();
         let mut run = self.start(&Task::Chunk(Box::new(task)), &plan.source).await?;
         let fence = fence_of(row);
-        let ended_at = self.gather(&mut run, (fence, id), &mut packers, |at| progress.set(share(at, from, to))).await?;
+        let ended_at =
+            self.gather(&mut run, (fence, id), &mut packers, |at| progress.set(share(at, from, to))).await?;
         if span.1 as usize == plan.timeline.starts.len() && !plan.timeline.open && ended_at + TOLERANCE < to {
             self.warn_truncated(fence, id, (to, ended_at)).await?;
         }
@@ -45,7 +51,8 @@ impl Worker {
         let mut read = self.publishing.db.read().await?;
         let packs = pack::list(read.conn(), id, None).await?;
         let failed = rung::list(read.conn(), id.0, id.1).await?;
-        let failed = |name: &str| failed.iter().any(|rung| rung.name == name && rung.state == RungState::Failed);
+        let failed =
+            |name: &str| failed.iter().any(|rung| rung.name == name && rung.state == RungState::Failed);
         let live = plan.ladder.rungs.iter().filter(|rung| !failed(&rung.name));
         let next = live.map(|rung| (rung.clone(), next_missing(&packs, &rung.name, first)));
         Ok(next.filter(|(_, next)| *next < end).collect())
@@ -65,7 +72,8 @@ impl Worker {
             match event {
                 Event::Init { rung, codecs } => self.store_init(fence, id, (&rung, &codecs), bytes).await?,
                 Event::Segment { rung, index, segment } => {
-                    let closed = packers.get_mut(&rung).and_then(|packer| packer.push(index, segment, &bytes));
+                    let closed =
+                        packers.get_mut(&rung).and_then(|packer| packer.push(index, segment, &bytes));
                     self.store_pack(fence, id, closed).await?;
                 }
                 Event::RungFailed { rung, message } => {

@@ -6,7 +6,7 @@ use super::{Error, Worker};
 use crate::catalogue::revision::{self, Revision};
 use crate::catalogue::upload;
 use crate::domain::media::{Ladder, Probe, Timeline};
-use crate::domain::{RefusalCode, Refusal, VideoId};
+use crate::domain::{Refusal, RefusalCode, VideoId};
 use crate::media;
 use crate::media::cage::Child;
 use crate::media::task::{Event, Outcome, Source, Task};
@@ -95,9 +95,10 @@ impl Run<'_> {
 pub(super) fn unexpected(outcome: &Outcome) -> Error {
     match outcome {
         Outcome::Refused { refusal } => media::Error::Refused(refusal.clone()).into(),
-        Outcome::Probed { .. } | Outcome::Encoded { .. } => {
-            media::Error::Refused(Refusal::new(RefusalCode::ProcessingFailed, "the media process answered another task"))
-                .into()
-        }
+        Outcome::Probed { .. } | Outcome::Encoded { .. } => media::Error::Refused(Refusal::new(
+            RefusalCode::ProcessingFailed,
+            "the media process answered another task",
+        ))
+        .into(),
     }
 }

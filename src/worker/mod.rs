@@ -97,7 +97,12 @@ pub struct Worker {
 }
 
 /// Works until told to stop: `drain` takes no new job and ends those at hand, `cut` hands them over at once.
-pub async fn run(publishing: Publishing, settings: Settings, drain: CancellationToken, cut: CancellationToken) {
+pub async fn run(
+    publishing: Publishing,
+    settings: Settings,
+    drain: CancellationToken,
+    cut: CancellationToken,
+) {
     let worker = Worker { publishing, settings: Arc::new(settings) };
     let tasks = TaskTracker::new();
     for slot in 0..worker.settings.slots {
@@ -128,7 +133,8 @@ impl Worker {
     }
 
     async fn claim(&self, name: &str) -> Result<Option<Row>, Error> {
-        let claim = Claim { worker: name, lease: self.settings.lease, account_cap: self.settings.account_cap };
+        let claim =
+            Claim { worker: name, lease: self.settings.lease, account_cap: self.settings.account_cap };
         let mut tx = self.publishing.db.begin().await?;
         let row = job::claim(&mut tx, &claim).await?;
         tx.commit().await?;

@@ -15,7 +15,12 @@ use crate::media::task::{Audio, Task};
 use crate::publishing::next_missing;
 
 impl Worker {
-    pub(super) async fn sound(&self, fence: Fence, id: (VideoId, u32), progress: &Progress) -> Result<(), Error> {
+    pub(super) async fn sound(
+        &self,
+        fence: Fence,
+        id: (VideoId, u32),
+        progress: &Progress,
+    ) -> Result<(), Error> {
         let plan = self.find_plan(id).await?;
         let (Some(stream), Some(rung)) = (&plan.probe.audio, &plan.ladder.audio) else { return Ok(()) };
         let packs = pack::list(self.publishing.db.read().await?.conn(), id, Some(&rung.name)).await?;
@@ -33,7 +38,9 @@ impl Worker {
         let end = plan.timeline.end;
         let mut run = self.start(&Task::Audio(Box::new(task)), &plan.source).await?;
         match self.gather(&mut run, (fence, id), &mut packers, |at| progress.set(share(at, 0, end))).await {
-            Err(Error::Media(media::Error::Refused(refusal))) if refusal.code == RefusalCode::AudioUndecodable => {
+            Err(Error::Media(media::Error::Refused(refusal)))
+                if refusal.code == RefusalCode::AudioUndecodable =>
+            {
                 self.refuse_sound(fence, id, &refusal).await
             }
             other => other.map(drop),

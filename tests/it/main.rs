@@ -1,6 +1,7 @@
 //! The one integration binary: whole rooms and the real program, on clips made as the tests run.
 
 mod cage;
+mod catalogue;
 mod clip;
 mod pipeline;
 mod postgres;

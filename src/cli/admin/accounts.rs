@@ -82,7 +82,11 @@ pub(super) enum Key {
     Revoke { id: KeyId },
 }
 
-pub(super) async fn account(publishing: &Publishing, command: &Account, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn account(
+    publishing: &Publishing,
+    command: &Account,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
     let columns = ["handle", "name", "sector", "level", "region", "parent"];
     match command {
         Account::List => {
@@ -107,7 +111,11 @@ pub(super) async fn account(publishing: &Publishing, command: &Account, format: 
     }
 }
 
-pub(super) async fn topic(publishing: &Publishing, command: &Topic, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn topic(
+    publishing: &Publishing,
+    command: &Topic,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
     match command {
         Topic::List => {
             let page = topic::list(publishing.db.read().await?.conn(), None, None, ROWS).await?;
@@ -127,7 +135,9 @@ pub(super) async fn key(publishing: &Publishing, command: &Key, format: Format) 
         Key::List { account } => {
             let mut read = publishing.db.read().await?;
             let account = match account {
-                Some(handle) => Some(account::find(read.conn(), handle).await?.context("no such account")?.id),
+                Some(handle) => {
+                    Some(account::find(read.conn(), handle).await?.context("no such account")?.id)
+                }
                 None => None,
             };
             let rows: Vec<Value> = key::list(read.conn(), account).await?.iter().map(key_row).collect();

@@ -34,10 +34,15 @@ pub(super) enum Jobs {
 pub(super) async fn run(publishing: &Publishing, command: &Jobs, format: Format) -> anyhow::Result<ExitCode> {
     match command {
         Jobs::List { state, kind, video, limit } => {
-            let filter = job::Filter { state: *state, video: *video, kind: *kind, cursor: None, limit: *limit };
+            let filter =
+                job::Filter { state: *state, video: *video, kind: *kind, cursor: None, limit: *limit };
             let page = job::list(publishing.db.read().await?.conn(), &filter).await?;
             let rows: Vec<Value> = page.items.iter().map(row).collect();
-            output::rows(format, &["id", "name", "state", "attempt", "progress", "lease_by", "last_error"], &rows)
+            output::rows(
+                format,
+                &["id", "name", "state", "attempt", "progress", "lease_by", "last_error"],
+                &rows,
+            )
         }
         Jobs::Retry { id } => output::one(format, &row(&publishing.retry_job(*id).await?)),
         Jobs::Cancel { id } => output::one(format, &row(&publishing.cancel_job(*id).await?)),

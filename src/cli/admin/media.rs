@@ -70,7 +70,11 @@ pub(super) struct Fsck {
     grace: Span,
 }
 
-pub(super) async fn reprocess(publishing: &Publishing, args: &Reprocess, format: Format) -> anyhow::Result<ExitCode> {
+pub(super) async fn reprocess(
+    publishing: &Publishing,
+    args: &Reprocess,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
     let selection = Selection {
         video: args.video,
         account: args.account.clone(),

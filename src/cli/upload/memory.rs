@@ -54,7 +54,8 @@ impl Memory {
 
 fn name(place: &Place<'_>) -> String {
     let modified = place.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let all = format!("{}\n{}\n{}\n{modified}\n{}", place.server, place.file.display(), place.size, place.said);
+    let all =
+        format!("{}\n{}\n{}\n{modified}\n{}", place.server, place.file.display(), place.size, place.said);
     hex::encode(&Sha256::digest(all)[..16])
 }
 
@@ -63,6 +64,7 @@ fn folder() -> anyhow::Result<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let folder = state.or(home).unwrap_or_else(std::env::temp_dir).join("policast");
-    std::fs::create_dir_all(&folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("can't make the folder {}", folder.display()))?;
     Ok(folder)
 }

@@ -142,7 +142,8 @@ async fn several(
     let mut locations = memory.locations().to_vec();
     let known = try_join_all(locations.iter().map(|known| tus.is_there(known))).await?;
     if locations.len() != slices.len() || known.contains(&false) {
-        locations = try_join_all(slices.iter().map(|slice| tus.create(slice.len, &[], Some("partial")))).await?;
+        locations =
+            try_join_all(slices.iter().map(|slice| tus.create(slice.len, &[], Some("partial")))).await?;
         memory.keep(locations.clone())?;
     }
     try_join_all(locations.iter().zip(&slices).map(|(location, slice)| tus.send(location, *slice))).await?;
@@ -193,9 +194,8 @@ fn rungs(media: &Value) -> String {
 
 fn bar(size: u64, name: &str) -> ProgressBar {
     let bar = ProgressBar::new(size);
-    let style = ProgressStyle::with_template(
-        "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-    );
+    let style =
+        ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_message(name.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));

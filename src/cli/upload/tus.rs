@@ -42,7 +42,8 @@ impl Tus<'_> {
         metadata: &[(&str, String)],
         concat: Option<&str>,
     ) -> anyhow::Result<String> {
-        let said: Vec<_> = metadata.iter().map(|(name, text)| format!("{name} {}", BASE64_STANDARD.encode(text))).collect();
+        let said: Vec<_> =
+            metadata.iter().map(|(name, text)| format!("{name} {}", BASE64_STANDARD.encode(text))).collect();
         let mut request = self.tus(self.api.http.post(format!("{}/api/v1/uploads", self.api.server)));
         if !said.is_empty() {
             request = request.header("Upload-Metadata", said.join(","));
@@ -124,7 +125,8 @@ impl Tus<'_> {
 
     /// The video that an upload belongs to.
     pub(super) async fn find_video(&self, location: &str) -> anyhow::Result<String> {
-        let answer = self.api.http.get(location).bearer_auth(&self.api.key).send().await?.error_for_status()?;
+        let answer =
+            self.api.http.get(location).bearer_auth(&self.api.key).send().await?.error_for_status()?;
         let upload: serde_json::Value = answer.json().await?;
         Ok(upload["video"].as_str().context("the upload has no video")?.to_owned())
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::util::color::TransferCharacteristic as Transfer;
+use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::{filter, format, frame};
 
 use crate::domain::media::{Rung, Ticks, VideoStream};
@@ -127,7 +127,11 @@ fn spec(shape: &Shape, video: &VideoStream, sizes: &[(u32, u32)], tone_map: bool
     }
     spec.push_str(upright(video));
     let (width, height) = sizes.first().copied().unwrap_or((2, 2));
-    spec.push_str(&if tone_map { tone_mapped(shape, (width, height)) } else { plain(shape, (width, height)) });
+    spec.push_str(&if tone_map {
+        tone_mapped(shape, (width, height))
+    } else {
+        plain(shape, (width, height))
+    });
     spec.push_str(",setsar=1");
     for at in 0..sizes.len() {
         match sizes.get(at + 1) {

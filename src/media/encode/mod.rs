@@ -63,7 +63,8 @@ fn threads(place: usize) -> usize {
 }
 
 fn finish(rung: &Rung, thread: ScopedJoinHandle<'_, Result<(), Error>>, emit: &Emit) -> Result<(), Error> {
-    let ended = thread.join().unwrap_or_else(|_| Err(Error::Protocol("an encoder thread panicked".to_owned())));
+    let ended =
+        thread.join().unwrap_or_else(|_| Err(Error::Protocol("an encoder thread panicked".to_owned())));
     match ended {
         Err(Error::Libav { doing, source }) => fail(emit, rung, &format!("could not {doing}: {source}")),
         other => other,

@@ -86,7 +86,10 @@ impl<'a> Pass<'a> {
     }
 
     /// A passed-through rung that can't go on is told and left out.
-    fn copied(&mut self, step: impl FnOnce(&mut Copy<'a>, &Reader) -> Result<(), Error>) -> Result<(), Error> {
+    fn copied(
+        &mut self,
+        step: impl FnOnce(&mut Copy<'a>, &Reader) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let Some(copy) = &mut self.copy else { return Ok(()) };
         match step(copy, &self.reader) {
             Err(Error::Libav { doing, source }) => {
@@ -125,7 +128,12 @@ impl<'a> Decoding<'a> {
         })
     }
 
-    fn packet(&mut self, packet: &ffmpeg_next::Packet, reader: &Reader, feeds: &mut [Feed]) -> Result<(), Error> {
+    fn packet(
+        &mut self,
+        packet: &ffmpeg_next::Packet,
+        reader: &Reader,
+        feeds: &mut [Feed],
+    ) -> Result<(), Error> {
         if self.pictures.ended().is_some() {
             return Ok(());
         }
@@ -171,7 +179,8 @@ impl<'a> Decoding<'a> {
 
     /// A graph that fits the picture; sources may change their size or format on the way.
     fn fit_graph(&mut self, picture: &frame::Video, feeds: &mut [Feed]) -> Result<(), Error> {
-        let interlaced = self.graph.as_ref().map_or(self.task.video.interlaced, |(shape, _)| shape.is_interlaced());
+        let interlaced =
+            self.graph.as_ref().map_or(self.task.video.interlaced, |(shape, _)| shape.is_interlaced());
         let shape = Shape::of(picture, interlaced);
         if self.graph.as_ref().is_none_or(|(fits, _)| *fits != shape) {
             self.end_graph(feeds);

@@ -53,7 +53,8 @@ impl Reader {
     /// A decoder for the stream.
     pub fn decoder(&self) -> Result<decoder::Video, Error> {
         let parameters = self.parameters()?;
-        let mut context = codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
+        let mut context =
+            codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(4);
         context.set_threading(threading::Config { kind: threading::Type::Frame, count, safe: true });
         libav::tolerate(&mut context);
@@ -64,7 +65,9 @@ impl Reader {
     /// The stream's parameters.
     pub fn parameters(&self) -> Result<codec::Parameters, Error> {
         let stream = self.input.stream(self.stream);
-        stream.map(|stream| stream.parameters()).ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
+        stream
+            .map(|stream| stream.parameters())
+            .ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
     }
 
     /// Goes to a keyframe at or before `at`; where that can't be had, to the beginning.

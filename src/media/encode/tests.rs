@@ -5,7 +5,8 @@ const RATE: Fraction = Fraction { num: 25, den: 1 };
 
 #[test]
 fn two_chunks_encoded_apart_join_without_a_seam() {
-    let clip = clip("a.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=9 -c:v libx264 -preset ultrafast -g 60 -bf 2");
+    let clip =
+        clip("a.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=9 -c:v libx264 -preset ultrafast -g 60 -bf 2");
     let whole = chunk(
         &clip,
         &[0, 4 * S, 8 * S],
