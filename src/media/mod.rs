@@ -5,10 +5,14 @@ mod boxes;
 pub mod encode;
 mod error;
 mod grid;
+pub mod ladder;
 mod libav;
 mod mux;
 mod pulse;
+pub mod stills;
+pub mod storyboard;
 pub mod task;
+pub mod timeline;
 #[cfg(test)]
 mod trial;
 pub mod wire;

@@ -52,10 +52,12 @@ impl<'a> Sound<'a> {
         }
         match self.packet() {
             // A packet that can't be decoded is a gap, and filled like one.
-            Some(packet) => drop(self.decoder.send_packet(&packet)),
+            Some(packet) => {
+                let _ = self.decoder.send_packet(&packet);
+            }
             None => {
                 self.ended = true;
-                drop(self.decoder.send_eof());
+                let _ = self.decoder.send_eof();
             }
         }
         let mut block = frame::Audio::empty();

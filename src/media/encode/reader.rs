@@ -17,7 +17,7 @@ const KEYFRAME_WITHIN: usize = 600;
 const MAX_BROKEN: usize = 2000;
 
 /// Reads one stream of the source.
-pub(super) struct Reader {
+pub(in crate::media) struct Reader {
     input: Input,
     stream: usize,
     base: Rational,
@@ -50,12 +50,11 @@ impl Reader {
         })
     }
 
-    /// A decoder for the stream.
-    pub fn decoder(&self) -> Result<decoder::Video, Error> {
+    /// A decoder for the stream, on this many threads.
+    pub fn decoder(&self, threads: usize) -> Result<decoder::Video, Error> {
         let parameters = self.parameters()?;
         let mut context = codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        context.set_threading(threading::Config { kind: threading::Type::Frame, count, safe: true });
+        context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
         libav::tolerate(&mut context);
         libav::set_packet_base(&mut context, self.base);
         context.decoder().video().map_err(Error::libav("open the decoder"))
