@@ -15,7 +15,7 @@ use super::error::Error;
 use super::remote::Remote;
 use super::task::{Event, Outcome, Task};
 use super::wire::{self, Emit, Order, Work};
-use super::{audio, encode, input, probe, sandbox};
+use super::{audio, encode, input, probe, sandbox, stills};
 
 /// The whole life of a child; what it complains of goes to stderr, which the worker reads.
 pub fn main() -> ExitCode {
@@ -69,7 +69,7 @@ fn run(task: &Task, source: Remote, emit: &Emit) -> Result<Outcome, Error> {
         Task::Probe { limits, .. } => probe::run(limits, source, emit),
         Task::Chunk(task) => encode::run(task, input::open(source)?, emit),
         Task::Audio(task) => audio::run(task, input::open(source)?, emit),
-        Task::Stills(_) => Err(Error::Protocol("this child only probes".to_owned())),
+        Task::Stills(task) => stills::run(task, input::open(source)?, emit),
     }
 }
 

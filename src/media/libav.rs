@@ -160,12 +160,6 @@ pub(super) fn tolerate(context: &mut codec::Context) {
     }
 }
 
-/// Makes a decoder skip everything but keyframes.
-pub(super) fn only_keyframes(context: &mut codec::Context) {
-    // SAFETY: the context is allocated.
-    unsafe { (*context.as_mut_ptr()).skip_frame = ffi::AVDiscard::AVDISCARD_NONKEY }
-}
-
 /// Tells a decoder the base of its packets' times.
 pub(super) fn set_packet_base(context: &mut codec::Context, base: Rational) {
     // SAFETY: the context is allocated and not opened yet.
@@ -319,4 +313,10 @@ fn blank_like(block: &frame::Audio, samples: usize) -> frame::Audio {
 pub(super) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
     use ffmpeg_next::Rescale as _;
     if from.0 <= 0 || from.1 <= 0 { value } else { value.rescale(from, to) }
+}
+
+/// Sets a constant quality, on the scale of libav's own encoders.
+pub(super) fn set_quality(context: &mut codec::Context, quality: i32) {
+    // SAFETY: the context is allocated and not opened yet.
+    unsafe { (*context.as_mut_ptr()).global_quality = quality.saturating_mul(ffi::FF_QP2LAMBDA) }
 }

@@ -17,6 +17,7 @@ mod raw;
 mod rehearsal;
 mod remote;
 pub mod sandbox;
+pub mod stills;
 pub mod storyboard;
 pub mod task;
 pub mod timeline;

@@ -7,11 +7,15 @@ use super::error::Error;
 use super::libav::{Memory, TICK};
 use super::task::Event;
 use super::wire::Emit;
-use crate::domain::media::{Segment, Ticks};
+use crate::domain::media::{Segment, TICKS_PER_SECOND, Ticks};
 
 /// Without `frag_discont` a chunk's first segment would claim to start at 0; without `negative_cts_offsets` B-frames
 /// would need an edit list, which players read differently.
 const MOVFLAGS: &str = "cmaf+negative_cts_offsets+frag_custom+delay_moov+frag_discont";
+
+/// libav's muxers take no packet that is shown before it is decoded; told this much too early, and the same for all,
+/// none is, and `negative_cts_offsets` takes it off again.
+const EARLY: Ticks = 30 * TICKS_PER_SECOND;
 
 /// What kind of track it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +45,10 @@ impl Muxer {
     /// first shown, and the last one shown lasts until `end`.
     pub fn segment(&mut self, index: u32, mut packets: Vec<Packet>, end: Ticks) -> Result<(), Error> {
         let times = lay_out(&packets.iter().map(|packet| packet.pts().unwrap_or(0)).collect::<Vec<_>>(), end);
-        let base = self.memory.time_base();
+        let (base, early) = (self.memory.time_base(), if self.track == Track::Avc { EARLY } else { 0 });
         for (packet, time) in packets.iter_mut().zip(&times) {
             packet.set_pts(Some(time.shown));
-            packet.set_dts(Some(time.decoded));
+            packet.set_dts(Some(time.decoded - early));
             packet.set_duration(time.duration);
             packet.set_position(-1);
             packet.rescale_ts(TICK, base);

@@ -36,6 +36,12 @@ impl Clip {
         std::fs::write(&path, bytes).expect("written");
         path
     }
+
+    /// The clip with other bytes.
+    pub fn replaced(self, bytes: &[u8]) -> Self {
+        std::fs::write(&self.path, bytes).expect("written");
+        self
+    }
 }
 
 /// What a rung's events came to.
@@ -253,4 +259,26 @@ pub fn judge(clip: &Clip, name: &str, track: &Track) {
             String::from_utf8_lossy(&one.stdout).lines().filter(|line| line.starts_with('0')).count();
         assert_eq!(frames, 1, "{name}: the key prefix of segment {index} gives no picture");
     }
+}
+
+/// The integrated loudness by `ffmpeg`'s meter, in LUFS.
+pub fn loudness(path: &Path) -> f64 {
+    metered(path, "I:")
+}
+
+/// The true peak by `ffmpeg`'s meter, in dB below full scale.
+pub fn true_peak(path: &Path) -> f64 {
+    metered(path, "Peak:")
+}
+
+fn metered(path: &Path, name: &str) -> f64 {
+    let said = Command::new("ffmpeg")
+        .args(["-hide_banner", "-nostats", "-i"])
+        .arg(path)
+        .args(["-af", "ebur128=framelog=verbose:peak=true", "-f", "null", "-"])
+        .output()
+        .expect("ffmpeg");
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let line = said.lines().rev().find(|line| line.trim_start().starts_with(name)).expect("a summary");
+    line.split_whitespace().nth(1).and_then(|value| value.parse().ok()).expect("a number")
 }

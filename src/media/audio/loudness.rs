@@ -5,7 +5,7 @@ use ffmpeg_next::frame;
 /// Below this there is nothing to bring up (the absolute gate of ITU-R BS.1770).
 const SILENT_LUFS: f64 = -69.9;
 /// More gain than this would raise nothing but noise.
-const MAX_GAIN_DB: f64 = 20.0;
+const MAX_GAIN_DB: f64 = 30.0;
 /// Peaks stay under this, in dB below full scale (EBU R 128 asks for −1 after coding; AAC adds up to half a dB).
 const CEILING_DB: f64 = -1.5;
 /// A sample peak hides a true peak of up to this much more.
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn quiet_sound_with_room_above_is_only_turned_up() {
         assert_eq!(correction(-23.0, -15.0), ",volume=7.00dB:precision=float");
-        assert_eq!(correction(-60.0, -50.0), ",volume=20.00dB:precision=float");
+        assert_eq!(correction(-60.0, -50.0), ",volume=30.00dB:precision=float");
     }
 
     #[test]

@@ -42,10 +42,7 @@ impl Shape {
 }
 
 /// Pictures in, for each rung a smaller picture out.
-pub(in crate::media) struct Graph {
-    graph: filter::Graph,
-    sinks: usize,
-}
+pub(in crate::media) struct Graph(filter::Graph);
 
 impl Graph {
     /// A graph for one shape of picture; `sizes` are those of the rungs, highest first.
@@ -80,19 +77,19 @@ impl Graph {
         }
         parser.parse(spec).map_err(doing())?;
         graph.validate().map_err(doing())?;
-        Ok(Self { graph, sinks })
+        Ok(Self(graph))
     }
 
     /// Hands a picture in, to be shown at `at`.
     pub fn push(&mut self, at: Ticks, picture: &mut frame::Video) -> Result<(), Error> {
         picture.set_pts(Some(at));
-        let Some(mut source) = self.graph.get("in") else { return Ok(()) };
+        let Some(mut source) = self.0.get("in") else { return Ok(()) };
         source.source().add(picture).map_err(Error::libav("filter a picture"))
     }
 
     /// No more pictures come.
     pub fn end(&mut self) {
-        if let Some(mut source) = self.graph.get("in") {
+        if let Some(mut source) = self.0.get("in") {
             // A graph that can't end has nothing more to give either.
             let _ = source.source().flush();
         }
@@ -100,18 +97,13 @@ impl Graph {
 
     /// The next finished picture of a rung, its time in ticks.
     pub fn pull(&mut self, sink: usize) -> Option<frame::Video> {
-        let mut sink = self.graph.get(&format!("out{sink}"))?;
+        let mut sink = self.0.get(&format!("out{sink}"))?;
         let mut picture = frame::Video::empty();
         let base = sink.sink().time_base();
         sink.sink().frame(&mut picture).ok()?;
         let at = picture.pts().map(|pts| rescale(pts, base, TICK));
         picture.set_pts(at);
         Some(picture)
-    }
-
-    /// How many rungs it feeds.
-    pub fn sinks(&self) -> usize {
-        self.sinks
     }
 }
 

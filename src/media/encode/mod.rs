@@ -8,12 +8,14 @@ mod pictures;
 mod reader;
 mod rung;
 
+pub(super) use self::graph::{Graph, Shape};
+pub(super) use self::reader::Reader;
+
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use ffmpeg_next::format::context::Input;
 
 use self::pass::Pass;
-use self::reader::Reader;
 use self::rung::{Feed, Worker};
 use super::error::Error;
 use super::grid::Grid;

@@ -120,7 +120,7 @@ impl<'a> Decoding<'a> {
         let span = Span { grid: grid.clone(), end: task.end, last: task.last, open: task.open, rate };
         Ok(Self {
             task,
-            decoder: reader.decoder()?,
+            decoder: reader.decoder(super::threads(0))?,
             pace: Pace::new(reader.nominal(), task.open),
             pictures: Pictures::new(span, libav::repeat),
             sizes: sizes(encoded()),

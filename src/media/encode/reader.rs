@@ -17,7 +17,7 @@ const KEYFRAME_WITHIN: usize = 600;
 const MAX_BROKEN: usize = 2000;
 
 /// Reads one stream of the source.
-pub(super) struct Reader {
+pub(in crate::media) struct Reader {
     input: Input,
     stream: usize,
     base: Rational,
@@ -50,13 +50,11 @@ impl Reader {
         })
     }
 
-    /// A decoder for the stream.
-    pub fn decoder(&self) -> Result<decoder::Video, Error> {
+    /// A decoder for the stream, on this many threads.
+    pub fn decoder(&self, threads: usize) -> Result<decoder::Video, Error> {
         let parameters = self.parameters()?;
-        let mut context =
-            codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        context.set_threading(threading::Config { kind: threading::Type::Frame, count, safe: true });
+        let mut context = codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
+        context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
         libav::tolerate(&mut context);
         libav::set_packet_base(&mut context, self.base);
         context.decoder().video().map_err(Error::libav("open the decoder"))
@@ -65,9 +63,7 @@ impl Reader {
     /// The stream's parameters.
     pub fn parameters(&self) -> Result<codec::Parameters, Error> {
         let stream = self.input.stream(self.stream);
-        stream
-            .map(|stream| stream.parameters())
-            .ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
+        stream.map(|stream| stream.parameters()).ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
     }
 
     /// Goes to a keyframe at or before `at`; where that can't be had, to the beginning.
