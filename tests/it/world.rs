@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub struct World {
     pub publishing: Publishing,
     pub operator: Caller,
-    pub folder: TempDir,
+    _folder: TempDir,
     stop: CancellationToken,
     worker: Option<JoinHandle<()>>,
 }
@@ -43,6 +43,24 @@ impl World {
         Self::over(db, storage, folder).await
     }
 
+    /// PostgreSQL and a real S3 server, both the tests' own.
+    pub async fn large() -> Self {
+        let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
+        let storage = Storage::connect(&crate::weed::settings().await);
+        Self::over(db, storage, tempfile::tempdir().expect("a folder")).await
+    }
+
+    /// One of each.
+    pub async fn both() -> [Self; 2] {
+        [Self::small().await, Self::large().await]
+    }
+
+    /// The names of all objects in the bucket.
+    pub async fn objects(&self) -> Vec<String> {
+        let page = self.publishing.storage.list("", None).await.expect("a list");
+        page.items.into_iter().map(|item| item.key).collect()
+    }
+
     async fn over(db: Db, storage: Storage, folder: TempDir) -> Self {
         db.migrate().await.expect("the schema");
         storage.ensure_bucket().await.expect("a bucket");
@@ -54,7 +72,7 @@ impl World {
             changes: Changes::default(),
         };
         let operator = Caller { key: KeyId::new(), role: Role::Admin, account: None };
-        let world = Self { publishing, operator, folder, stop: CancellationToken::new(), worker: None };
+        let world = Self { publishing, operator, _folder: folder, stop: CancellationToken::new(), worker: None };
         world.furnish().await;
         world
     }
@@ -92,16 +110,9 @@ impl World {
 
     /// Uploads bytes as a new video.
     pub async fn upload(&self, bytes: Bytes) -> VideoId {
-        let draft = VideoDraft {
-            account: "agency".parse().expect("a handle"),
-            topic: "health".parse().expect("a slug"),
-            title: english("A clip"),
-            description: Texts::default(),
-            language: Language::english(),
-        };
         let incoming = Incoming {
             door: Door::Put,
-            target: Target::New(Box::new(draft)),
+            target: Target::New(Box::new(draft())),
             partials: Vec::new(),
             length: Some(bytes.len() as u64),
             filename: "clip.mp4".to_owned(),
@@ -139,6 +150,17 @@ impl World {
         if let Some(worker) = self.worker.take() {
             worker.await.expect("the worker ends in order");
         }
+    }
+}
+
+/// What is said of a new video.
+pub fn draft() -> VideoDraft {
+    VideoDraft {
+        account: "agency".parse().expect("a handle"),
+        topic: "health".parse().expect("a slug"),
+        title: english("A clip"),
+        description: Texts::default(),
+        language: Language::english(),
     }
 }
 
