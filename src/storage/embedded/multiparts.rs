@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use super::backend::Backend;
 use super::buckets::http_time;
-use super::checksum::{Promised, Sums, multipart_etag};
+use super::checksum::{Promised, Sums};
 use super::condition::Conditions;
 use super::index::{Blob, Completion, Headers, Multipart, MultipartSpan, NewObject, Stored};
 use super::reads::{pieces, select};
 use super::refusal;
 use super::writes::{Received, source};
+use crate::storage::multipart::etag_of;
 use crate::storage::{PART_SIZE_MIN, PARTS_MAX};
 
 const PAGE_MAX: u32 = 1000;
@@ -111,7 +112,7 @@ impl Backend {
         let upload = self.index.multipart(&input.bucket, &input.key, &input.upload_id).await?;
         let there = self.index.parts(&upload.id, 0, PARTS_MAX).await.map_err(refusal::index)?;
         let parts = chosen(&listed, there)?;
-        let etag = multipart_etag(parts.iter().map(|part| part.etag.as_str()));
+        let etag = etag_of(parts.iter().map(|part| part.etag.as_str()));
         let object = NewObject {
             bucket: input.bucket.clone(),
             key: input.key.clone(),

@@ -1,0 +1,4 @@
+//! The one integration binary: linking is costly.
+
+mod storage;
+mod weed;
