@@ -1,5 +1,7 @@
 //! Multipart uploads: an object that arrives in pieces and appears whole.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -58,16 +60,21 @@ impl Storage {
         Ok(PartTag(unquoted(stored.e_tag())))
     }
 
-    /// Every part the server has, by number.
+    /// Every part the server has, by number. Of a part sent twice only the later is told: some servers keep both.
     pub async fn list_parts(&self, key: &Key, id: &MultipartId) -> Result<Vec<Part>, Error> {
         let request = self.client.list_parts().bucket(&*self.bucket).key(key.as_str()).upload_id(&id.0);
         let mut pages = request.into_paginator().send();
-        let mut parts = Vec::new();
+        let mut latest = BTreeMap::<u32, (Timestamp, Part)>::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| self.asked_part(key, id).refused(error))?;
-            parts.extend(page.parts().iter().map(part));
+            for found in page.parts() {
+                let (sent, part) = (timestamp(found.last_modified()), part(found));
+                if latest.get(&part.number).is_none_or(|(earlier, _)| *earlier <= sent) {
+                    latest.insert(part.number, (sent, part));
+                }
+            }
         }
-        Ok(parts)
+        Ok(latest.into_values().map(|(_, part)| part).collect())
     }
 
     /// Makes the object of these parts, in this order; numbers ascend and may have gaps. Again is no error: whoever

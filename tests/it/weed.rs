@@ -14,13 +14,14 @@ pub const SECRET_ACCESS_KEY: &str = "tester-secret";
 const UP_WITHIN: Duration = Duration::from_secs(120);
 
 /// Keeps the server for as long as its standard input is open, which ends with the test process however it ends.
+/// The server makes one socket outside its folder and leaves it.
 const KEEPER: &str = r#"
-folder=$1; shift
+folder=$1; grpc=$2; shift 2
 "$@" </dev/null >"$folder/log" 2>&1 &
 server=$!
 read -r _
 kill "$server"; wait "$server"
-rm -rf "$folder"
+rm -rf "$folder" "/tmp/seaweedfs-s3-grpc-$grpc.sock"
 "#;
 
 static SHARED: OnceCell<Weed> = OnceCell::const_new();
@@ -75,11 +76,11 @@ fn spawn(folder: &Path, ports: [u16; 8]) -> Child {
     let more = ["volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"];
     let flags = names.into_iter().chain(more).zip(ports).map(|(name, port)| format!("-{name}={port}"));
     let mut command = Command::new("sh");
-    command.args(["-c", KEEPER, "sh"]).arg(folder).arg(binary()).arg("server");
+    command.args(["-c", KEEPER, "sh"]).arg(folder).arg(ports[1].to_string()).arg(binary()).arg("server");
     command.arg(format!("-dir={}", folder.display())).args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]);
     command.arg(format!("-s3.config={}", folder.join("s3.json").display())).args(flags);
     command.args(["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]);
-    command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]).current_dir(folder);
+    command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]).current_dir(folder).env("TMPDIR", folder);
     let sockets = ["filer", "s3"].map(|name| format!("-{name}.localSocket={}/{name}.sock", folder.display()));
     command.args(sockets);
     command.stdin(Stdio::piped()).spawn().unwrap()

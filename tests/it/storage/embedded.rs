@@ -144,14 +144,14 @@ async fn a_lost_blob_is_told_and_never_served_short() {
 #[tokio::test]
 async fn names_that_look_like_paths_never_reach_the_file_system() {
     let place = Place::embedded().await;
-    for name in ["../../../etc/passwd", "..", "a/../b", "/absolute", "//", "a//b/", "\u{1f}\u{7f}"] {
+    let long = "n".repeat(1024);
+    for name in ["../../../etc/passwd", "..", "a/../b", "/absolute", "//", "a//b/", "\u{1f}\u{7f}", &long] {
         let put = place.sdk.put_object().bucket(&place.bucket).key(name);
         put.body(name.as_bytes().to_vec().into()).send().await.unwrap();
         let got = place.sdk.get_object().bucket(&place.bucket).key(name).send().await.unwrap();
         assert_eq!(got.body.collect().await.unwrap().into_bytes(), name.as_bytes(), "{name}");
     }
-    let long = "n".repeat(1025);
-    let put = place.sdk.put_object().bucket(&place.bucket).key(&long).body(vec![1].into());
+    let put = place.sdk.put_object().bucket(&place.bucket).key(long + "n").body(vec![1].into());
     assert_eq!(code(put.send().await), "KeyTooLongError");
 }
 
