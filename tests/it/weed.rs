@@ -11,7 +11,7 @@ pub const ACCESS_KEY_ID: &str = "tester";
 pub const SECRET_ACCESS_KEY: &str = "tester-secret";
 
 /// On a busy machine it takes a while to elect itself.
-const UP_WITHIN: Duration = Duration::from_secs(120);
+const UP_WITHIN: Duration = Duration::from_mins(2);
 
 /// Keeps the server for as long as its standard input is open, which ends with the test process however it ends.
 /// The server makes one socket outside its folder and leaves it.

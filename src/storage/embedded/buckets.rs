@@ -1,6 +1,10 @@
 //! Buckets as S3 clients ask for them.
 
-use s3s::dto::*;
+use s3s::dto::{
+    Bucket, CreateBucketInput, CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput,
+    GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput,
+    ListBucketsOutput, Timestamp,
+};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::backend::Backend;
@@ -37,7 +41,7 @@ impl Backend {
         if !made {
             return Err(s3_error!(BucketAlreadyOwnedByYou, "the bucket is there already"));
         }
-        Ok(CreateBucketOutput { location: Some(format!("/{name}")), ..Default::default() })
+        Ok(CreateBucketOutput { location: Some(format!("/{name}")) })
     }
 
     pub async fn drop_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<DeleteBucketOutput> {

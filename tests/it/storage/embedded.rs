@@ -1,11 +1,14 @@
 //! What only the embedded server promises: what it acknowledged survives any crash, what it didn't leaves nothing.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use policast::storage::embedded::OpenError;
 use policast::storage::{Embedded, Error, Part, PartTag, Storage};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use super::place::{Place, bytes, code, source};
+use super::place::{HOUR, Place, bytes, code, source};
 
 async fn open(folder: &Path) -> (Embedded, Storage) {
     let embedded = Embedded::open(folder, None).await.unwrap();
@@ -101,6 +104,40 @@ async fn parts_that_are_not_listed_go_when_the_upload_is_completed() {
     storage.complete_multipart(&key, &id, &[Part { number: 2, size_bytes: 10, tag }]).await.unwrap();
     assert_eq!(blobs(folder.path()).len(), 1);
     assert_eq!(storage.get_all(&key).await.unwrap(), bytes(10, 2));
+}
+
+#[tokio::test]
+async fn of_many_who_ask_for_a_new_object_one_gets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_embedded, storage) = open(folder.path()).await;
+    let key = source();
+    let puts = (0..20).map(|seed| storage.put_new(&key, bytes(1000, seed)));
+    let done = futures::future::join_all(puts).await;
+    let won: Vec<usize> = (0..20).filter(|&at| done[at].is_ok()).collect();
+    assert_eq!(won.len(), 1);
+    assert_eq!(storage.get_all(&key).await.unwrap(), bytes(1000, u8::try_from(won[0]).unwrap()));
+    assert_eq!(blobs(folder.path()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_leaves_nothing() {
+    let place = Place::embedded().await;
+    let key = source();
+    place.storage.put(&key, bytes(10, 1)).await.unwrap();
+    let url = place.storage.presign_put(&key, HOUR).await.unwrap();
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut socket = TcpStream::connect(host).await.unwrap();
+    let head = format!("PUT /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1000\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&[7; 500]).await.unwrap();
+    while blobs(place.folder()).len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(socket);
+    while blobs(place.folder()).len() > 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
 }
 
 #[tokio::test]

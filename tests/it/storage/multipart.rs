@@ -18,7 +18,7 @@ super::promises! {
     a_completed_upload_replaces_what_was_there
 }
 
-const FULL: usize = PART_SIZE_MIN as usize;
+const FULL: usize = 5 * 1024 * 1024;
 
 async fn send(place: &Place, key: &Key, id: &MultipartId, parts: &[(u32, usize)]) -> Vec<Part> {
     let mut sent = Vec::new();

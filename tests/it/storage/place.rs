@@ -1,5 +1,6 @@
 //! Somewhere to keep a promise: a bucket of one's own, seen through `Storage`, the plain SDK and plain HTTP.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -23,7 +24,7 @@ pub struct Place {
     pub bucket: String,
     pub endpoint: String,
     pub http: reqwest::Client,
-    _server: Option<(tempfile::TempDir, JoinSet<()>)>,
+    server: Option<(tempfile::TempDir, JoinSet<()>)>,
 }
 
 impl Place {
@@ -38,6 +39,11 @@ impl Place {
         let mut server = JoinSet::new();
         server.spawn(async move { embedded.serve(listener, CancellationToken::new()).await.unwrap() });
         Self::new(storage, sdk, endpoint, Some((folder, server)))
+    }
+
+    /// Where the embedded server keeps everything.
+    pub fn folder(&self) -> &Path {
+        self.server.as_ref().map(|(folder, _)| folder.path()).expect("only the embedded server has a folder")
     }
 
     pub async fn seaweedfs() -> Self {
@@ -63,7 +69,7 @@ impl Place {
         server: Option<(tempfile::TempDir, JoinSet<()>)>,
     ) -> Self {
         let bucket = storage.bucket().to_owned();
-        Self { storage, sdk, bucket, endpoint, http: reqwest::Client::new(), _server: server }
+        Self { storage, sdk, bucket, endpoint, http: reqwest::Client::new(), server }
     }
 }
 
