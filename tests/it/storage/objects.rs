@@ -6,9 +6,10 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use policast::domain::VideoId;
-use policast::storage::{Error, Key, Still};
+use policast::storage::{Error, Key, Still, Storage};
+use tokio::net::TcpListener;
 
-use super::place::{Place, bytes, code, pack, source};
+use super::place::{Place, bytes, code, pack, settings, source};
 
 super::promises! {
     what_is_put_is_got_back_with_its_type_and_cache_rule
@@ -26,6 +27,18 @@ super::promises! {
     folders_are_listed_by_delimiter
     a_missing_bucket_is_told_and_made
     a_copy_has_the_same_bytes_and_outlives_its_original
+    a_bucket_that_is_made_has_a_rule_for_browsers
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_is_unavailable_and_nothing_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let storage = Storage::connect(&settings(&endpoint, "anything"));
+    assert!(storage.check().await.unwrap_err().is_unavailable());
+    let error = storage.get_all(&source()).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
 }
 
 async fn what_is_put_is_got_back_with_its_type_and_cache_rule(place: &Place) {
@@ -191,6 +204,14 @@ async fn folders_are_listed_by_delimiter(place: &Place) {
         seen.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
     }
     assert_eq!(seen, ["a/", "b/", "z"]);
+}
+
+async fn a_bucket_that_is_made_has_a_rule_for_browsers(place: &Place) {
+    let cors = place.sdk.get_bucket_cors().bucket(&place.bucket).send().await.unwrap();
+    let rule = &cors.cors_rules()[0];
+    assert_eq!(rule.allowed_origins(), ["*"]);
+    assert!(rule.allowed_methods().iter().any(|method| method == "PUT"));
+    assert!(rule.expose_headers().iter().any(|header| header.eq_ignore_ascii_case("etag")));
 }
 
 async fn a_missing_bucket_is_told_and_made(place: &Place) {

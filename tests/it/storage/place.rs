@@ -48,15 +48,7 @@ impl Place {
 
     pub async fn seaweedfs() -> Self {
         let endpoint = Weed::shared().await.endpoint.clone();
-        let storage = Storage::connect(&S3Settings {
-            endpoint: Some(endpoint.clone()),
-            public_endpoint: None,
-            bucket: format!("promise-{}", VideoId::new()),
-            region: "us-east-1".to_owned(),
-            access_key_id: ACCESS_KEY_ID.to_owned(),
-            secret_access_key: SECRET_ACCESS_KEY.to_owned(),
-            checksums: Checksums::WhenRequired,
-        });
+        let storage = Storage::connect(&settings(&endpoint, &format!("promise-{}", VideoId::new())));
         storage.ensure_bucket().await.unwrap();
         let sdk = client(&endpoint, (ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         Self::new(storage, sdk, endpoint, None)
@@ -70,6 +62,19 @@ impl Place {
     ) -> Self {
         let bucket = storage.bucket().to_owned();
         Self { storage, sdk, bucket, endpoint, http: reqwest::Client::new(), server }
+    }
+}
+
+/// As an operator would set them for SeaweedFS.
+pub fn settings(endpoint: &str, bucket: &str) -> S3Settings {
+    S3Settings {
+        endpoint: Some(endpoint.to_owned()),
+        public_endpoint: None,
+        bucket: bucket.to_owned(),
+        region: "us-east-1".to_owned(),
+        access_key_id: ACCESS_KEY_ID.to_owned(),
+        secret_access_key: SECRET_ACCESS_KEY.to_owned(),
+        checksums: Checksums::WhenRequired,
     }
 }
 
