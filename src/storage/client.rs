@@ -14,7 +14,7 @@ use super::{Embedded, Error, Storage, embedded};
 /// A server that doesn't take the connection in this time is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the first byte of an answer; completing a large multipart upload may take a remote server a while.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// Signed and sent this often at most, with the SDK's own backoff.
 const ATTEMPTS: u32 = 4;
 /// How long a browser may remember the answer to a preflight.

@@ -1,8 +1,11 @@
 //! Multipart uploads: an object that arrives in pieces and appears whole.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use md5::{Digest, Md5};
 
 use super::objects::{size, timestamp, unquoted};
 use super::{Error, Key, PART_SIZE_MIN, Storage};
@@ -57,19 +60,25 @@ impl Storage {
         Ok(PartTag(unquoted(stored.e_tag())))
     }
 
-    /// Every part the server has, by number.
+    /// Every part the server has, by number. Of a part sent twice only the later is told: some servers keep both.
     pub async fn list_parts(&self, key: &Key, id: &MultipartId) -> Result<Vec<Part>, Error> {
         let request = self.client.list_parts().bucket(&*self.bucket).key(key.as_str()).upload_id(&id.0);
         let mut pages = request.into_paginator().send();
-        let mut parts = Vec::new();
+        let mut latest = BTreeMap::<u32, (Timestamp, Part)>::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| self.asked_part(key, id).refused(error))?;
-            parts.extend(page.parts().iter().map(part));
+            for found in page.parts() {
+                let (sent, part) = (timestamp(found.last_modified()), part(found));
+                if latest.get(&part.number).is_none_or(|(earlier, _)| *earlier <= sent) {
+                    latest.insert(part.number, (sent, part));
+                }
+            }
         }
-        Ok(parts)
+        Ok(latest.into_values().map(|(_, part)| part).collect())
     }
 
-    /// Makes the object of these parts, in this order; numbers ascend and may have gaps.
+    /// Makes the object of these parts, in this order; numbers ascend and may have gaps. Again is no error: whoever
+    /// lost the answer, or died before writing it down, just asks once more.
     pub async fn complete_multipart(&self, key: &Key, id: &MultipartId, parts: &[Part]) -> Result<(), Error> {
         let listed =
             CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect()));
@@ -77,6 +86,7 @@ impl Storage {
         let sent = request.upload_id(&id.0).multipart_upload(listed.build()).send().await;
         let Err(error) = sent.map_err(|error| self.asked_part(key, id).refused(error)) else { return Ok(()) };
         match error {
+            Error::MultipartMissing { .. } if self.is_made_of(key, parts).await? => Ok(()),
             Error::Refused { ref code, .. } if code == "InvalidPart" => {
                 Err(self.missing_part(key, id, parts).await?.unwrap_or(error))
             }
@@ -85,6 +95,11 @@ impl Storage {
             }
             error => Err(error),
         }
+    }
+
+    async fn is_made_of(&self, key: &Key, parts: &[Part]) -> Result<bool, Error> {
+        let etag = etag_of(parts.iter().map(|part| part.tag.0.as_str()));
+        Ok(self.head(key).await?.is_some_and(|head| head.etag == etag))
     }
 
     /// S3 says only that some part is wrong; this says which.
@@ -131,6 +146,16 @@ impl Storage {
     }
 }
 
+/// The `ETag` of an object made of parts: the MD5 of their MD5s, and how many there were.
+pub(super) fn etag_of<'a>(tags: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = tags.len();
+    let mut whole = Md5::new();
+    for tag in tags {
+        whole.update(hex::decode(tag).unwrap_or_default());
+    }
+    format!("{}-{count}", hex::encode(whole.finalize()))
+}
+
 pub(super) fn part_number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
@@ -161,5 +186,18 @@ fn multipart(upload: &aws_sdk_s3::types::MultipartUpload) -> Multipart {
         key: upload.key().unwrap_or_default().to_owned(),
         id: MultipartId(upload.upload_id().unwrap_or_default().to_owned()),
         begun: timestamp(upload.initiated()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_parts_is_the_digest_of_their_digests() {
+        let one = hex::encode(Md5::digest(b"one"));
+        let two = hex::encode(Md5::digest(b"two"));
+        let whole = Md5::digest([Md5::digest(b"one"), Md5::digest(b"two")].concat());
+        assert_eq!(etag_of([&*one, &*two].into_iter()), format!("{}-2", hex::encode(whole)));
     }
 }

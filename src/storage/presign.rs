@@ -22,21 +22,21 @@ impl Storage {
     ) -> Result<String, Error> {
         let request = self.public.upload_part().bucket(&*self.bucket).key(key.as_str()).upload_id(&id.0);
         let signed = request.part_number(part_number(number)).presigned(config(expires)?).await;
-        signed.map(uri).map_err(|error| self.asked(key.as_str()).refused(error))
+        signed.map(|signed| uri(&signed)).map_err(|error| self.asked(key.as_str()).refused(error))
     }
 
     /// An address to GET the object from, also by range.
     pub async fn presign_get(&self, key: &Key, expires: Duration) -> Result<String, Error> {
         let request = self.public.get_object().bucket(&*self.bucket).key(key.as_str());
         let signed = request.presigned(config(expires)?).await;
-        signed.map(uri).map_err(|error| self.asked(key.as_str()).refused(error))
+        signed.map(|signed| uri(&signed)).map_err(|error| self.asked(key.as_str()).refused(error))
     }
 
     /// An address to PUT the whole object to.
     pub async fn presign_put(&self, key: &Key, expires: Duration) -> Result<String, Error> {
         let request = self.public.put_object().bucket(&*self.bucket).key(key.as_str());
         let signed = request.presigned(config(expires)?).await;
-        signed.map(uri).map_err(|error| self.asked(key.as_str()).refused(error))
+        signed.map(|signed| uri(&signed)).map_err(|error| self.asked(key.as_str()).refused(error))
     }
 }
 
@@ -44,6 +44,6 @@ fn config(expires: Duration) -> Result<PresigningConfig, Error> {
     PresigningConfig::expires_in(expires.min(EXPIRES_MAX)).map_err(Error::unavailable)
 }
 
-fn uri(signed: PresignedRequest) -> String {
+fn uri(signed: &PresignedRequest) -> String {
     signed.uri().to_owned()
 }

@@ -6,4 +6,7 @@ mod clip;
 mod pipeline;
 mod postgres;
 mod probe;
+mod receiving;
+mod storage;
+mod weed;
 mod world;

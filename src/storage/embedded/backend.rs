@@ -78,6 +78,7 @@ operations! {
     list_buckets = buckets(ListBucketsInput) -> ListBucketsOutput;
     head_bucket = look_at_bucket(HeadBucketInput) -> HeadBucketOutput;
     get_bucket_location = locate_bucket(GetBucketLocationInput) -> GetBucketLocationOutput;
+    get_bucket_cors = cors(GetBucketCorsInput) -> GetBucketCorsOutput;
     create_bucket = make_bucket(CreateBucketInput) -> CreateBucketOutput;
     delete_bucket = drop_bucket(DeleteBucketInput) -> DeleteBucketOutput;
     list_objects = list_v1(ListObjectsInput) -> ListObjectsOutput;

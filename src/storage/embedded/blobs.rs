@@ -82,7 +82,7 @@ impl Blobs {
     /// Whether so many bytes fit and the reserve is still free.
     pub fn has_room(&self, size_bytes: u64) -> std::io::Result<bool> {
         let disk = nix::sys::statvfs::statvfs(&*self.folder)?;
-        let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size());
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
         Ok(size_bytes.saturating_add(self.reserve_bytes) <= free)
     }
 

@@ -151,16 +151,6 @@ impl Sums {
     }
 }
 
-/// The `ETag` of an object made of parts: the MD5 of their MD5s, and how many there were.
-pub(super) fn multipart_etag<'a>(etags: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let count = etags.len();
-    let mut whole = Md5::new();
-    for etag in etags {
-        whole.update(hex::decode(etag).unwrap_or_default());
-    }
-    format!("{}-{count}", hex::encode(whole.finalize()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,13 +189,5 @@ mod tests {
     fn a_digest_that_is_none_is_told_apart() {
         let error = sum(&promised("content-md5", "***"), b"hello").unwrap_err();
         assert_eq!(error.code().as_str(), "InvalidDigest");
-    }
-
-    #[test]
-    fn the_tag_of_parts_is_the_digest_of_their_digests() {
-        let one = hex::encode(Md5::digest(b"one"));
-        let two = hex::encode(Md5::digest(b"two"));
-        let whole = Md5::digest([Md5::digest(b"one"), Md5::digest(b"two")].concat());
-        assert_eq!(multipart_etag([&*one, &*two].into_iter()), format!("{}-2", hex::encode(whole)));
     }
 }

@@ -6,24 +6,24 @@ use time::OffsetDateTime;
 
 use super::index::Stored;
 
-/// The four conditions of a request.
+/// `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since` of a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Conditions {
-    pub if_match: Option<ETagCondition>,
-    pub if_none_match: Option<ETagCondition>,
-    pub if_modified_since: Option<HttpTime>,
-    pub if_unmodified_since: Option<HttpTime>,
+    pub wanted: Option<ETagCondition>,
+    pub known: Option<ETagCondition>,
+    pub modified_since: Option<HttpTime>,
+    pub unmodified_since: Option<HttpTime>,
 }
 
 impl Conditions {
     /// For reading: 412 or 304 where the object isn't to be sent. RFC 9110 13.2.2 gives the order.
     pub fn allow_read(&self, stored: &Stored) -> S3Result<()> {
-        match (&self.if_match, &self.if_unmodified_since) {
+        match (&self.wanted, &self.unmodified_since) {
             (Some(wanted), _) if !matches(wanted, &stored.etag) => return Err(precondition()),
             (None, Some(time)) if seconds(stored) > epoch(time) => return Err(precondition()),
             _ => {}
         }
-        match (&self.if_none_match, &self.if_modified_since) {
+        match (&self.known, &self.modified_since) {
             (Some(known), _) if matches(known, &stored.etag) => Err(not_modified(stored)),
             (None, Some(time)) if seconds(stored) <= epoch(time) => Err(not_modified(stored)),
             _ => Ok(()),
@@ -32,13 +32,13 @@ impl Conditions {
 
     /// For writing over what is there, or isn't.
     pub fn allow_write(&self, stored: Option<&Stored>) -> S3Result<()> {
-        if let Some(wanted) = &self.if_match {
+        if let Some(wanted) = &self.wanted {
             let stored = stored.ok_or_else(|| s3_error!(NoSuchKey))?;
             if !matches(wanted, &stored.etag) {
                 return Err(precondition());
             }
         }
-        match (&self.if_none_match, stored) {
+        match (&self.known, stored) {
             (Some(unwanted), Some(stored)) if matches(unwanted, &stored.etag) => Err(precondition()),
             _ => Ok(()),
         }
@@ -46,10 +46,10 @@ impl Conditions {
 
     /// Whether there is anything to ask.
     pub fn is_empty(&self) -> bool {
-        self.if_match.is_none()
-            && self.if_none_match.is_none()
-            && self.if_modified_since.is_none()
-            && self.if_unmodified_since.is_none()
+        self.wanted.is_none()
+            && self.known.is_none()
+            && self.modified_since.is_none()
+            && self.unmodified_since.is_none()
     }
 }
 
@@ -88,61 +88,68 @@ mod tests {
     fn stored() -> Stored {
         let modified = Timestamp(1_700_000_000_900);
         let (key, version) = (String::new(), String::new());
-        Stored { key, version, etag: "abc".to_owned(), size_bytes: 1, modified, headers: Default::default() }
+        Stored {
+            key,
+            version,
+            etag: "abc".to_owned(),
+            size_bytes: 1,
+            modified,
+            headers: sqlx::types::Json::default(),
+        }
     }
 
-    fn tag(text: &str) -> Option<ETagCondition> {
-        Some(ETagCondition::ETag(ETag::Strong(text.to_owned())))
+    fn tag(text: &str) -> ETagCondition {
+        ETagCondition::ETag(ETag::Strong(text.to_owned()))
     }
 
-    fn time(epoch: i64) -> Option<HttpTime> {
-        Some(OffsetDateTime::from_unix_timestamp(epoch).unwrap().into())
+    fn time(epoch: i64) -> HttpTime {
+        OffsetDateTime::from_unix_timestamp(epoch).unwrap().into()
     }
 
-    fn read(conditions: Conditions) -> Option<String> {
+    fn read(conditions: &Conditions) -> Option<String> {
         conditions.allow_read(&stored()).err().map(|error| error.code().as_str().to_owned())
     }
 
     #[test]
     fn a_reader_that_knows_the_object_is_told_so() {
-        let known = Conditions { if_none_match: tag("abc"), ..Conditions::default() };
-        assert_eq!(read(known).as_deref(), Some("NotModified"));
-        let other = Conditions { if_none_match: tag("xyz"), ..Conditions::default() };
-        assert_eq!(read(other), None);
+        let known = Conditions { known: Some(tag("abc")), ..Conditions::default() };
+        assert_eq!(read(&known).as_deref(), Some("NotModified"));
+        let other = Conditions { known: Some(tag("xyz")), ..Conditions::default() };
+        assert_eq!(read(&other), None);
     }
 
     #[test]
     fn dates_are_compared_in_whole_seconds() {
-        let same = Conditions { if_modified_since: time(1_700_000_000), ..Conditions::default() };
-        assert_eq!(read(same).as_deref(), Some("NotModified"));
-        let same = Conditions { if_unmodified_since: time(1_700_000_000), ..Conditions::default() };
-        assert_eq!(read(same), None);
-        let earlier = Conditions { if_unmodified_since: time(1_699_999_999), ..Conditions::default() };
-        assert_eq!(read(earlier).as_deref(), Some("PreconditionFailed"));
+        let same = Conditions { modified_since: Some(time(1_700_000_000)), ..Conditions::default() };
+        assert_eq!(read(&same).as_deref(), Some("NotModified"));
+        let same = Conditions { unmodified_since: Some(time(1_700_000_000)), ..Conditions::default() };
+        assert_eq!(read(&same), None);
+        let earlier = Conditions { unmodified_since: Some(time(1_699_999_999)), ..Conditions::default() };
+        assert_eq!(read(&earlier).as_deref(), Some("PreconditionFailed"));
     }
 
     #[test]
     fn a_tag_outranks_a_date() {
         let matched =
-            Conditions { if_match: tag("abc"), if_unmodified_since: time(1), ..Conditions::default() };
-        assert_eq!(read(matched), None);
+            Conditions { wanted: Some(tag("abc")), unmodified_since: Some(time(1)), ..Conditions::default() };
+        assert_eq!(read(&matched), None);
         let new = Conditions {
-            if_none_match: tag("xyz"),
-            if_modified_since: time(1_800_000_000),
+            known: Some(tag("xyz")),
+            modified_since: Some(time(1_800_000_000)),
             ..Conditions::default()
         };
-        assert_eq!(read(new), None);
+        assert_eq!(read(&new), None);
     }
 
     #[test]
     fn a_writer_can_ask_that_nothing_or_just_this_is_there() {
-        let new = Conditions { if_none_match: Some(ETagCondition::Any), ..Conditions::default() };
+        let new = Conditions { known: Some(ETagCondition::Any), ..Conditions::default() };
         assert!(new.allow_write(None).is_ok());
         assert!(new.allow_write(Some(&stored())).is_err());
-        let same = Conditions { if_match: tag("abc"), ..Conditions::default() };
+        let same = Conditions { wanted: Some(tag("abc")), ..Conditions::default() };
         assert!(same.allow_write(Some(&stored())).is_ok());
         assert!(same.allow_write(None).is_err());
-        let other = Conditions { if_match: tag("xyz"), ..Conditions::default() };
+        let other = Conditions { wanted: Some(tag("xyz")), ..Conditions::default() };
         assert!(other.allow_write(Some(&stored())).is_err());
     }
 }

@@ -67,8 +67,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = Credentials::in_folder(folder.path()).unwrap();
         assert_eq!(Credentials::in_folder(folder.path()).unwrap(), made);
-        let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
     }
 
     #[test]

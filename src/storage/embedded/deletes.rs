@@ -1,6 +1,8 @@
 //! DELETE of one object or of many.
 
-use s3s::dto::*;
+use s3s::dto::{
+    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
+};
 use s3s::{S3Request, S3Result};
 
 use super::backend::Backend;
@@ -9,7 +11,7 @@ use super::condition::Conditions;
 impl Backend {
     pub async fn delete(&self, request: S3Request<DeleteObjectInput>) -> S3Result<DeleteObjectOutput> {
         let input = request.input;
-        let conditions = Conditions { if_match: input.if_match, ..Default::default() };
+        let conditions = Conditions { wanted: input.if_match, ..Default::default() };
         self.delete_keys(input.bucket, vec![(input.key, conditions)]).await?;
         Ok(DeleteObjectOutput::default())
     }

@@ -1,8 +1,11 @@
-//! ListObjects, both versions.
+//! Lists objects, in both versions of the request.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use s3s::dto::*;
+use s3s::dto::{
+    CommonPrefix, ETag, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
+    ObjectStorageClass,
+};
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::backend::Backend;
@@ -100,7 +103,7 @@ fn split(entries: Vec<Entry>) -> (Vec<Object>, Vec<CommonPrefix>) {
     let (mut objects, mut prefixes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            Entry::Object(stored) => objects.push(object(stored)),
+            Entry::Object(stored) => objects.push(object(*stored)),
             Entry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(prefix) }),
         }
     }

@@ -1,18 +1,25 @@
 //! Multipart uploads as S3 clients ask for them; completing one writes a row and copies nothing.
 
-use s3s::dto::*;
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CompletedPart, CopyPartResult, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, ETag, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListPartsInput,
+    ListPartsOutput, MultipartUpload, Part, Range, StreamingBlob, UploadPartCopyInput, UploadPartCopyOutput,
+    UploadPartInput, UploadPartOutput,
+};
 use s3s::{S3Request, S3Result, s3_error};
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::backend::Backend;
 use super::buckets::http_time;
-use super::checksum::{Promised, Sums, multipart_etag};
+use super::checksum::{Promised, Sums};
 use super::condition::Conditions;
-use super::index::{Blob, Completion, Headers, Multipart, MultipartSpan, NewObject, Stored};
+use super::index::{Blob, Completion, Multipart, MultipartSpan, NewObject, Stored, headers};
 use super::reads::{pieces, select};
 use super::refusal;
 use super::writes::{Received, source};
+use crate::storage::multipart::etag_of;
 use crate::storage::{PART_SIZE_MIN, PARTS_MAX};
 
 const PAGE_MAX: u32 = 1000;
@@ -23,15 +30,7 @@ impl Backend {
         request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<CreateMultipartUploadOutput> {
         let input = request.input;
-        let headers = Headers {
-            content_type: input.content_type,
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: input.content_encoding,
-            content_language: input.content_language,
-            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-            sums: Sums::default(),
-        };
+        let headers = headers!(input, Sums::default());
         let id = Uuid::now_v7().to_string();
         let upload = Multipart {
             id: id.clone(),
@@ -111,7 +110,7 @@ impl Backend {
         let upload = self.index.multipart(&input.bucket, &input.key, &input.upload_id).await?;
         let there = self.index.parts(&upload.id, 0, PARTS_MAX).await.map_err(refusal::index)?;
         let parts = chosen(&listed, there)?;
-        let etag = multipart_etag(parts.iter().map(|part| part.etag.as_str()));
+        let etag = etag_of(parts.iter().map(|part| part.etag.as_str()));
         let object = NewObject {
             bucket: input.bucket.clone(),
             key: input.key.clone(),
@@ -122,7 +121,7 @@ impl Backend {
             headers: upload.headers.0,
         };
         let conditions =
-            Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Default::default() };
+            Conditions { wanted: input.if_match, known: input.if_none_match, ..Default::default() };
         let index = self.index.clone();
         let transaction = async move {
             let completion = Completion { object: &object, parts: &parts, conditions: &conditions };

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use s3s::dto::*;
+use s3s::dto::{
+    ETag, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Range, StreamingBlob,
+};
 use s3s::{Body, S3Request, S3Result, s3_error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -15,6 +17,7 @@ use tokio_util::io::ReaderStream;
 use super::backend::Backend;
 use super::blobs::Blobs;
 use super::buckets::http_time;
+use super::checksum::Sums;
 use super::condition::Conditions;
 use super::index::{Blob, Headers, Stored};
 use super::refusal;
@@ -38,10 +41,10 @@ impl Backend {
             return Err(s3_error!(NotImplemented, "reading by part number"));
         }
         let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
+            wanted: input.if_match,
+            known: input.if_none_match,
+            modified_since: input.if_modified_since,
+            unmodified_since: input.if_unmodified_since,
         };
         for _ in 1..LOOKS {
             let (stored, blobs) = self.index.object(&input.bucket, &input.key).await?;
@@ -60,10 +63,10 @@ impl Backend {
         let input = request.input;
         let (stored, _) = self.index.object(&input.bucket, &input.key).await?;
         let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
+            wanted: input.if_match,
+            known: input.if_none_match,
+            modified_since: input.if_modified_since,
+            unmodified_since: input.if_unmodified_since,
         };
         conditions.allow_read(&stored)?;
         let (span, content_range) = select(input.range.as_ref(), stored.size_bytes)?;
@@ -162,7 +165,7 @@ fn output(
         content_type, cache_control, content_disposition, content_encoding, content_language, ..
     } = stored.headers.0;
     // The stored sums are those of the whole object.
-    let sums = if content_range.is_none() { stored.headers.0.sums } else { Default::default() };
+    let sums = if content_range.is_none() { stored.headers.0.sums } else { Sums::default() };
     GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         body,
@@ -197,7 +200,7 @@ mod tests {
             etag: String::new(),
             size_bytes: *size,
             modified: Timestamp(0),
-            sums: Default::default(),
+            sums: sqlx::types::Json::default(),
         };
         sizes.iter().enumerate().map(blob).collect()
     }

@@ -13,7 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 /// How long a browser may remember the answer to a preflight.
-const CORS_MAX_AGE: Duration = Duration::from_hours(1);
+pub(super) const CORS_MAX_AGE: Duration = Duration::from_hours(1);
+/// What a browser may do, having an address for it.
+pub(super) const METHODS: [Method; 5] =
+    [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE];
+/// What a script may read of an answer.
+pub(super) const EXPOSED: [HeaderName; 5] =
+    [ETAG, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, LAST_MODIFIED];
 
 /// The signature covers the whole path: mount it on a port, never under a prefix.
 pub(super) async fn run(
@@ -30,12 +36,10 @@ pub(super) async fn run(
 }
 
 fn cors() -> CorsLayer {
-    let exposed = [ETAG, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, LAST_MODIFIED];
-    let amazon = ["x-amz-request-id", "x-amz-checksum-crc32"].map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE])
+        .allow_methods(METHODS)
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(exposed.into_iter().chain(amazon).collect::<Vec<_>>())
+        .expose_headers(EXPOSED)
         .max_age(CORS_MAX_AGE)
 }

@@ -1,7 +1,10 @@
 //! PUT and COPY of an object: the bytes to a blob, checked and synced, then the row; only then the answer.
 
 use futures::StreamExt;
-use s3s::dto::*;
+use s3s::dto::{
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, MetadataDirective, PutObjectInput,
+    PutObjectOutput, StreamingBlob,
+};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -11,7 +14,7 @@ use super::blobs::Unfinished;
 use super::buckets::http_time;
 use super::checksum::{Hasher, Promised, Summed};
 use super::condition::Conditions;
-use super::index::{Blob, Fault, Headers, NewObject};
+use super::index::{Blob, Fault, NewObject, headers};
 use super::refusal;
 
 /// S3 takes no larger object or part in one request.
@@ -30,7 +33,7 @@ impl Backend {
         let promised = Promised::from_headers(&request.headers, request.trailing_headers);
         let input = request.input;
         let conditions =
-            Conditions { if_match: input.if_match, if_none_match: input.if_none_match, ..Default::default() };
+            Conditions { wanted: input.if_match, known: input.if_none_match, ..Default::default() };
         self.refuse_early(&input.bucket, &input.key, &conditions).await?;
         let received = self.receive(input.body, &promised, input.content_length).await?;
         let (etag, sums) = (received.blob.etag.clone(), received.blob.sums.0.clone());
@@ -41,15 +44,7 @@ impl Backend {
             etag: etag.clone(),
             size_bytes: received.blob.size_bytes,
             now: self.clock.now(),
-            headers: Headers {
-                content_type: input.content_type,
-                cache_control: input.cache_control,
-                content_disposition: input.content_disposition,
-                content_encoding: input.content_encoding,
-                content_language: input.content_language,
-                metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-                sums: sums.clone(),
-            },
+            headers: headers!(input, sums.clone()),
         };
         self.put(new, vec![received], conditions).await?;
         Ok(PutObjectOutput {
@@ -68,25 +63,17 @@ impl Backend {
         let (bucket, key) = source(&input.copy_source)?;
         let (stored, blobs) = self.index.object(bucket, key).await?;
         let conditions = Conditions {
-            if_match: input.copy_source_if_match,
-            if_none_match: input.copy_source_if_none_match,
-            if_modified_since: input.copy_source_if_modified_since,
-            if_unmodified_since: input.copy_source_if_unmodified_since,
+            wanted: input.copy_source_if_match,
+            known: input.copy_source_if_none_match,
+            modified_since: input.copy_source_if_modified_since,
+            unmodified_since: input.copy_source_if_unmodified_since,
         };
         if conditions.allow_read(&stored).is_err() {
             return Err(s3_error!(PreconditionFailed, "a condition on the source doesn't hold"));
         }
         let mut headers = stored.headers.0;
         if input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == MetadataDirective::REPLACE) {
-            headers = Headers {
-                content_type: input.content_type,
-                cache_control: input.cache_control,
-                content_disposition: input.content_disposition,
-                content_encoding: input.content_encoding,
-                content_language: input.content_language,
-                metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-                sums: headers.sums,
-            };
+            headers = headers!(input, headers.sums);
         }
         let now = self.clock.now();
         let new = NewObject {
@@ -202,7 +189,11 @@ impl Backend {
             match transaction.await {
                 Ok(dropped) => {
                     files.into_iter().for_each(Unfinished::keep);
-                    blocking(move || Ok(backend.blobs.remove(&dropped))).await
+                    blocking(move || {
+                        backend.blobs.remove(&dropped);
+                        Ok(())
+                    })
+                    .await
                 }
                 Err(fault) => {
                     for file in files {

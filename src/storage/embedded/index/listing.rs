@@ -24,7 +24,7 @@ pub(in crate::storage::embedded) struct Span {
 /// One line of a listing.
 #[derive(Debug, Clone)]
 pub(in crate::storage::embedded) enum Entry {
-    Object(Stored),
+    Object(Box<Stored>),
     /// What several names have in common up to the delimiter.
     Prefix(String),
 }
@@ -74,7 +74,7 @@ impl Span {
     fn entry(&self, row: Stored) -> Entry {
         match self.common_prefix(&row.key) {
             Some(prefix) => Entry::Prefix(prefix.to_owned()),
-            None => Entry::Object(row),
+            None => Entry::Object(Box::new(row)),
         }
     }
 

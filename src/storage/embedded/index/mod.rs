@@ -103,6 +103,22 @@ pub(super) struct Headers {
     pub sums: Sums,
 }
 
+/// The headers of a request that are kept; S3's inputs name them alike but share no type.
+macro_rules! headers {
+    ($input:ident, $sums:expr) => {
+        $crate::storage::embedded::index::Headers {
+            content_type: $input.content_type,
+            cache_control: $input.cache_control,
+            content_disposition: $input.content_disposition,
+            content_encoding: $input.content_encoding,
+            content_language: $input.content_language,
+            metadata: $input.metadata.unwrap_or_default().into_iter().collect(),
+            sums: $sums,
+        }
+    };
+}
+pub(super) use headers;
+
 /// An object that is there.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct Stored {

@@ -55,9 +55,9 @@ pub(in crate::storage::embedded) struct Completion<'a> {
 
 impl Index {
     pub async fn begin_multipart(&self, bucket: &str, upload: &Multipart) -> Result<(), Fault> {
-        let begin = sqlx::query(BEGIN).bind(&upload.id).bind(bucket).bind(&upload.key);
-        let begun = begin.bind(&upload.headers).bind(upload.begun).execute(&self.write).await?;
-        if begun.rows_affected() == 1 { Ok(()) } else { Err(no_such_bucket().into()) }
+        let insert = sqlx::query(BEGIN).bind(&upload.id).bind(bucket).bind(&upload.key);
+        let done = insert.bind(&upload.headers).bind(upload.begun).execute(&self.write).await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(no_such_bucket().into()) }
     }
 
     /// The upload; refuses where there is none of this id for this key.

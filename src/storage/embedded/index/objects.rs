@@ -47,13 +47,11 @@ impl Index {
 
     /// The object; refuses where there is none.
     pub async fn object(&self, bucket: &str, key: &str) -> Result<(Stored, Vec<Blob>), Fault> {
-        match self.find(bucket, key).await? {
-            Some(found) => Ok(found),
-            None => {
-                self.check_bucket(bucket).await?;
-                Err(s3_error!(NoSuchKey, "the key does not exist").into())
-            }
+        if let Some(found) = self.find(bucket, key).await? {
+            return Ok(found);
         }
+        self.check_bucket(bucket).await?;
+        Err(s3_error!(NoSuchKey, "the key does not exist").into())
     }
 
     /// Puts an object of these blobs in place of what is there, where the conditions hold.
