@@ -24,6 +24,14 @@ export function mount(stage) {
   video.addEventListener('playing', () => controller.querySelector('.trouble')?.remove());
 }
 
+/** Adds the poster and the thumbnails that were made after the player was there. */
+export function enrich({ poster, storyboard }) {
+  if (!current) return;
+  const { controller, video } = current;
+  addPoster(controller, poster?.url);
+  addThumbnails(video, storyboard);
+}
+
 /** Reads the master playlist again, now that more qualities are there: at once where that disturbs nobody. */
 export function refresh() {
   if (!current) return;
@@ -105,7 +113,7 @@ function addPoster(controller, url) {
 }
 
 function addThumbnails(video, url) {
-  if (!url) return;
+  if (!url || video.querySelector('track')) return;
   const track = document.createElement('track');
   track.kind = 'metadata';
   track.label = 'thumbnails';
