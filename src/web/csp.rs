@@ -13,8 +13,8 @@ pub enum Framing {
 ///
 /// Inline styles stay allowed: media-chrome puts its style sheets into shadow roots as `<style>`.
 pub fn policy(media_origins: &[String], framing: Framing) -> String {
-    let media: String =
-        media_origins.iter().filter(|origin| is_origin(origin)).map(|o| format!(" {o}")).collect();
+    let origins = media_origins.iter().filter(|origin| is_origin(origin));
+    let media = origins.fold(String::new(), |all, origin| all + " " + origin);
     let ancestors = match framing {
         Framing::Own => "'self'",
         Framing::Anyone => "*",

@@ -48,6 +48,11 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// The master playlist's address; nothing for what can never be played.
+    fn hls(&self) -> &str {
+        if matches!(self.stage, Stage::Never(..)) { "" } else { &self.page.media.hls }
+    }
+
     /// The poster's address, or nothing.
     fn poster(&self) -> &str {
         self.page.media.poster.as_ref().map_or("", |poster| &poster.url)

@@ -24,6 +24,14 @@ export function mount(stage) {
   video.addEventListener('playing', () => controller.querySelector('.trouble')?.remove());
 }
 
+/** Adds the poster and the thumbnails that were made after the player was there. */
+export function enrich({ poster, storyboard }) {
+  if (!current) return;
+  const { controller, video } = current;
+  addPoster(controller, poster?.url);
+  addThumbnails(video, storyboard);
+}
+
 /** Reads the master playlist again, now that more qualities are there: at once where that disturbs nobody. */
 export function refresh() {
   if (!current) return;
@@ -35,6 +43,7 @@ export function refresh() {
 
 function load(start) {
   const { video, hls } = current;
+  current.start = start;
   // Without a start position hls.js joins a playlist that still grows at its end, as if it were live.
   video.config = { startPosition: start, capLevelToPlayerSize: true, abrEwmaDefaultEstimate: 1_500_000 };
   if (video.src === hls) video.load();
@@ -75,6 +84,7 @@ function complain(sentence) {
   const trouble = document.createElement('div');
   trouble.className = 'trouble';
   trouble.slot = 'centered-chrome';
+  trouble.toggleAttribute('noautohide', true);
   trouble.lang = document.documentElement.lang;
   trouble.setAttribute('role', 'alert');
   const text = document.createElement('p');
@@ -85,8 +95,9 @@ function complain(sentence) {
   retry.addEventListener('click', () => {
     trouble.remove();
     current.recovered = 0;
-    load(video.currentTime);
-    video.play().catch(() => {});
+    load(video.currentTime || current.start);
+    // Not at once: attaching the stream would end what is being played.
+    video.addEventListener('loadeddata', () => video.play().catch(() => {}), { once: true });
   });
   trouble.append(text, retry);
   controller.append(trouble);
@@ -102,7 +113,7 @@ function addPoster(controller, url) {
 }
 
 function addThumbnails(video, url) {
-  if (!url) return;
+  if (!url || video.querySelector('track')) return;
   const track = document.createElement('track');
   track.kind = 'metadata';
   track.label = 'thumbnails';

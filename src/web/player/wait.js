@@ -3,15 +3,16 @@
 const playable = new Set(['playable', 'ready', 'degraded']);
 const settled = new Set(['ready', 'degraded', 'failed']);
 
-export function wait(stage, { state, events, mount, refresh }) {
+export function wait(stage, { state, events, player }) {
   const source = new EventSource(events);
   let known = state;
   source.addEventListener('video', (event) => {
     const { media } = JSON.parse(event.data);
     if (!media) return;
     if (!playable.has(known) && !playable.has(media.state)) tell(stage, media);
-    if (!playable.has(known) && playable.has(media.state)) begin(stage, media, mount);
-    else if (known === 'playable' && settled.has(media.state)) refresh();
+    if (!playable.has(known) && playable.has(media.state)) begin(stage, media, player.mount);
+    else if (playable.has(known)) player.enrich(media);
+    if (known === 'playable' && settled.has(media.state)) player.refresh();
     if (media.state === 'failed' && known !== 'failed') location.reload();
     const coming = document.getElementById('coming');
     if (coming) coming.hidden = media.state !== 'playable';
