@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::api::Api;
 use crate::clients::ends_well;
 use crate::clip::heavy;
-use crate::server::Server;
+use crate::server::{Server, parent_of};
 use crate::tool::fixture;
 
 /// How often a state may slip by unseen before a test gives up on it.
@@ -85,6 +85,21 @@ async fn killed_while_encoding_sound_it_ends_ready() {
 #[tokio::test]
 async fn killed_while_making_stills_it_ends_ready() {
     killed_while_running("stills").await;
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_no_child_behind() {
+    let mut server = scene().await;
+    let video = upload(&server, "Orphans").await;
+    assert!(catch(&server.api, &video, "chunk").await, "never saw a running chunk");
+    let children = server.children();
+    assert!(!children.is_empty(), "media is worked on in a child process");
+    server.kill();
+    let begun = Instant::now();
+    while children.iter().any(|child| parent_of(*child).is_some()) {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{children:?} live on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
