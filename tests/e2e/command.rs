@@ -85,7 +85,7 @@ async fn the_demo_prints_where_to_watch_and_keeps_serving() {
     let page = String::from_utf8(server.api.bytes(&watch, None).await).expect("a page");
     assert!(page.contains("<html"), "{page}");
     assert_eq!(demo.0.try_wait().expect("a child"), None, "it keeps serving");
-    kill(Pid::from_raw(i32::try_from(demo.0.id()).expect("a process id")), Signal::SIGTERM)
+    kill(Pid::from_raw(i32::try_from(demo.0.id()).expect("a process id")), Signal::SIGINT)
         .expect("a running demo");
     assert!(demo.0.wait().expect("a child").success());
 }

@@ -15,13 +15,6 @@ use crate::api::Api;
 /// A start that takes longer is a hang.
 const START: Duration = Duration::from_mins(1);
 
-/// What the embedded S3 server lets in, so that a test can look into the bucket.
-pub const S3_KEYS: [(&str, &str); 3] = [
-    ("POLICAST_S3_BUCKET", "policast"),
-    ("POLICAST_S3_ACCESS_KEY_ID", "policasttest"),
-    ("POLICAST_S3_SECRET_ACCESS_KEY", "policast-test-secret-0123456789abcdef"),
-];
-
 /// `policast serve` and all it needs; killed when dropped.
 pub struct Server {
     pub api: Api,
@@ -51,11 +44,10 @@ impl Server {
             ("POLICAST_S3_LISTEN", s3),
             ("POLICAST_METRICS_LISTEN", metrics),
             ("POLICAST_ADMIN_KEY", key),
+            ("XDG_STATE_HOME", home.path().join("state").display().to_string()),
         ];
         let mut settings: Vec<_> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        settings.extend(
-            S3_KEYS.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        settings.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut server = Self { api, settings, home, child: None };
         server.restart().await;
         server
