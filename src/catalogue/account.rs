@@ -1,0 +1,130 @@
+//! The table of accounts.
+
+use sqlx::types::Json;
+
+use super::{Conn, Error, Page, on};
+use crate::domain::account::{Handle, Level};
+use crate::domain::{AccountId, Texts, Timestamp};
+
+/// An account, with the handle of the one above it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Account {
+    pub id: AccountId,
+    pub handle: Handle,
+    pub name: Json<Texts>,
+    pub sector: String,
+    pub level: Level,
+    pub region: String,
+    pub parent: Option<Handle>,
+    /// Bytes one upload may have; `None`: the instance's limit.
+    pub max_video_bytes: Option<i64>,
+    /// Bytes all sources may have; `None`: no limit.
+    pub quota_bytes: Option<i64>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select a.id, a.handle, a.name, a.sector, a.level, a.region, p.handle as parent, a.max_video_bytes,
+             a.quota_bytes, a.created_at, a.updated_at
+             from account a left join account p on p.id = a.parent_id ",
+            $rest
+        )
+    };
+}
+
+const SELECT: &str = select!("where a.handle = $1");
+const SELECT_BY_ID: &str = select!("where a.id = $1");
+const LIST: &str = select!(
+    "where a.handle > coalesce($1, '') and (a.level = $2 or $2 is null) and (a.sector = $3 or $3 is null)
+     order by a.handle limit $4"
+);
+const INSERT: &str =
+    "insert into account (id, handle, name, sector, level, region, parent_id, max_video_bytes,
+    quota_bytes, created_at, updated_at)
+    values ($1, $2, $3, $4, $5, $6, (select p.id from account p where p.handle = $7), $8, $9, $10, $11)";
+const UPDATE: &str = "update account set name = $2, sector = $3, level = $4, region = $5,
+    parent_id = (select p.id from account p where p.handle = $6), max_video_bytes = $7, quota_bytes = $8,
+    updated_at = $9 where id = $1";
+const STORED: &str = "select cast(coalesce(sum(received), 0) as bigint) from upload
+    where account_id = $1 and state in ('open', 'finishing', 'finished')";
+
+/// Every statement, to be prepared as a check of the schema.
+pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE, STORED];
+
+/// What a list of accounts is narrowed by.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub level: Option<Level>,
+    pub sector: Option<String>,
+    pub cursor: Option<String>,
+    pub limit: u32,
+}
+
+/// The account of a handle.
+pub async fn find(conn: Conn<'_>, handle: &Handle) -> Result<Option<Account>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(SELECT).bind(handle).fetch_optional(c).await?))
+}
+
+/// The account of an id.
+pub async fn find_by_id(conn: Conn<'_>, id: AccountId) -> Result<Option<Account>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(SELECT_BY_ID).bind(id).fetch_optional(c).await?))
+}
+
+/// A page of accounts by handle.
+pub async fn list(conn: Conn<'_>, filter: &Filter) -> Result<Page<Account>, Error> {
+    let limit = i64::from(filter.limit) + 1;
+    let rows: Vec<Account> = on!(conn, c => sqlx::query_as(LIST)
+        .bind(filter.cursor.as_deref())
+        .bind(filter.level)
+        .bind(filter.sector.as_deref())
+        .bind(limit)
+        .fetch_all(c)
+        .await?);
+    Ok(Page::of(rows, filter.limit, |account| account.handle.to_string()))
+}
+
+/// Adds an account; `Taken` where the handle is.
+pub async fn insert(conn: Conn<'_>, account: &Account) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(INSERT)
+        .bind(account.id)
+        .bind(&account.handle)
+        .bind(&account.name)
+        .bind(&account.sector)
+        .bind(account.level)
+        .bind(&account.region)
+        .bind(&account.parent)
+        .bind(account.max_video_bytes)
+        .bind(account.quota_bytes)
+        .bind(account.created_at)
+        .bind(account.updated_at)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// Writes what may change of an account.
+pub async fn update(conn: Conn<'_>, account: &Account) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(UPDATE)
+        .bind(account.id)
+        .bind(&account.name)
+        .bind(&account.sector)
+        .bind(account.level)
+        .bind(&account.region)
+        .bind(&account.parent)
+        .bind(account.max_video_bytes)
+        .bind(account.quota_bytes)
+        .bind(account.updated_at)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// Bytes of all the account's uploads that are kept or still arriving.
+pub async fn stored_bytes(conn: Conn<'_>, id: AccountId) -> Result<i64, Error> {
+    Ok(on!(conn, c => sqlx::query_scalar(STORED).bind(id).fetch_one(c).await?))
+}

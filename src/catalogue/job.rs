@@ -1,0 +1,350 @@
+//! The queue: claimed by lease, fenced by attempt number, on both engines.
+
+use std::time::Duration;
+
+use sqlx::types::Json;
+
+use super::{Conn, Error, Page, Tx, dialect, on};
+use crate::domain::job::{Job, JobKind, JobState, backoff};
+use crate::domain::{AccountId, JobId, Timestamp, VideoId};
+
+/// A job as it stands in the queue.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Row {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub name: String,
+    pub work: Json<Job>,
+    pub account_id: Option<AccountId>,
+    pub video_id: Option<VideoId>,
+    pub revision: Option<i64>,
+    pub state: JobState,
+    /// How often it was claimed; the fence of whoever holds it.
+    pub attempt: i64,
+    pub max_attempts: i64,
+    pub run_at: Timestamp,
+    pub lease_until: Option<Timestamp>,
+    pub lease_by: Option<String>,
+    /// 0 to 1.
+    pub progress: f64,
+    pub cancel_requested: bool,
+    pub last_error: Option<String>,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// One try at a job.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Attempt {
+    pub job_id: JobId,
+    pub attempt: i64,
+    pub worker: String,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub outcome: Option<String>,
+    pub error: Option<String>,
+}
+
+/// Who claims, for how long, and how many jobs an account may have running.
+#[derive(Debug, Clone)]
+pub struct Claim<'a> {
+    pub worker: &'a str,
+    pub lease: Duration,
+    pub account_cap: u32,
+}
+
+/// Proof of a claim: good as long as no later attempt exists.
+#[derive(Debug, Clone, Copy)]
+pub struct Fence {
+    pub id: JobId,
+    pub attempt: i64,
+}
+
+macro_rules! columns {
+    ($before:literal, $rest:literal) => {
+        concat!(
+            $before,
+            " id, kind, name, work, account_id, video_id, revision, state, attempt, max_attempts, run_at, lease_until,
+             lease_by, progress, cancel_requested, last_error, created_at, finished_at ",
+            $rest
+        )
+    };
+}
+
+const INSERT: &str =
+    "insert into job (id, kind, lane, position, name, work, account_id, video_id, revision, state,
+    attempt, max_attempts, run_at, progress, cancel_requested, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, $10, $11, 0, false, $11) on conflict do nothing";
+const CLAIM: &str = columns!(
+    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3, progress = 0
+     where id = $1 returning",
+    ""
+);
+const BEGIN_ATTEMPT: &str =
+    "insert into job_attempt (job_id, attempt, worker, started_at) values ($1, $2, $3, $4)";
+const END_ATTEMPT: &str = "update job_attempt set ended_at = $3, outcome = $4, error = $5
+    where job_id = $1 and attempt = $2";
+const RENEW: &str = "update job set lease_until = $3, progress = $4
+    where id = $1 and attempt = $2 and state = 'running' returning cancel_requested";
+const HOLD: &str = "update job set attempt = attempt where id = $1 and attempt = $2 and state = 'running'";
+const END: &str =
+    "update job set state = $3, last_error = coalesce($4, last_error), finished_at = $5, lease_until = null,
+    lease_by = null, progress = case when $3 = 'done' then 1 else progress end
+    where id = $1 and attempt = $2 and state = 'running'";
+const REQUEUE: &str =
+    "update job set state = 'queued', last_error = $3, run_at = $4, lease_until = null, lease_by = null
+    where id = $1 and attempt = $2 and state = 'running'";
+const RELEASE: &str = "update job set state = 'queued', max_attempts = max_attempts + 1, run_at = $3,
+    lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
+const LOST: &str = columns!("select", "from job where state = 'running' and lease_until < $1 limit 100");
+const SELECT: &str = columns!("select", "from job where id = $1");
+const LIST: &str = columns!(
+    "select",
+    "from job where id < coalesce($1, 'g') and (state = $2 or $2 is null) and (video_id = $3 or $3 is null)
+       and (kind = $4 or $4 is null) order by id desc limit $5"
+);
+const LIST_OF_VIDEO: &str = columns!("select", "from job where video_id = $1 order by id");
+const LIST_OF_REVISION: &str =
+    columns!("select", "from job where video_id = $1 and revision = $2 order by id");
+const ATTEMPTS: &str = "select a.job_id, a.attempt, a.worker, a.started_at, a.ended_at, a.outcome, a.error
+    from job_attempt a join job j on j.id = a.job_id where j.video_id = $1 order by a.started_at, a.attempt";
+const CANCEL_QUEUED: &str =
+    "update job set state = 'cancelled', finished_at = $2 where id = $1 and state = 'queued'";
+const CANCEL_RUNNING: &str = "update job set cancel_requested = true where id = $1 and state = 'running'";
+const RETRY: &str =
+    "update job set state = 'queued', run_at = $2, max_attempts = attempt + $3, finished_at = null,
+    cancel_requested = false where id = $1 and state in ('dead', 'cancelled')";
+const COUNTS: &str = "select state, count(*) from job group by state";
+const EXPIRE: &str = "delete from job where state in ('done', 'cancelled') and finished_at < $1";
+
+/// Every statement, to be prepared as a check of the schema.
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    CLAIM,
+    BEGIN_ATTEMPT,
+    END_ATTEMPT,
+    RENEW,
+    HOLD,
+    END,
+    REQUEUE,
+    RELEASE,
+    LOST,
+    SELECT,
+    LIST,
+    LIST_OF_VIDEO,
+    LIST_OF_REVISION,
+    ATTEMPTS,
+    CANCEL_QUEUED,
+    CANCEL_RUNNING,
+    RETRY,
+    COUNTS,
+    EXPIRE,
+];
+
+/// Asks for work; where a job of that name waits or runs already, nothing is added.
+pub async fn enqueue(
+    conn: Conn<'_>,
+    job: &Job,
+    account: Option<AccountId>,
+    run_at: Timestamp,
+) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(INSERT)
+        .bind(JobId::new())
+        .bind(job.kind())
+        .bind(job.lane() as i64)
+        .bind(i64::from(job.position()))
+        .bind(job.name())
+        .bind(Json(job))
+        .bind(account)
+        .bind(job.video())
+        .bind(job.revision().map(|(_, revision)| i64::from(revision)))
+        .bind(i64::from(job.max_attempts()))
+        .bind(run_at)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// Claims the next job; `None` where nothing waits.
+pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Option<Row>, Error> {
+    let now = dialect::now(tx.conn()).await?;
+    let cap = i64::from(claim.account_cap);
+    let next = dialect::next_job(&tx.conn());
+    let id: Option<JobId> =
+        on!(tx.conn(), c => sqlx::query_scalar(next).bind(now).bind(cap).fetch_optional(c).await?);
+    let Some(id) = id else { return Ok(None) };
+    let until = now.plus(claim.lease);
+    let row: Row = on!(tx.conn(), c => sqlx::query_as(CLAIM).bind(id).bind(until).bind(claim.worker).fetch_one(c).await?);
+    on!(tx.conn(), c => sqlx::query(BEGIN_ATTEMPT)
+        .bind(id)
+        .bind(row.attempt)
+        .bind(claim.worker)
+        .bind(now)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(Some(row))
+}
+
+/// Renews the lease and says how far the job is. `None`: the lease is lost. `Some(true)`: it is to be cancelled.
+pub async fn renew(
+    mut conn: Conn<'_>,
+    fence: Fence,
+    lease: Duration,
+    progress: f64,
+) -> Result<Option<bool>, Error> {
+    let until = dialect::now(conn.again()).await?.plus(lease);
+    Ok(on!(conn, c => sqlx::query_scalar(RENEW)
+        .bind(fence.id)
+        .bind(fence.attempt)
+        .bind(until)
+        .bind(progress)
+        .fetch_optional(c)
+        .await?))
+}
+
+/// Whether the claim is still good; the row stays locked to the end of the transaction.
+pub async fn hold(conn: Conn<'_>, fence: Fence) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(HOLD).bind(fence.id).bind(fence.attempt).execute(c).await?.rows_affected());
+    Ok(rows > 0)
+}
+
+/// Ends a job for good as done, dead or cancelled; false where the lease was lost.
+pub async fn end(
+    tx: &mut Tx,
+    fence: Fence,
+    (state, error): (JobState, Option<&str>),
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let rows = on!(tx.conn(), c => sqlx::query(END)
+        .bind(fence.id)
+        .bind(fence.attempt)
+        .bind(state)
+        .bind(error)
+        .bind(now)
+        .execute(c)
+        .await?
+        .rows_affected());
+    end_attempt(tx, fence, (state.as_str(), error), now).await?;
+    Ok(rows > 0)
+}
+
+/// Gives a job back for a later attempt; false where the lease was lost.
+pub async fn requeue(tx: &mut Tx, fence: Fence, error: &str, now: Timestamp) -> Result<bool, Error> {
+    let attempt = u32::try_from(fence.attempt).unwrap_or(u32::MAX);
+    let run_at = dialect::now(tx.conn()).await?.plus(backoff(attempt));
+    let rows = on!(tx.conn(), c => sqlx::query(REQUEUE)
+        .bind(fence.id)
+        .bind(fence.attempt)
+        .bind(error)
+        .bind(run_at)
+        .execute(c)
+        .await?
+        .rows_affected());
+    end_attempt(tx, fence, ("failed", Some(error)), now).await?;
+    Ok(rows > 0)
+}
+
+/// Gives a job back at once, the attempt not counted: its worker was told to stop.
+pub async fn release(tx: &mut Tx, fence: Fence, now: Timestamp) -> Result<(), Error> {
+    let run_at = dialect::now(tx.conn()).await?;
+    on!(tx.conn(), c => sqlx::query(RELEASE).bind(fence.id).bind(fence.attempt).bind(run_at).execute(c).await.map(drop)?);
+    end_attempt(tx, fence, ("handed over", None), now).await
+}
+
+async fn end_attempt(
+    tx: &mut Tx,
+    fence: Fence,
+    (outcome, error): (&str, Option<&str>),
+    now: Timestamp,
+) -> Result<(), Error> {
+    on!(tx.conn(), c => sqlx::query(END_ATTEMPT)
+        .bind(fence.id)
+        .bind(fence.attempt)
+        .bind(now)
+        .bind(outcome)
+        .bind(error)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// Running jobs whose lease is over, a hundred at a time.
+pub async fn list_lost(mut conn: Conn<'_>) -> Result<Vec<Row>, Error> {
+    let now = dialect::now(conn.again()).await?;
+    Ok(on!(conn, c => sqlx::query_as(LOST).bind(now).fetch_all(c).await?))
+}
+
+/// The job of an id.
+pub async fn find(conn: Conn<'_>, id: JobId) -> Result<Option<Row>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(SELECT).bind(id).fetch_optional(c).await?))
+}
+
+/// What a list of jobs is narrowed by.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub state: Option<JobState>,
+    pub video: Option<VideoId>,
+    pub kind: Option<JobKind>,
+    pub cursor: Option<JobId>,
+    pub limit: u32,
+}
+
+/// A page of jobs, newest first.
+pub async fn list(conn: Conn<'_>, filter: &Filter) -> Result<Page<Row>, Error> {
+    let rows: Vec<Row> = on!(conn, c => sqlx::query_as(LIST)
+        .bind(filter.cursor)
+        .bind(filter.state)
+        .bind(filter.video)
+        .bind(filter.kind)
+        .bind(i64::from(filter.limit) + 1)
+        .fetch_all(c)
+        .await?);
+    Ok(Page::of(rows, filter.limit, |row| row.id.to_string()))
+}
+
+/// Every job of a video, oldest first.
+pub async fn list_of_video(conn: Conn<'_>, video: VideoId) -> Result<Vec<Row>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(LIST_OF_VIDEO).bind(video).fetch_all(c).await?))
+}
+
+/// Every job of a revision, oldest first.
+pub async fn list_of_revision(conn: Conn<'_>, video: VideoId, revision: u32) -> Result<Vec<Row>, Error> {
+    Ok(
+        on!(conn, c => sqlx::query_as(LIST_OF_REVISION).bind(video).bind(i64::from(revision)).fetch_all(c).await?),
+    )
+}
+
+/// Every attempt at every job of a video, oldest first.
+pub async fn list_attempts(conn: Conn<'_>, video: VideoId) -> Result<Vec<Attempt>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(ATTEMPTS).bind(video).fetch_all(c).await?))
+}
+
+/// Cancels a waiting job at once (true); a running one is asked to stop.
+pub async fn cancel(mut conn: Conn<'_>, id: JobId, now: Timestamp) -> Result<bool, Error> {
+    let rows = on!(conn.again(), c => sqlx::query(CANCEL_QUEUED).bind(id).bind(now).execute(c).await?.rows_affected());
+    if rows == 0 {
+        on!(conn, c => sqlx::query(CANCEL_RUNNING).bind(id).execute(c).await.map(drop)?);
+    }
+    Ok(rows > 0)
+}
+
+/// Queues a dead or cancelled job again with as many attempts as it had; false where it is neither.
+pub async fn retry(conn: Conn<'_>, id: JobId, attempts: u32, now: Timestamp) -> Result<bool, Error> {
+    let attempts = i64::from(attempts);
+    let rows = on!(conn, c => sqlx::query(RETRY).bind(id).bind(now).bind(attempts).execute(c).await?.rows_affected());
+    Ok(rows > 0)
+}
+
+/// How many jobs are in each state.
+pub async fn count(conn: Conn<'_>) -> Result<Vec<(JobState, i64)>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(COUNTS).fetch_all(c).await?))
+}
+
+/// Forgets what was done or cancelled before this.
+pub async fn expire(conn: Conn<'_>, before: Timestamp) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(EXPIRE).bind(before).execute(c).await.map(drop)?);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The table of packs: objects of consecutive segments.
+
+use sqlx::types::Json;
+
+use super::{Conn, Error, on};
+use crate::domain::VideoId;
+use crate::domain::media::Segment;
+
+/// One immutable object of consecutive segments of a rung.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Pack {
+    pub rung: String,
+    pub first_segment: i64,
+    /// The attempt that wrote it, part of its key.
+    pub attempt: i64,
+    pub size_bytes: i64,
+    pub segments: Json<Vec<Segment>>,
+}
+
+const LIST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
+    where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment";
+const INSERT: &str =
+    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments)
+    values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
+
+/// Every statement, to be prepared as a check of the schema.
+pub(super) const STATEMENTS: &[&str] = &[LIST, INSERT, SIZE];
+
+/// The packs of a revision, or of one of its rungs, in order.
+pub async fn list(
+    conn: Conn<'_>,
+    (video, revision): (VideoId, u32),
+    rung: Option<&str>,
+) -> Result<Vec<Pack>, Error> {
+    Ok(
+        on!(conn, c => sqlx::query_as(LIST).bind(video).bind(i64::from(revision)).bind(rung).fetch_all(c).await?),
+    )
+}
+
+/// Adds a pack; false where an earlier attempt had stored these segments already.
+pub async fn insert(conn: Conn<'_>, (video, revision): (VideoId, u32), pack: &Pack) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(INSERT)
+        .bind(video)
+        .bind(i64::from(revision))
+        .bind(&pack.rung)
+        .bind(pack.first_segment)
+        .bind(pack.attempt)
+        .bind(pack.size_bytes)
+        .bind(&pack.segments)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(rows > 0)
+}
+
+/// Bytes of all packs of a video.
+pub async fn stored_bytes(conn: Conn<'_>, video: VideoId) -> Result<i64, Error> {
+    Ok(on!(conn, c => sqlx::query_scalar(SIZE).bind(video).fetch_one(c).await?))
+}

@@ -1,0 +1,314 @@
+//! The table of revisions: each processing of a source.
+
+use std::collections::BTreeMap;
+
+use sqlx::types::Json;
+
+use super::{Conn, Error, on};
+use crate::domain::media::{Ladder, MediaState, Probe, Timeline};
+use crate::domain::{AccountId, Refusal, Timestamp, UploadId, VideoId};
+
+/// One processing of a source.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Revision {
+    pub video_id: VideoId,
+    pub number: i64,
+    pub state: MediaState,
+    pub upload_id: UploadId,
+    pub ladder_version: i64,
+    pub probe: Option<Json<Probe>>,
+    pub ladder: Option<Json<Ladder>>,
+    pub timeline: Option<Json<Timeline>>,
+    pub storyboard: Option<Json<Still>>,
+    pub poster: Option<Json<Still>>,
+    pub warnings: Json<Vec<Refusal>>,
+    pub error: Option<Json<Refusal>>,
+    /// What made it: FFmpeg's build, the encoder's settings, the source's digest.
+    pub provenance: Json<BTreeMap<String, String>>,
+    /// CPU spent on it so far, in milliseconds.
+    pub cpu_ms: i64,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    /// When its objects go, once another revision plays.
+    pub retire_at: Option<Timestamp>,
+}
+
+/// A picture in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Still {
+    pub width: u32,
+    pub height: u32,
+    pub size_bytes: u64,
+}
+
+/// What a probe led to.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub probe: Probe,
+    pub ladder: Ladder,
+    pub timeline: Timeline,
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// Sums for the estimate of a reprocessing.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Selected {
+    pub id: VideoId,
+    pub upload_id: UploadId,
+    pub account_id: AccountId,
+    pub size_bytes: i64,
+    /// The newest revision, with whatever it knows.
+    pub revision: Option<i64>,
+    pub state: Option<MediaState>,
+    pub probe: Option<Json<Probe>>,
+    pub cpu_ms: Option<i64>,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select video_id, number, state, upload_id, ladder_version, probe, ladder, timeline, storyboard, poster,
+             warnings, error, provenance, cpu_ms, created_at, finished_at, retire_at from revision ",
+            $rest
+        )
+    };
+}
+
+const SELECT: &str = select!("where video_id = $1 and number = $2");
+const LIST: &str = select!("where video_id = $1 order by number desc");
+const LIST_RETIRED: &str = select!("where retire_at < $1 order by retire_at limit 100");
+const NEXT: &str = "select coalesce(max(number), 0) + 1 from revision where video_id = $1";
+const INSERT: &str =
+    "insert into revision (video_id, number, state, upload_id, ladder_version, warnings, provenance,
+    cpu_ms, created_at) values ($1, $2, $3, $4, 0, $5, $6, 0, $7)";
+const SET_PLAN: &str = "update revision set ladder_version = $3, probe = $4, ladder = $5, timeline = $6,
+    provenance = $7, warnings = $8 where video_id = $1 and number = $2";
+const SET_STATE: &str = "update revision set state = $3, error = $4, finished_at = $5
+    where video_id = $1 and number = $2";
+const REOPEN: &str =
+    "update revision set finished_at = null, retire_at = null where video_id = $1 and number = $2";
+const SET_STILLS: &str =
+    "update revision set poster = coalesce($3, poster), storyboard = coalesce($4, storyboard)
+    where video_id = $1 and number = $2";
+const SET_WARNINGS: &str = "update revision set warnings = $3 where video_id = $1 and number = $2";
+const SET_RETIRE: &str = "update revision set retire_at = $3 where video_id = $1 and number = $2";
+const ADD_CPU: &str = "update revision set cpu_ms = cpu_ms + $3 where video_id = $1 and number = $2";
+const DELETE: &str = "delete from revision where video_id = $1 and number = $2";
+const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received as size_bytes,
+      r.number as revision, r.state, r.probe, r.cpu_ms
+    from video v
+    join upload u on u.id = v.upload_id and u.state = 'finished'
+    join account a on a.id = v.account_id
+    join topic t on t.id = v.topic_id
+    left join revision r on r.video_id = v.id
+      and r.number = (select max(n.number) from revision n where n.video_id = v.id)
+    where v.deleted_at is null
+      and v.id > coalesce($1, '')
+      and (v.id = $2 or $2 is null)
+      and (a.handle = $3 or $3 is null)
+      and (t.slug = $4 or t.slug like $5 or $4 is null)
+      and (v.media_state = $6 or $6 is null)
+      and (coalesce(r.ladder_version, 0) < $7 or $7 is null)
+      and (v.created_at >= $8 or $8 is null)
+      and ($9 = false or v.media_state in ('degraded', 'failed'))
+      and coalesce(r.state, 'waiting') not in ('processing', 'playable')
+    order by v.id limit $10";
+
+/// Every statement, to be prepared as a check of the schema.
+pub(super) const STATEMENTS: &[&str] = &[
+    SELECT,
+    LIST,
+    LIST_RETIRED,
+    NEXT,
+    INSERT,
+    SET_PLAN,
+    SET_STATE,
+    REOPEN,
+    SET_STILLS,
+    SET_WARNINGS,
+    SET_RETIRE,
+    ADD_CPU,
+    DELETE,
+    SELECTED,
+];
+
+/// A revision of a video.
+pub async fn find(conn: Conn<'_>, video: VideoId, number: u32) -> Result<Option<Revision>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(SELECT).bind(video).bind(i64::from(number)).fetch_optional(c).await?))
+}
+
+/// All revisions of a video, newest first.
+pub async fn list(conn: Conn<'_>, video: VideoId) -> Result<Vec<Revision>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(LIST).bind(video).fetch_all(c).await?))
+}
+
+/// Revisions whose grace is over, a hundred at a time.
+pub async fn list_retired(conn: Conn<'_>, now: Timestamp) -> Result<Vec<Revision>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(LIST_RETIRED).bind(now).fetch_all(c).await?))
+}
+
+/// Begins the next revision of a video; returns its number.
+pub async fn insert(
+    mut conn: Conn<'_>,
+    video: VideoId,
+    upload: UploadId,
+    now: Timestamp,
+) -> Result<u32, Error> {
+    let number: i64 = on!(conn.again(), c => sqlx::query_scalar(NEXT).bind(video).fetch_one(c).await?);
+    on!(conn, c => sqlx::query(INSERT)
+        .bind(video)
+        .bind(number)
+        .bind(MediaState::Processing)
+        .bind(upload)
+        .bind(Json(Vec::<Refusal>::new()))
+        .bind(Json(BTreeMap::<String, String>::new()))
+        .bind(now)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// Keeps what the probe found and what is to be made of it.
+pub async fn set_plan(conn: Conn<'_>, video: VideoId, number: u32, plan: &Plan) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(SET_PLAN)
+        .bind(video)
+        .bind(i64::from(number))
+        .bind(i64::from(plan.ladder.version))
+        .bind(Json(&plan.probe))
+        .bind(Json(&plan.ladder))
+        .bind(Json(&plan.timeline))
+        .bind(Json(&plan.provenance))
+        .bind(Json(&plan.probe.warnings))
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// How far the revision is; `finished_at` where that is the end of it.
+pub async fn set_state(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    (state, error): (MediaState, Option<&Refusal>),
+    finished_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(SET_STATE)
+        .bind(video)
+        .bind(i64::from(number))
+        .bind(state)
+        .bind(error.map(Json))
+        .bind(finished_at)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// Takes work on a revision up again.
+pub async fn reopen(conn: Conn<'_>, (video, number): (VideoId, u32)) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(REOPEN).bind(video).bind(i64::from(number)).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Notes the pictures that are in the bucket.
+pub async fn set_stills(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    poster: Option<&Still>,
+    storyboard: Option<&Still>,
+) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(SET_STILLS)
+        .bind(video)
+        .bind(i64::from(number))
+        .bind(poster.map(Json))
+        .bind(storyboard.map(Json))
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// Writes the warnings an editor is shown.
+pub async fn set_warnings(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    warnings: &[Refusal],
+) -> Result<(), Error> {
+    let number = i64::from(number);
+    on!(conn, c => sqlx::query(SET_WARNINGS).bind(video).bind(number).bind(Json(warnings)).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Says when the revision's objects go; `None`: they stay.
+pub async fn set_retire(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    at: Option<Timestamp>,
+) -> Result<(), Error> {
+    let number = i64::from(number);
+    on!(conn, c => sqlx::query(SET_RETIRE).bind(video).bind(number).bind(at).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Adds CPU time spent.
+pub async fn add_cpu(conn: Conn<'_>, (video, number): (VideoId, u32), cpu_ms: i64) -> Result<(), Error> {
+    let number = i64::from(number);
+    on!(conn, c => sqlx::query(ADD_CPU).bind(video).bind(number).bind(cpu_ms).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Forgets a revision with its rungs and packs.
+pub async fn delete(conn: Conn<'_>, video: VideoId, number: u32) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(DELETE).bind(video).bind(i64::from(number)).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// What a reprocessing is narrowed by.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    pub video: Option<VideoId>,
+    pub account: Option<crate::domain::account::Handle>,
+    pub topic: Option<crate::domain::topic::Slug>,
+    pub state: Option<MediaState>,
+    pub ladder_before: Option<u32>,
+    pub since: Option<Timestamp>,
+    /// Only what is degraded or failed.
+    pub missing_only: bool,
+}
+
+impl Selection {
+    /// Nothing narrows it.
+    pub fn is_everything(&self) -> bool {
+        self.video.is_none()
+            && self.account.is_none()
+            && self.topic.is_none()
+            && self.state.is_none()
+            && self.ladder_before.is_none()
+            && self.since.is_none()
+            && !self.missing_only
+    }
+}
+
+/// The next videos of a selection after one, by id; what is being processed is left out.
+pub async fn select(
+    conn: Conn<'_>,
+    selection: &Selection,
+    after: Option<VideoId>,
+    limit: u32,
+) -> Result<Vec<Selected>, Error> {
+    let below = selection.topic.as_ref().map(|slug| format!("{slug}/%"));
+    Ok(on!(conn, c => sqlx::query_as(SELECTED)
+        .bind(after)
+        .bind(selection.video)
+        .bind(&selection.account)
+        .bind(&selection.topic)
+        .bind(below)
+        .bind(selection.state)
+        .bind(selection.ladder_before.map(i64::from))
+        .bind(selection.since)
+        .bind(selection.missing_only)
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await?))
+}

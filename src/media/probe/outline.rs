@@ -1,0 +1,237 @@
+//! What the first bytes and the top-level boxes of a file say, before libav sees it.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// Enough for every signature looked for.
+const HEAD_BYTES: u64 = 4096;
+/// More top-level boxes than this tell nothing new.
+const MAX_BOXES: usize = 64;
+
+/// How files of still pictures begin.
+const SIGNATURES: [&[u8]; 9] = [
+    b"GIF87a",
+    b"GIF89a",
+    b"\x89PNG\r\n",
+    b"\xff\xd8\xff",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\x01\0",
+    b"8BPS",
+];
+
+/// A file's size and shape.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    pub size: u64,
+    pub head: Vec<u8>,
+    /// Types of the top-level boxes of an ISO file (ISO/IEC 14496-12 4.2), in order; empty for any other file.
+    pub boxes: Vec<[u8; 4]>,
+}
+
+impl Outline {
+    /// Looks at a file and leaves it at its start.
+    pub fn of(stream: &mut (impl Read + Seek)) -> io::Result<Self> {
+        let size = stream.seek(SeekFrom::End(0))?;
+        stream.rewind()?;
+        let mut head = Vec::new();
+        stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+        let boxes = boxes(stream, size)?;
+        stream.rewind()?;
+        Ok(Self { size, head, boxes })
+    }
+
+    /// A still or animated picture by its signature or its brand.
+    pub fn is_picture(&self) -> bool {
+        let head = self.head.as_slice();
+        let webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+        let jxl = head.starts_with(b"\xff\x0a") || self.boxes.first() == Some(b"JXL ");
+        webp || jxl || self.is_avif() || SIGNATURES.iter().any(|signature| head.starts_with(signature))
+    }
+
+    /// An AV1 picture or sequence of pictures.
+    pub fn is_avif(&self) -> bool {
+        self.brands().any(|brand| brand == b"avif" || brand == b"avis")
+    }
+
+    /// A picture or burst in the HEIF family; a sequence in it may play as a video.
+    pub fn is_heif(&self) -> bool {
+        const BRANDS: [&[u8]; 8] = [b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf"];
+        self.brands().next().is_some_and(|brand| BRANDS.contains(&brand))
+    }
+
+    /// Part of a stream cut for delivery, without the index that would make it a file.
+    pub fn is_segment(&self) -> bool {
+        let parts = [b"styp", b"sidx", b"moof", b"mdat", b"ftyp", b"free", b"emsg", b"prft"];
+        let iso = self.boxes.iter().any(|name| parts.contains(&name)) && !self.has_box(*b"moov");
+        let matroska_cluster = self.head.starts_with(b"\x1f\x43\xb6\x75");
+        iso || matroska_cluster
+    }
+
+    /// An index with nothing behind it.
+    pub fn is_header_only(&self) -> bool {
+        let iso = self.boxes.first() == Some(b"ftyp") || self.has_box(*b"moov");
+        iso && !self.has_box(*b"mdat") && !self.has_box(*b"moof")
+    }
+
+    /// The container's own header promises more bytes than there are, or the last packet of a stream of them is cut.
+    pub fn ends_early(&self) -> bool {
+        let promised = matroska_end(&self.head).or_else(|| riff_end(&self.head));
+        let packet = transport_packet(&self.head);
+        promised.is_some_and(|end| end > self.size)
+            || packet.is_some_and(|length| !self.size.is_multiple_of(length))
+    }
+
+    fn has_box(&self, name: [u8; 4]) -> bool {
+        self.boxes.contains(&name)
+    }
+
+    /// The major brand, then the compatible ones.
+    fn brands(&self) -> impl Iterator<Item = &[u8]> {
+        let ftyp = if self.boxes.first() == Some(b"ftyp") { self.head.as_slice() } else { &[] };
+        let length = ftyp.first_chunk().map_or(0, |size| u32::from_be_bytes(*size) as usize).min(ftyp.len());
+        let brands = ftyp.get(8..length).unwrap_or_default().chunks_exact(4).enumerate();
+        brands.filter(|(at, _)| *at != 1).map(|(_, brand)| brand)
+    }
+}
+
+fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<[u8; 4]>> {
+    let (mut names, mut at) = (Vec::new(), 0);
+    while names.len() < MAX_BOXES && at + 8 <= size {
+        stream.seek(SeekFrom::Start(at))?;
+        let Some((name, length)) = box_header(stream, size - at)? else { break };
+        names.push(name);
+        at = at.saturating_add(length);
+    }
+    Ok(names)
+}
+
+/// A box's type and length; `None` where there is no sane box.
+fn box_header(stream: &mut impl Read, rest: u64) -> io::Result<Option<([u8; 4], u64)>> {
+    let mut header = Vec::new();
+    stream.take(16).read_to_end(&mut header)?;
+    let (Some(short), Some(name)) = (be32(&header, 0), header.get(4..8).and_then(<[u8]>::first_chunk)) else {
+        return Ok(None);
+    };
+    if !name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
+        return Ok(None);
+    }
+    let length = match short {
+        0 => rest,
+        1 => header.get(8..16).and_then(<[u8]>::first_chunk).map_or(0, |long| u64::from_be_bytes(*long)),
+        short => u64::from(short),
+    };
+    Ok((length >= 8).then_some((*name, length)))
+}
+
+/// Where a Matroska segment ends (RFC 8794 4 to 6); `None` where it is open-ended or this is none.
+fn matroska_end(head: &[u8]) -> Option<u64> {
+    let header = element(head, 0).filter(|header| header.id == 0x1a45_dfa3)?;
+    let segment = element(head, header.end?).filter(|segment| segment.id == 0x1853_8067)?;
+    segment.end
+}
+
+struct Element {
+    id: u64,
+    /// `None` where its size is unknown.
+    end: Option<u64>,
+}
+
+fn element(head: &[u8], at: u64) -> Option<Element> {
+    let (id, id_bytes) = variable(head, at, false)?;
+    let (size, size_bytes) = variable(head, at + id_bytes, true)?;
+    let unknown = size == (1 << (7 * size_bytes)) - 1;
+    let end = (!unknown).then(|| (at + id_bytes + size_bytes).saturating_add(size));
+    Some(Element { id, end })
+}
+
+/// A variable-length number and its length, with or without its marker.
+fn variable(head: &[u8], at: u64, unmarked: bool) -> Option<(u64, u64)> {
+    let bytes = head.get(usize::try_from(at).ok()?..)?;
+    let first = *bytes.first()?;
+    let length = first.leading_zeros() + 1;
+    let marked = bytes.get(..length as usize)?.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let value = marked & (1_u64.checked_shl(7 * length)? - 1);
+    Some((if unmarked { value } else { marked }, u64::from(length)))
+}
+
+/// Where the first chunk of a RIFF file ends.
+fn riff_end(head: &[u8]) -> Option<u64> {
+    let size = head.strip_prefix(b"RIFF")?.first_chunk()?;
+    match u32::from_le_bytes(*size) {
+        0 | u32::MAX => None,
+        size => Some(u64::from(size) + 8),
+    }
+}
+
+/// The packet length of an MPEG transport stream: plain, with timestamps, or with parity.
+fn transport_packet(head: &[u8]) -> Option<u64> {
+    [(188, 0), (192, 4), (204, 0)].into_iter().find_map(|(length, first): (usize, usize)| {
+        let synced = (0..8).all(|packet| head.get(first + packet * length) == Some(&0x47));
+        synced.then_some(length as u64)
+    })
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn outline(bytes: &[u8]) -> Outline {
+        Outline::of(&mut Cursor::new(bytes.to_vec())).expect("read")
+    }
+
+    fn boxed(name: [u8; 4], body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 8).expect("short");
+        [&length.to_be_bytes(), name.as_slice(), body].concat()
+    }
+
+    #[test]
+    fn pictures_are_known_by_signature_or_brand() {
+        assert!(outline(b"GIF89a...").is_picture());
+        assert!(outline(&boxed(*b"ftyp", b"mif1\0\0\0\0avifmiaf")).is_picture());
+        assert!(!outline(&boxed(*b"ftyp", b"isom\0\0\0\0avc1mp42")).is_picture());
+    }
+
+    #[test]
+    fn a_minor_version_is_no_brand() {
+        assert!(!outline(&boxed(*b"ftyp", b"isomavifmp42")).is_picture());
+    }
+
+    #[test]
+    fn a_media_segment_lacks_the_index_and_an_init_segment_the_data() {
+        let segment =
+            [boxed(*b"styp", b"msdh\0\0\0\0"), boxed(*b"moof", b""), boxed(*b"mdat", b"x")].concat();
+        assert!(outline(&segment).is_segment());
+        let init = [boxed(*b"ftyp", b"iso6\0\0\0\0"), boxed(*b"moov", b"")].concat();
+        assert!(outline(&init).is_header_only() && !outline(&init).is_segment());
+    }
+
+    #[test]
+    fn a_matroska_segment_longer_than_the_file_ends_early_and_an_open_one_does_not() {
+        let header = b"\x1a\x45\xdf\xa3\x81\0";
+        let segment = |size: &[u8]| [header.as_slice(), b"\x18\x53\x80\x67", size, b"rest"].concat();
+        assert!(outline(&segment(b"\x85")).ends_early());
+        assert!(!outline(&segment(b"\x84")).ends_early());
+        assert!(!outline(&segment(b"\x01\xff\xff\xff\xff\xff\xff\xff")).ends_early());
+    }
+
+    #[test]
+    fn a_riff_file_and_a_transport_stream_that_are_cut_end_early() {
+        assert!(outline(b"RIFF\x20\0\0\0AVI cut").ends_early());
+        let mut packets = [[0x47].as_slice(), &[0; 187]].concat().repeat(9);
+        assert!(!outline(&packets).ends_early());
+        packets.pop();
+        assert!(outline(&packets).ends_early());
+    }
+
+    #[test]
+    fn text_has_no_boxes() {
+        assert!(outline(b"#EXTM3U\n#EXT-X-VERSION:3\nfile:///etc/passwd\n").boxes.is_empty());
+    }
+}

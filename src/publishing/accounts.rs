@@ -1,0 +1,185 @@
+//! Accounts, topics and keys.
+
+use sqlx::types::Json;
+
+use super::{Error, Publishing};
+use crate::catalogue::account::Account;
+use crate::catalogue::key::Key;
+use crate::catalogue::topic::Topic;
+use crate::catalogue::{self, Conn, account, key, topic};
+use crate::domain::account::{Handle, Level};
+use crate::domain::key::{Role, Secret};
+use crate::domain::topic::Slug;
+use crate::domain::video::{MAX_NAME_CHARS, check_line, check_texts};
+use crate::domain::{AccountId, KeyId, Texts, TopicId};
+
+/// What is said of an account.
+#[derive(Debug, Clone)]
+pub struct AccountDraft {
+    pub name: Texts,
+    pub sector: String,
+    pub level: Level,
+    pub region: String,
+    pub parent: Option<Handle>,
+    pub max_video_bytes: Option<u64>,
+    pub quota_bytes: Option<u64>,
+}
+
+/// What is said of a topic.
+#[derive(Debug, Clone)]
+pub struct TopicDraft {
+    pub name: Texts,
+}
+
+/// What is said of a key.
+#[derive(Debug, Clone)]
+pub struct KeyDraft {
+    pub account: Option<AccountId>,
+    pub role: Role,
+    pub label: String,
+}
+
+impl Publishing {
+    /// Adds a verified account.
+    pub async fn add_account(&self, handle: Handle, draft: AccountDraft) -> Result<Account, Error> {
+        let now = self.clock.now();
+        let account = Account {
+            id: AccountId::new(),
+            handle,
+            name: Json(draft.name),
+            sector: draft.sector,
+            level: draft.level,
+            region: draft.region,
+            parent: draft.parent,
+            max_video_bytes: bytes(draft.max_video_bytes),
+            quota_bytes: bytes(draft.quota_bytes),
+            created_at: now,
+            updated_at: now,
+        };
+        let mut tx = self.db.begin().await?;
+        check_account(tx.conn(), &account).await?;
+        account::insert(tx.conn(), &account).await.map_err(|error| match error {
+            catalogue::Error::Taken { .. } => Error::HandleTaken(account.handle.clone()),
+            other => other.into(),
+        })?;
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    /// Changes what is said of an account; its handle stays.
+    pub async fn change_account(&self, handle: &Handle, draft: AccountDraft) -> Result<Account, Error> {
+        let mut tx = self.db.begin().await?;
+        let before = account::find(tx.conn(), handle).await?.ok_or(Error::NotFound("account"))?;
+        let account = Account {
+            name: Json(draft.name),
+            sector: draft.sector,
+            level: draft.level,
+            region: draft.region,
+            parent: draft.parent,
+            max_video_bytes: bytes(draft.max_video_bytes),
+            quota_bytes: bytes(draft.quota_bytes),
+            updated_at: self.clock.now(),
+            ..before
+        };
+        check_account(tx.conn(), &account).await?;
+        account::update(tx.conn(), &account).await?;
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    /// Adds a topic below one that is there.
+    pub async fn add_topic(&self, slug: Slug, draft: TopicDraft) -> Result<Topic, Error> {
+        check_texts("name", &draft.name, MAX_NAME_CHARS)?;
+        let now = self.clock.now();
+        let topic =
+            Topic { id: TopicId::new(), slug, name: Json(draft.name), created_at: now, updated_at: now };
+        let mut tx = self.db.begin().await?;
+        self.add_missing_parents(tx.conn(), &topic.slug).await?;
+        topic::insert(tx.conn(), &topic).await.map_err(|error| match error {
+            catalogue::Error::Taken { .. } => Error::SlugTaken(topic.slug.clone()),
+            other => other.into(),
+        })?;
+        tx.commit().await?;
+        Ok(topic)
+    }
+
+    /// A topic may come before those above it: they are added under their slug's own words, to be named later.
+    async fn add_missing_parents(&self, mut conn: Conn<'_>, slug: &Slug) -> Result<(), Error> {
+        let now = self.clock.now();
+        for step in slug.path().into_iter().filter(|step| step != slug) {
+            if topic::find(conn.again(), &step).await?.is_none() {
+                let word = step.as_str().rsplit('/').next().unwrap_or_default().replace('-', " ");
+                let name = Json(Texts::one(crate::domain::Language::english(), word));
+                let topic = Topic { id: TopicId::new(), slug: step, name, created_at: now, updated_at: now };
+                topic::insert(conn.again(), &topic).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a topic's names.
+    pub async fn change_topic(&self, slug: &Slug, draft: TopicDraft) -> Result<Topic, Error> {
+        check_texts("name", &draft.name, MAX_NAME_CHARS)?;
+        let mut tx = self.db.begin().await?;
+        let before = topic::find(tx.conn(), slug).await?.ok_or(Error::NotFound("topic"))?;
+        let topic = Topic { name: Json(draft.name), updated_at: self.clock.now(), ..before };
+        topic::update(tx.conn(), &topic).await?;
+        tx.commit().await?;
+        Ok(topic)
+    }
+
+    /// Issues a key; the secret is in the answer and nowhere else.
+    pub async fn issue_key(&self, draft: KeyDraft) -> Result<(Key, Secret), Error> {
+        let secret = Secret::generate();
+        let key = self.keep_key(draft, &secret).await?;
+        Ok((key, secret))
+    }
+
+    /// Keeps a key whose secret an operator chose (`POLICAST_ADMIN_KEY`).
+    pub async fn keep_key(&self, draft: KeyDraft, secret: &Secret) -> Result<Key, Error> {
+        check_line("label", &draft.label, MAX_NAME_CHARS)?;
+        let mut tx = self.db.begin().await?;
+        let account = match draft.account {
+            Some(id) => account::find_by_id(tx.conn(), id).await?.map(|account| account.handle),
+            None => None,
+        };
+        let key = Key {
+            id: KeyId::new(),
+            account,
+            account_id: draft.account,
+            role: draft.role,
+            label: draft.label,
+            created_at: self.clock.now(),
+            revoked_at: None,
+        };
+        key::insert(tx.conn(), &key, &secret.digest()).await?;
+        tx.commit().await?;
+        Ok(key)
+    }
+
+    /// Revokes a key at once.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        key::revoke(tx.conn(), id, self.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn bytes(limit: Option<u64>) -> Option<i64> {
+    limit.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+async fn check_account(mut conn: Conn<'_>, account: &Account) -> Result<(), Error> {
+    check_texts("name", &account.name, MAX_NAME_CHARS)?;
+    check_line("sector", &account.sector, MAX_NAME_CHARS)?;
+    check_line("region", &account.region, MAX_NAME_CHARS)?;
+    let mut above = account.parent.clone();
+    while let Some(handle) = above {
+        if handle == account.handle {
+            return Err(Error::ParentCycle(handle));
+        }
+        let parent = account::find(conn.again(), &handle).await?;
+        above = parent.ok_or(Error::UnknownAccount(handle))?.parent;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! The verbs of the product, one transaction each: HTTP and the worker both come through here.
+
+mod accounts;
+mod changes;
+mod concat;
+mod error;
+mod fsck;
+mod jobs;
+mod processing;
+mod receive;
+mod reprocess;
+mod retire;
+mod settle;
+mod story;
+mod uploads;
+mod videos;
+
+use std::time::Duration;
+
+use crate::catalogue::Db;
+use crate::domain::Clock;
+use crate::storage::Storage;
+
+pub use accounts::{AccountDraft, KeyDraft, TopicDraft};
+pub use changes::Changes;
+pub use error::Error;
+pub use fsck::{Finding, Fsck};
+pub use jobs::Giving;
+pub(crate) use jobs::{fence_of, next_missing, span};
+pub use processing::{NewPack, truncated};
+pub use receive::{Checksum, ChecksumKind, Receiver};
+pub use reprocess::{Estimate, Reprocess};
+pub use story::{JobTale, RevisionTale, Story, UploadTale};
+pub use uploads::{Incoming, PartUrl, Target};
+pub(crate) use uploads::{source_key, unsigned};
+pub use videos::{VideoChange, VideoDraft};
+
+/// The bounds the verbs keep, each with its setting.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes one source may have.
+    pub max_upload_bytes: u64,
+    /// How long an upload may rest before it is abandoned.
+    pub upload_ttl: Duration,
+    /// How long a presigned part address is good.
+    pub part_url_ttl: Duration,
+    /// How long a replaced revision plays on.
+    pub revision_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_upload_bytes: 20 << 30,
+            upload_ttl: Duration::from_secs(24 * 3600),
+            part_url_ttl: Duration::from_secs(3600),
+            revision_grace: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Everything a verb needs; cheap to clone.
+#[derive(Clone)]
+pub struct Publishing {
+    pub db: Db,
+    pub storage: Storage,
+    pub clock: Clock,
+    pub limits: Limits,
+    pub changes: Changes,
+}

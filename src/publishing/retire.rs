@@ -1,0 +1,135 @@
+//! Taking away: revisions whose grace is over, deleted videos, and what dead processes left in the bucket.
+
+use std::collections::HashSet;
+
+use super::uploads::source_key;
+use super::{Error, Publishing};
+use crate::catalogue::{job, pack, revision, upload, video};
+use crate::domain::job::Job;
+use crate::domain::media::MediaState;
+use crate::domain::{Timestamp, VideoId};
+use crate::storage::{Key, Multipart, Object};
+
+impl Publishing {
+    /// What every node does now and then: expire uploads, retire revisions, forget the old.
+    pub async fn tidy(&self) -> Result<(), Error> {
+        while self.expire_uploads().await? > 0 {}
+        let now = self.clock.now();
+        let retired = revision::list_retired(self.db.read().await?.conn(), now).await?;
+        for revision in retired {
+            let number = u32::try_from(revision.number).unwrap_or(0);
+            let work = Job::Retire { video: revision.video_id, revision: number };
+            let mut tx = self.db.begin().await?;
+            job::enqueue(tx.conn(), &work, None, now).await?;
+            tx.commit().await?;
+        }
+        self.changes.tell_work();
+        self.abort_strays(now.minus(self.limits.upload_ttl)).await?;
+        self.forget_old().await
+    }
+
+    /// Aborts multipart uploads begun before this which no upload knows of: a process died between the two.
+    async fn abort_strays(&self, before: Timestamp) -> Result<(), Error> {
+        for stray in self.storage.list_multiparts("").await? {
+            if stray.begun < before && !self.knows_multipart(&stray).await? {
+                self.abort_stray(&stray).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn abort_stray(&self, stray: &Multipart) -> Result<(), Error> {
+        match stray.key.parse::<Key>() {
+            Ok(key) => Ok(self.storage.abort_multipart(&key, &stray.id).await?),
+            Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn knows_multipart(&self, stray: &Multipart) -> Result<bool, Error> {
+        let key = stray.key.parse::<Key>();
+        let Some(id) = key.ok().and_then(|key| key.upload()) else { return Ok(false) };
+        let known = upload::find(self.db.read().await?.conn(), id).await?;
+        Ok(known.is_some_and(|upload| upload.multipart.as_deref() == Some(stray.id.0.as_str())))
+    }
+
+    /// Removes a revision that plays no more.
+    pub async fn retire(&self, id: VideoId, number: u32) -> Result<(), Error> {
+        let mut read = self.db.read().await?;
+        let playing = video::find(read.conn(), id).await?.and_then(|video| video.revision);
+        let found = revision::find(read.conn(), id, number).await?;
+        drop(read);
+        let due = found.and_then(|revision| revision.retire_at).is_some_and(|at| at <= self.clock.now());
+        if playing == Some(i64::from(number)) || !due {
+            return Ok(());
+        }
+        for prefix in Key::revision_prefixes(id, number) {
+            self.storage.delete_prefix(&prefix).await?;
+        }
+        let mut tx = self.db.begin().await?;
+        revision::delete(tx.conn(), id, number).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Removes everything of a deleted video.
+    pub async fn purge(&self, id: VideoId) -> Result<(), Error> {
+        let uploads = upload::list_of_video(self.db.read().await?.conn(), id).await?;
+        for upload in &uploads {
+            self.drop_remains(upload).await?;
+            self.storage.delete(&source_key(upload)).await?;
+        }
+        for prefix in Key::video_prefixes(id) {
+            self.storage.delete_prefix(&prefix).await?;
+        }
+        let mut tx = self.db.begin().await?;
+        video::purge(tx.conn(), id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Once a revision is settled: removes what attempts that died had written beside it.
+    pub async fn sweep_revision(&self, id: VideoId, number: u32) -> Result<(), Error> {
+        let mut read = self.db.read().await?;
+        let found = revision::find(read.conn(), id, number).await?;
+        let Some(revision) = found.filter(|revision| revision.finished_at.is_some()) else { return Ok(()) };
+        let packs = pack::list(read.conn(), (id, number), None).await?;
+        drop(read);
+        let known: HashSet<String> =
+            packs.iter().map(|pack| pack_key((id, number), pack).as_str().to_owned()).collect();
+        for prefix in Key::revision_prefixes(id, number) {
+            let mut after = None;
+            loop {
+                let page = self.storage.list(&prefix, after).await?;
+                for key in page.items.iter().filter_map(|item| item.key.parse::<Key>().ok()) {
+                    if matches!(key.object(), Object::Pack { .. }) && !known.contains(key.as_str()) {
+                        self.storage.delete(&key).await?;
+                    }
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        if revision.state == MediaState::Failed {
+            self.drop_failed(id, number).await?;
+        }
+        Ok(())
+    }
+
+    /// A failed revision plays nothing: its objects need not wait.
+    async fn drop_failed(&self, id: VideoId, number: u32) -> Result<(), Error> {
+        let packs = pack::list(self.db.read().await?.conn(), (id, number), None).await?;
+        if packs.is_empty() {
+            for prefix in Key::revision_prefixes(id, number) {
+                self.storage.delete_prefix(&prefix).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The object of a pack.
+pub(crate) fn pack_key((video, revision): (VideoId, u32), pack: &pack::Pack) -> Key {
+    let first = u32::try_from(pack.first_segment).unwrap_or(0);
+    let attempt = u32::try_from(pack.attempt).unwrap_or(0);
+    Key::new(Object::Pack { video, revision, rung: pack.rung.clone(), first_segment: first, attempt })
+}
