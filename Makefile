@@ -23,7 +23,7 @@ check: build-packages ## Formatting, lints, documentation, licences and advisori
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
 
 corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) through the pipeline
-	cargo test --locked --test corpus -- --all
+	cargo test --locked --test corpus
 
 bench: test-tools ## Compare the ladder with one FFmpeg process per rung; memory and time to start
 	cargo bench --locked --bench ladder

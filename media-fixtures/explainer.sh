@@ -52,7 +52,7 @@ slide() {
 page() {
     printf '%s,' "color=$paper:s=1920x1080:r=30" ${2:+"$2"}
     printf '%s,' "drawbox=x=0:y=0:w=28:h=ih:color=$teal:t=fill"
-    printf '%s,' "$(text 30 "$muted" 140 92 0 "$regular" 'CITY OF LANTING  ·  CLEAN AIR PLAN')"
+    printf '%s,' "$(text 30 "$muted" 140 92 0 "$regular" 'CITY OF RIVERSIDE  ·  CLEAN AIR PLAN')"
     printf '%s' "$(text 84 "$ink" 136 140 0.1 "$bold" "$1")"
 }
 
@@ -134,12 +134,12 @@ heating() {
     slide 4 "$graph"
 }
 
-slide 0 "$(cover 'Cleaner air by 2030' '2030年，让空气更清新' 'What the new plan means for you  ·  City of Lanting')[out]"
+slide 0 "$(cover 'Cleaner air by 2030' '2030年，让空气更清新' 'What the new plan means for you  ·  City of Riverside')[out]"
 dust
 measures
 buses
 heating
-slide 5 "$(cover 'Have your say' '欢迎提出意见' 'Open for comment until 30 June  ·  lanting.example/air')[out]"
+slide 5 "$(cover 'Have your say' '欢迎提出意见' 'Open for comment until 30 June  ·  riverside.example/air')[out]"
 
 # The slides melt into each other; the voice of each begins when its slide has come in.
 inputs=() video='' sound='' voices='' start=0 last='0:v'

@@ -7,14 +7,15 @@ use reqwest::Method;
 use crate::api::Api;
 use crate::clients::ends_well;
 use crate::clip::heavy;
-use crate::server::Server;
+use crate::server::{Server, parent_of};
 use crate::tool::fixture;
 
 /// How often a state may slip by unseen before a test gives up on it.
 const TRIES: usize = 8;
 
 async fn scene() -> Server {
-    let server = Server::start().await;
+    // What a killed server held is given out again after this long.
+    let server = Server::start_with(&[("POLICAST_LEASE", "5s")]).await;
     server.api.agency().await;
     server
 }
@@ -50,7 +51,7 @@ async fn catch(api: &Api, video: &str, kind: &str) -> bool {
 /// The video comes through, and rows and objects agree.
 async fn comes_through(server: &Server, video: &str) {
     ends_well(server, video, &fixture("short.mp4")).await;
-    server.run(&["admin", "fsck"]).await;
+    server.run(&["admin", "fsck", "--rehash"]).await;
 }
 
 async fn killed_while_running(kind: &str) {
@@ -88,6 +89,21 @@ async fn killed_while_making_stills_it_ends_ready() {
 }
 
 #[tokio::test]
+async fn a_killed_server_leaves_no_child_behind() {
+    let mut server = scene().await;
+    let video = upload(&server, "Orphans").await;
+    assert!(catch(&server.api, &video, "chunk").await, "never saw a running chunk");
+    let children = server.children();
+    assert!(!children.is_empty(), "media is worked on in a child process");
+    server.kill();
+    let begun = Instant::now();
+    while children.iter().any(|child| parent_of(*child).is_some()) {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{children:?} live on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn killed_again_and_again_it_ends_ready() {
     let mut server = scene().await;
     let video = upload(&server, "Killed again and again").await;
@@ -114,7 +130,7 @@ async fn killed_while_bytes_arrive_it_keeps_every_acknowledged_one() {
         assert!(kept >= offset || offset == bytes.len(), "{offset} bytes were acknowledged, {kept} are left");
     }
     ends_well(&server, &video, &file).await;
-    server.run(&["admin", "fsck"]).await;
+    server.run(&["admin", "fsck", "--rehash"]).await;
 }
 
 #[tokio::test]
@@ -173,7 +189,7 @@ async fn killed_while_deleting_nothing_is_left() {
         assert!(begun.elapsed() < Duration::from_mins(5), "its objects are never removed");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    server.run(&["admin", "fsck"]).await;
+    server.run(&["admin", "fsck", "--rehash"]).await;
 }
 
 async fn jobs_left(api: &Api) -> bool {

@@ -15,13 +15,6 @@ use crate::api::Api;
 /// A start that takes longer is a hang.
 const START: Duration = Duration::from_mins(1);
 
-/// What the embedded S3 server lets in, so that a test can look into the bucket.
-pub const S3_KEYS: [(&str, &str); 3] = [
-    ("POLICAST_S3_BUCKET", "policast"),
-    ("POLICAST_S3_ACCESS_KEY_ID", "policasttest"),
-    ("POLICAST_S3_SECRET_ACCESS_KEY", "policast-test-secret-0123456789abcdef"),
-];
-
 /// `policast serve` and all it needs; killed when dropped.
 pub struct Server {
     pub api: Api,
@@ -45,15 +38,16 @@ impl Server {
         let own = [
             ("POLICAST_DATA_DIR", home.path().join("data").display().to_string()),
             ("POLICAST_PUBLIC_URL", api.base.clone()),
+            ("POLICAST_URL", api.base.clone()),
+            ("POLICAST_KEY", key.clone()),
             ("POLICAST_LISTEN", listen),
             ("POLICAST_S3_LISTEN", s3),
             ("POLICAST_METRICS_LISTEN", metrics),
             ("POLICAST_ADMIN_KEY", key),
+            ("XDG_STATE_HOME", home.path().join("state").display().to_string()),
         ];
         let mut settings: Vec<_> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        settings.extend(
-            S3_KEYS.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        settings.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut server = Self { api, settings, home, child: None };
         server.restart().await;
         server
@@ -87,7 +81,6 @@ impl Server {
             command.env_remove(name);
         }
         command.args(arguments).envs(self.settings.iter().cloned()).current_dir(self.home.path());
-        command.env("POLICAST_URL", &self.api.base).env("POLICAST_KEY", &self.api.key);
         command
     }
 
@@ -114,6 +107,14 @@ impl Server {
         let errors: Vec<_> = self.log().lines().filter(|line| is_error(line)).map(str::to_owned).collect();
         assert!(status.success(), "policast serve ended with {status}:\n{}", self.log());
         assert!(errors.is_empty(), "errors in the log:\n{}", errors.join("\n"));
+    }
+
+    /// Every process it has started and not yet buried, by id.
+    pub fn children(&self) -> Vec<u32> {
+        let Some(child) = &self.child else { return Vec::new() };
+        let entries = fs::read_dir("/proc").expect("processes").flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter(|id| parent_of(*id) == Some(child.id())).collect()
     }
 
     /// Where it keeps everything, and where a test may put its own files.
@@ -148,6 +149,14 @@ impl Drop for Server {
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a process id"))
+}
+
+/// The parent of a process; none where the process is gone or only waits to be buried.
+pub fn parent_of(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let is_alive = fields.next()? != "Z";
+    fields.next()?.parse().ok().filter(|_| is_alive)
 }
 
 fn is_error(line: &str) -> bool {

@@ -54,12 +54,15 @@ fn blank(text: &str) -> (String, Vec<(usize, String)>) {
     let (mut at, mut line) = (0, 1);
     while at < chars.len() {
         let kind = token(&chars, at);
+        if let Token::Code = kind {
+            code.push(chars[at]);
+            line += usize::from(chars[at] == '\n');
+            at += 1;
+            continue;
+        }
         let end = end_of(kind, &chars, at).clamp(at + 1, chars.len());
         let piece: String = chars[at..end].iter().collect();
-        match kind {
-            Token::Code => code.push_str(&piece),
-            _ => code.extend(piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' })),
-        }
+        code.extend(piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         if let Token::Text | Token::RawText(_) = kind {
             let inside = piece.trim_start_matches(['r', '#', 'b']).trim_matches(['"', '#']);
             strings.push((line, inside.to_owned()));

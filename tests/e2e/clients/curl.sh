@@ -43,9 +43,10 @@ note "{\"event\":\"ack\",\"offset\":$offset}"
 note "{\"event\":\"send\",\"offset\":$offset}"
 patch=(curl -fsS -X PATCH "${tus[@]}" -H "Upload-Offset: $offset" -H 'Content-Type: application/offset+octet-stream')
 if [ -n "$die" ]; then
-    # About this much has left when the line breaks.
-    "${patch[@]}" --limit-rate "$die" -T "$file" "$url" >/dev/null &
-    sleep 1.5
+    # It promises the whole rest, sends this much, and is cut off.
+    "${patch[@]}" -H "Content-Length: $((size - offset))" -H 'Transfer-Encoding:' -T - "$url" \
+        < <(tail -c +$((offset + 1)) "$file" | head -c "$die"; exec sleep 4) >/dev/null &
+    sleep 3
     kill -9 $!
     kill -9 $$
 fi

@@ -9,7 +9,7 @@ use crate::api::Target;
 use crate::clip::{heavy, sha256};
 use crate::server::Server;
 use crate::store::source_sha256;
-use crate::tool::{fixture, node, program, root, run, succeed, venv};
+use crate::tool::{node, program, root, run, succeed, venv};
 
 const MIB: u32 = 1 << 20;
 
@@ -148,44 +148,6 @@ async fn presigned_parts_killed_in_the_middle_are_not_sent_again() {
         events.iter().filter(|event| event["event"] == "send").map(|event| &event["number"]).collect();
     assert_eq!(sent, [1, 2, 3], "each part once");
     scene.ends_well().await;
-}
-
-#[tokio::test]
-async fn the_command_uploads() {
-    let server = Server::start().await;
-    server.api.agency().await;
-    let file = fixture("short.mp4");
-    let path = file.to_str().expect("a path");
-    let arguments =
-        ["--account", "lanting-ecology", "--topic", "environment/air", "--title", "By the command"];
-    server.run(&[&["upload", path][..], &arguments].concat()).await;
-    let listed = server.api.get("/api/v1/videos").await;
-    let video = listed["items"][0]["id"].as_str().expect("a video").to_owned();
-    ends_well(&server, &video, &file).await;
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn the_command_killed_in_the_middle_resumes() {
-    let server = Server::start().await;
-    server.api.agency().await;
-    let file = heavy(server.home(), 200 * MIB);
-    let path = file.to_str().expect("a path");
-    let arguments =
-        ["upload", path, "--account", "lanting-ecology", "--topic", "environment/air", "--title", "Killed"];
-    let mut dying = server.command(&arguments).spawn().expect("the command");
-    while server.api.get("/api/v1/videos").await["items"][0]["id"].is_null() {
-        assert_eq!(dying.try_wait().expect("a child"), None, "it ended before it was killed");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    dying.kill().expect("a running command");
-    dying.wait().expect("a child");
-    server.run(&arguments).await;
-    let listed = server.api.get("/api/v1/videos").await;
-    let videos = listed["items"].as_array().expect("videos");
-    assert_eq!(videos.len(), 1, "it goes on with the video it had begun: {listed}");
-    ends_well(&server, videos[0]["id"].as_str().expect("an id"), &file).await;
-    server.stop().await;
 }
 
 fn script(name: &str) -> Command {
