@@ -7,6 +7,7 @@ pub mod error;
 pub mod home;
 pub mod language;
 mod links;
+mod load;
 mod pages;
 mod phrases;
 mod player;
