@@ -6,6 +6,7 @@ mod clip;
 mod pipeline;
 mod postgres;
 mod probe;
+mod processing;
 mod receiving;
 mod storage;
 mod weed;

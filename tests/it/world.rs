@@ -110,17 +110,25 @@ impl World {
 
     /// Uploads bytes as a new video.
     pub async fn upload(&self, bytes: Bytes) -> VideoId {
+        self.send(Target::New(Box::new(draft())), bytes).await
+    }
+
+    /// Uploads bytes as the new source of a video.
+    pub async fn replace(&self, id: VideoId, bytes: Bytes) {
+        self.send(Target::Video(id), bytes).await;
+    }
+
+    async fn send(&self, target: Target, bytes: Bytes) -> VideoId {
         let incoming = Incoming {
             door: Door::Put,
-            target: Target::New(Box::new(draft())),
+            target,
             partials: Vec::new(),
             length: Some(bytes.len() as u64),
             filename: "clip.mp4".to_owned(),
             metadata: std::collections::BTreeMap::new(),
         };
         let upload = self.publishing.begin_upload(self.operator, incoming).await.expect("an upload");
-        let mut receiver =
-            self.publishing.receive(self.operator, upload.id, 0, None).await.expect("a receiver");
+        let mut receiver = self.publishing.receive(self.operator, upload.id, 0, None).await.expect("a receiver");
         receiver.write(bytes).await.expect("written");
         receiver.close().await.expect("finished");
         upload.video_id.expect("a video")
