@@ -60,7 +60,8 @@ impl Storage {
         Ok(PartTag(unquoted(stored.e_tag())))
     }
 
-    /// Every part the server has, by number. Of a part sent twice only the later is told: some servers keep both.
+    /// Every part the server has, by number. Of a part sent twice with different bytes one is told, the later where
+    /// their times differ: some servers keep both, with times in seconds. Who sends so keeps the tags.
     pub async fn list_parts(&self, key: &Key, id: &MultipartId) -> Result<Vec<Part>, Error> {
         let request = self.client.list_parts().bucket(&*self.bucket).key(key.as_str()).upload_id(&id.0);
         let mut pages = request.into_paginator().send();

@@ -40,10 +40,14 @@ impl Weed {
 
     /// Starts a server of one's own and waits until it takes objects.
     pub async fn start() -> Self {
+        let binary = binary();
         let folder = tempfile::Builder::new().prefix("policast-weed-").tempdir().unwrap().keep();
         std::fs::write(folder.join("s3.json"), config()).unwrap();
         let ports = free_ports::<8>();
-        let weed = Self { endpoint: format!("http://127.0.0.1:{}", ports[0]), keeper: spawn(&folder, ports) };
+        let weed = Self {
+            endpoint: format!("http://127.0.0.1:{}", ports[0]),
+            keeper: spawn(&binary, &folder, ports),
+        };
         weed.wait(&folder.join("log")).await;
         weed
     }
@@ -71,12 +75,12 @@ async fn takes_objects(client: &aws_sdk_s3::Client) -> bool {
     client.put_object().bucket("is-it-up").key("yes").body(vec![1].into()).send().await.is_ok()
 }
 
-fn spawn(folder: &Path, ports: [u16; 8]) -> Child {
+fn spawn(binary: &Path, folder: &Path, ports: [u16; 8]) -> Child {
     let names = ["s3.port", "s3.port.grpc", "master.port", "master.port.grpc"];
     let more = ["volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"];
     let flags = names.into_iter().chain(more).zip(ports).map(|(name, port)| format!("-{name}={port}"));
     let mut command = Command::new("sh");
-    command.args(["-c", KEEPER, "sh"]).arg(folder).arg(ports[1].to_string()).arg(binary()).arg("server");
+    command.args(["-c", KEEPER, "sh"]).arg(folder).arg(ports[1].to_string()).arg(binary).arg("server");
     command.arg(format!("-dir={}", folder.display())).args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]);
     command.arg(format!("-s3.config={}", folder.join("s3.json").display())).args(flags);
     command.args(["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]);

@@ -86,7 +86,9 @@ async fn what_is_replaced_deleted_or_aborted_frees_its_blobs() {
     let id = storage.begin_multipart(&aborted).await.unwrap();
     storage.upload_part(&aborted, &id, 1, bytes(10, 3)).await.unwrap();
     storage.upload_part(&aborted, &id, 1, bytes(10, 4)).await.unwrap();
-    storage.upload_part(&aborted, &id, 2, bytes(10, 5)).await.unwrap();
+    let tag = storage.upload_part(&aborted, &id, 2, bytes(10, 5)).await.unwrap();
+    let listed = storage.list_parts(&aborted, &id).await.unwrap();
+    assert_eq!(listed[1], Part { number: 2, size_bytes: 10, tag });
     assert_eq!(blobs(folder.path()).len(), 3);
     storage.abort_multipart(&aborted, &id).await.unwrap();
     storage.delete(&key).await.unwrap();
