@@ -101,32 +101,34 @@ impl Api {
         Target { id: text(&video["id"]), parts: self.url(&text(&video["upload"]["parts"])) }
     }
 
-    /// Waits for the media to be in one of these states; the video.
-    pub async fn wait_for(&self, video: &str, states: &[&str]) -> Value {
+    /// Waits for the media to be whole.
+    pub async fn wait_until_ready(&self, video: &str) -> Value {
+        let over = |video: &Value| ["ready", "degraded", "failed"].contains(&state(video));
+        let found = self.wait_until(video, over).await;
+        assert_eq!(state(&found), "ready", "{found}");
+        found
+    }
+
+    /// Waits for something to be true of a video; the video.
+    pub async fn wait_until(&self, video: &str, is_true: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
             let found = self.get(&format!("/api/v1/videos/{video}")).await;
-            let state = found["media"]["state"].as_str().unwrap_or_default();
-            if states.contains(&state) {
+            if is_true(&found) {
                 return found;
             }
-            assert!(
-                !["ready", "degraded", "failed"].contains(&state),
-                "expected {states:?}, came to {found}"
-            );
-            assert!(begun.elapsed() < STUCK, "expected {states:?}, stuck at {found}");
+            assert!(begun.elapsed() < STUCK, "stuck at {found}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-    }
-
-    /// Waits for the media to be whole.
-    pub async fn wait_until_ready(&self, video: &str) -> Value {
-        self.wait_for(video, &["ready"]).await
     }
 
     fn url(&self, path: &str) -> String {
         if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) }
     }
+}
+
+fn state(video: &Value) -> &str {
+    video["media"]["state"].as_str().unwrap_or_default()
 }
 
 fn expect_success(path: &str, (status, body): (StatusCode, Value)) -> Value {
