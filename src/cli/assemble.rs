@@ -1,10 +1,8 @@
 //! Puts the rooms together from the configuration.
 
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use nix::fcntl::{Flock, FlockArg};
 
 use super::output;
 use crate::catalogue::{Db, key};
@@ -12,6 +10,7 @@ use crate::config::{Checksums, Config};
 use crate::domain::Clock;
 use crate::domain::key::{Role, Secret};
 use crate::publishing::{Changes, KeyDraft, Limits, Publishing};
+use crate::storage::embedded::{self, Credentials, OpenError};
 use crate::storage::{self, Embedded, S3Settings, Storage};
 
 /// The rooms every command works in.
@@ -58,9 +57,13 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
     let s3 = &config.s3;
     if config.is_embedded() {
         make_folder(&config.data_dir)?;
-        let embedded = Embedded::open(&config.data_dir.join("objects"), None).await.context("embedded S3")?;
+        let folder = config.data_dir.join("objects");
         let endpoint = s3.s3_public_endpoint.clone().unwrap_or_else(|| format!("http://{}", s3.s3_listen));
-        return Ok((Storage::embedded(&embedded, &endpoint), Some(embedded)));
+        return match Embedded::open(&folder, None).await {
+            Ok(embedded) => Ok((Storage::embedded(&embedded, &endpoint), Some(embedded))),
+            Err(OpenError::Locked { .. }) => Ok((join_embedded(&folder, config)?, None)),
+            Err(error) => Err(error).context("embedded S3"),
+        };
     }
     let (Some(access_key_id), Some(secret_access_key)) = (&s3.s3_access_key_id, &s3.s3_secret_access_key)
     else {
@@ -83,17 +86,18 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
     Ok((Storage::connect(&settings), None))
 }
 
-/// Keeps a second server out of the folder for as long as it is held.
-pub fn lock(data_dir: &Path) -> anyhow::Result<Flock<File>> {
-    make_folder(data_dir)?;
-    let path = data_dir.join("lock");
-    let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(lock),
-        Err(_) => {
-            bail!("another policast serves {}: stop it, or choose another --data-dir", data_dir.display())
-        }
-    }
+/// A running server has the folder: an operator's command beside it goes through its S3 port.
+fn join_embedded(folder: &Path, config: &Config) -> anyhow::Result<Storage> {
+    let credentials = Credentials::in_folder(folder).context("embedded S3")?;
+    Ok(Storage::connect(&S3Settings {
+        endpoint: Some(format!("http://{}", config.s3.s3_listen)),
+        public_endpoint: config.s3.s3_public_endpoint.clone(),
+        bucket: embedded::BUCKET.to_owned(),
+        region: config.s3.s3_region.clone(),
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key,
+        checksums: storage::Checksums::WhenRequired,
+    }))
 }
 
 fn make_folder(folder: &Path) -> anyhow::Result<()> {

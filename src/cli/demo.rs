@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::api::Api;
 use super::output;
-use super::serve::{Server, Shutdown};
+use super::serve::{self, Server, Shutdown};
 use super::upload::{self, Upload};
 use crate::config::Config;
 use crate::domain::key::Role;
@@ -40,7 +40,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.exit || shown.is_err() {
             shutdown.drain.cancel();
         } else {
-            tokio::signal::ctrl_c().await?;
+            serve::asked_to_stop().await?;
             shutdown.drain.cancel();
         }
         shown

@@ -1,10 +1,9 @@
 //! `policast serve`: the roles of one process, from start to an orderly end.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,8 +39,6 @@ pub struct Server {
     api: Option<TcpListener>,
     objects: Option<TcpListener>,
     config: Config,
-    /// Dropped last: it keeps a second server out of the folder.
-    _lock: Option<nix::fcntl::Flock<std::fs::File>>,
 }
 
 /// Serves until a signal; the first one drains, the second cuts.
@@ -51,27 +48,32 @@ pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::default();
     let serving = server.serve(shutdown.clone());
     tokio::pin!(serving);
-    let mut asked = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    let again = AtomicBool::new(false);
     loop {
-        let [terminate, interrupt] = &mut asked;
         tokio::select! {
             ended = &mut serving => return ended.map(|()| ExitCode::SUCCESS),
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            asked = asked_to_stop() => asked?,
         }
-        shutdown.drain.cancel();
-        if again.swap(true, Ordering::SeqCst) {
+        if shutdown.drain.is_cancelled() {
             shutdown.cut.cancel();
         }
+        shutdown.drain.cancel();
         tracing::info!("stopping; a second signal stops at once");
     }
+}
+
+/// Waits for a SIGTERM or SIGINT.
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 impl Server {
     /// Opens everything and binds the listeners, so that an address is known before anything is served.
     pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let lock = if config.is_embedded() { Some(assemble::lock(&config.data_dir)?) } else { None };
         let api = config.has(Role::Api).then_some(config.listen);
         let objects = config.is_embedded().then_some(config.s3.s3_listen);
         let (api, objects) =
@@ -85,7 +87,10 @@ impl Server {
             config.s3.s3_listen = listener.local_addr()?;
         }
         let rooms = assemble::open(&config).await?;
-        Ok(Self { rooms, api, objects, config, _lock: lock })
+        if config.is_embedded() && rooms.embedded.is_none() {
+            bail!("another policast serves {}: stop it, or choose another --data-dir", config.data_dir.display());
+        }
+        Ok(Self { rooms, api, objects, config })
     }
 
     /// The rooms it serves.

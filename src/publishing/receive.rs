@@ -94,7 +94,7 @@ impl Publishing {
         let at = unsigned(upload.received);
         let mut buffer = BytesMut::new();
         if upload.tail > 0 {
-            buffer.extend_from_slice(&self.storage.get_all(&Key::tail(upload.id, at)).await?);
+            buffer.extend_from_slice(&self.storage.read_all(&Key::tail(upload.id, at)).await?);
         }
         let most = upload.length.map_or(self.limits.max_upload_bytes, unsigned);
         let check = checksum.map(|checksum| {

@@ -56,7 +56,7 @@ impl Storage {
     }
 
     /// The whole object, in memory.
-    pub async fn get_all(&self, key: &Key) -> Result<Bytes, Error> {
+    pub async fn read_all(&self, key: &Key) -> Result<Bytes, Error> {
         self.collect(key, None).await
     }
 

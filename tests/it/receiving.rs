@@ -44,7 +44,7 @@ async fn find(world: &World, id: UploadId) -> Upload {
 
 async fn stored(world: &World, upload: &Upload) -> Bytes {
     let key = Key::source(upload.video_id.expect("a video"), upload.id);
-    world.publishing.storage.get_all(&key).await.expect("the source")
+    world.publishing.storage.read_all(&key).await.expect("the source")
 }
 
 /// Writes `bytes` at `offset` as one request that ends well.

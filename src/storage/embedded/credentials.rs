@@ -31,7 +31,8 @@ impl Credentials {
         Self { access_key_id: hex::encode_upper(id), secret_access_key: hex::encode(secret) }
     }
 
-    pub(super) fn in_folder(folder: &Path) -> Result<Self, OpenError> {
+    /// The pair kept in the folder of an embedded server, made where there is none yet.
+    pub fn in_folder(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_bad| OpenError::Credentials { path }),

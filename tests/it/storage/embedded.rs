@@ -33,11 +33,11 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 
     let (embedded, storage) = open(folder.path()).await;
     assert_eq!(embedded.swept().await, 0);
-    assert_eq!(storage.get_all(&key).await.unwrap(), bytes(1000, 1));
+    assert_eq!(storage.read_all(&key).await.unwrap(), bytes(1000, 1));
     let parts = storage.list_parts(&unfinished, &id).await.unwrap();
     assert_eq!(parts, [Part { number: 1, size_bytes: 20, tag }]);
     storage.complete_multipart(&unfinished, &id, &parts).await.unwrap();
-    assert_eq!(storage.get_all(&unfinished).await.unwrap(), bytes(20, 2));
+    assert_eq!(storage.read_all(&unfinished).await.unwrap(), bytes(20, 2));
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_blob_no_row_names_goes_at_the_next_start_and_no_other() {
     assert_eq!(embedded.swept().await, 3);
     assert!(orphans.iter().all(|orphan| !orphan.exists()));
     assert_eq!(blobs(folder.path()).len(), 1);
-    assert_eq!(storage.get_all(&key).await.unwrap(), bytes(1000, 1));
+    assert_eq!(storage.read_all(&key).await.unwrap(), bytes(1000, 1));
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn writes_of_this_start_are_safe_from_its_sweep() {
     }
     embedded.swept().await;
     for key in &keys {
-        assert_eq!(storage.get_all(key).await.unwrap(), bytes(100, 1));
+        assert_eq!(storage.read_all(key).await.unwrap(), bytes(100, 1));
     }
 }
 
@@ -105,7 +105,7 @@ async fn parts_that_are_not_listed_go_when_the_upload_is_completed() {
     let tag = storage.upload_part(&key, &id, 2, bytes(10, 2)).await.unwrap();
     storage.complete_multipart(&key, &id, &[Part { number: 2, size_bytes: 10, tag }]).await.unwrap();
     assert_eq!(blobs(folder.path()).len(), 1);
-    assert_eq!(storage.get_all(&key).await.unwrap(), bytes(10, 2));
+    assert_eq!(storage.read_all(&key).await.unwrap(), bytes(10, 2));
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn of_many_who_ask_for_a_new_object_one_gets_it() {
     let done = futures::future::join_all(puts).await;
     let won: Vec<usize> = (0..20).filter(|&at| done[at].is_ok()).collect();
     assert_eq!(won.len(), 1);
-    assert_eq!(storage.get_all(&key).await.unwrap(), bytes(1000, u8::try_from(won[0]).unwrap()));
+    assert_eq!(storage.read_all(&key).await.unwrap(), bytes(1000, u8::try_from(won[0]).unwrap()));
     assert_eq!(blobs(folder.path()).len(), 1);
 }
 
@@ -139,7 +139,7 @@ async fn a_client_that_hangs_up_leaves_nothing() {
     while blobs(place.folder()).len() > 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(10, 1));
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_full_disk_refuses_and_keeps_what_is_there() {
     let storage = Storage::embedded(&embedded, "http://127.0.0.1:1");
     assert!(matches!(storage.put(&key, bytes(10, 2)).await, Err(Error::Full)));
     assert!(matches!(storage.upload_part(&key, &id, 1, bytes(10, 2)).await, Err(Error::Full)));
-    assert_eq!(storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(storage.read_all(&key).await.unwrap(), bytes(10, 1));
     storage.delete(&key).await.unwrap();
     assert_eq!(blobs(folder.path()), Vec::<PathBuf>::new());
 }
@@ -177,7 +177,7 @@ async fn a_lost_blob_is_told_and_never_served_short() {
     let key = source();
     storage.put(&key, bytes(1000, 1)).await.unwrap();
     std::fs::write(&blobs(folder.path())[0], b"short").unwrap();
-    assert!(storage.get_all(&key).await.unwrap_err().is_unavailable());
+    assert!(storage.read_all(&key).await.unwrap_err().is_unavailable());
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_wrong_checksum_of_any_kind_leaves_the_old_object() {
     let part = part.part_number(1).body(vec![7; 50].into()).checksum_crc32("AAAAAA==");
     assert_eq!(code(part.send().await), "BadDigest");
     assert_eq!(place.storage.list_parts(&key, &id).await.unwrap(), []);
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(10, 1));
 }
 
 #[tokio::test]
@@ -222,5 +222,5 @@ async fn a_part_copied_from_an_object_is_a_part() {
     let tag = copied.copy_part_result().unwrap().e_tag().unwrap().trim_matches('"').to_owned();
     let parts = [Part { number: 1, size_bytes: 100, tag: PartTag(tag) }];
     place.storage.complete_multipart(&to, &id, &parts).await.unwrap();
-    assert_eq!(place.storage.get_all(&to).await.unwrap(), bytes(1000, 1)[100..200]);
+    assert_eq!(place.storage.read_all(&to).await.unwrap(), bytes(1000, 1)[100..200]);
 }

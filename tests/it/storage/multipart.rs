@@ -38,7 +38,7 @@ async fn parts_sent_in_any_order_and_with_gaps_become_the_object_in_order(place:
     assert_eq!(place.storage.list_parts(&key, &id).await.unwrap(), sent);
     place.storage.complete_multipart(&key, &id, &sent).await.unwrap();
     let expected = [bytes(FULL, 2), bytes(FULL + 1, 5), bytes(77, 9)].concat();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), expected);
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), expected);
     let seam = FULL as u64 - 3..FULL as u64 + 3;
     assert_eq!(place.storage.get(&key, seam).await.unwrap(), expected[FULL - 3..FULL + 3]);
     let head = place.storage.head(&key).await.unwrap().unwrap();
@@ -64,7 +64,7 @@ async fn a_part_sent_again_replaces_the_first(place: &Place) {
     // SeaweedFS keeps both and tells their times to the second only: the tag decides, not the list.
     assert_eq!(place.storage.list_parts(&key, &id).await.unwrap().len(), 1);
     place.storage.complete_multipart(&key, &id, &sent).await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(20, 8));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(20, 8));
 }
 
 async fn a_part_with_another_tag_is_refused_and_the_upload_goes_on(place: &Place) {
@@ -128,7 +128,7 @@ async fn completing_twice_gives_the_same_object(place: &Place) {
     let first = place.storage.head(&key).await.unwrap();
     place.storage.complete_multipart(&key, &id, &sent).await.unwrap();
     assert_eq!(place.storage.head(&key).await.unwrap().map(|head| head.etag), first.map(|head| head.etag));
-    assert_eq!(place.storage.get_all(&key).await.unwrap().len(), FULL + 10);
+    assert_eq!(place.storage.read_all(&key).await.unwrap().len(), FULL + 10);
 }
 
 async fn unfinished_uploads_are_listed_until_they_end(place: &Place) {
@@ -156,7 +156,7 @@ async fn a_completed_upload_replaces_what_was_there(place: &Place) {
     place.storage.put(&key, bytes(50, 1)).await.unwrap();
     let id = place.storage.begin_multipart(&key).await.unwrap();
     let sent = send(place, &key, &id, &[(1, 20)]).await;
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(50, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(50, 1));
     place.storage.complete_multipart(&key, &id, &sent).await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(20, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(20, 1));
 }

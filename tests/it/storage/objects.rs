@@ -37,7 +37,7 @@ async fn a_server_that_is_down_is_unavailable_and_nothing_else() {
     drop(listener);
     let storage = Storage::connect(&settings(&endpoint, "anything"));
     assert!(storage.check().await.unwrap_err().is_unavailable());
-    let error = storage.get_all(&source()).await.unwrap_err();
+    let error = storage.read_all(&source()).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
 }
 
@@ -45,7 +45,7 @@ async fn what_is_put_is_got_back_with_its_type_and_cache_rule(place: &Place) {
     let key = Key::still(VideoId::new(), 1, Still::Poster);
     let body = bytes(100_000, 1);
     place.storage.put(&key, body.clone()).await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), body);
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), body);
     let head = place.storage.head(&key).await.unwrap().unwrap();
     assert_eq!(head.size_bytes, 100_000);
     assert_eq!(head.etag, hex::encode(<md5::Md5 as md5::Digest>::digest(&body)));
@@ -78,7 +78,7 @@ async fn a_range_past_the_end_stops_at_the_end_and_one_behind_it_is_refused(plac
 
 async fn what_is_not_there_is_told_as_not_found(place: &Place) {
     let key = source();
-    let error = place.storage.get_all(&key).await.unwrap_err();
+    let error = place.storage.read_all(&key).await.unwrap_err();
     assert!(matches!(&error, Error::NotFound { key: named } if named == key.as_str()), "{error:?}");
     assert!(!error.is_unavailable());
     assert_eq!(place.storage.head(&key).await.unwrap(), None);
@@ -96,9 +96,9 @@ async fn an_object_is_replaced_whole(place: &Place) {
     let key = source();
     place.storage.put(&key, bytes(5000, 1)).await.unwrap();
     place.storage.put(&key, bytes(100, 2)).await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(100, 2));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(100, 2));
     place.storage.put(&key, Bytes::new()).await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), Bytes::new());
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), Bytes::new());
 }
 
 async fn a_prefix_is_listed_in_pages_and_deleted_alone(place: &Place) {
@@ -127,7 +127,7 @@ async fn a_new_object_does_not_replace_one_that_is_there(place: &Place) {
     place.storage.put_new(&key, bytes(10, 1)).await.unwrap();
     let error = place.storage.put_new(&key, bytes(10, 2)).await.unwrap_err();
     assert!(matches!(error, Error::PreconditionFailed { .. }), "{error:?}");
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(10, 1));
     let put = || place.sdk.put_object().bucket(&place.bucket).key(key.as_str()).body(vec![7].into());
     assert_eq!(
         code(put().if_match("\"00000000000000000000000000000000\"").send().await),
@@ -135,7 +135,7 @@ async fn a_new_object_does_not_replace_one_that_is_there(place: &Place) {
     );
     let etag = place.storage.head(&key).await.unwrap().unwrap().etag;
     put().if_match(format!("\"{etag}\"")).send().await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), Bytes::from_static(&[7]));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), Bytes::from_static(&[7]));
 }
 
 async fn a_reader_that_knows_the_object_gets_nothing_again(place: &Place) {
@@ -168,10 +168,10 @@ async fn bytes_with_a_wrong_checksum_are_refused_and_the_old_object_stays(place:
     let put = || place.sdk.put_object().bucket(&place.bucket).key(key.as_str()).body(vec![7; 5000].into());
     let wrong_md5 = put().content_md5(BASE64_STANDARD.encode([0; 16])).send().await;
     assert_eq!(code(wrong_md5), "BadDigest");
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(10, 1));
     let right = <md5::Md5 as md5::Digest>::digest(vec![7; 5000]);
     put().content_md5(BASE64_STANDARD.encode(right)).send().await.unwrap();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), vec![7; 5000]);
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), vec![7; 5000]);
 }
 
 async fn bytes_with_a_checksum_behind_them_are_taken(place: &Place) {
@@ -180,7 +180,7 @@ async fn bytes_with_a_checksum_behind_them_are_taken(place: &Place) {
         let put = place.sdk.put_object().bucket(&place.bucket).key(key.as_str());
         let put = put.checksum_algorithm(algorithm.into()).body(bytes(70_000, 9).into());
         put.send().await.unwrap();
-        assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(70_000, 9), "{algorithm}");
+        assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(70_000, 9), "{algorithm}");
     }
 }
 
@@ -232,7 +232,7 @@ async fn a_copy_has_the_same_bytes_and_outlives_its_original(place: &Place) {
     place.storage.put(&from, bytes(5000, 3)).await.unwrap();
     place.storage.copy(&from, &to).await.unwrap();
     place.storage.delete(&from).await.unwrap();
-    assert_eq!(place.storage.get_all(&to).await.unwrap(), bytes(5000, 3));
+    assert_eq!(place.storage.read_all(&to).await.unwrap(), bytes(5000, 3));
     let seen = place.sdk.head_object().bucket(&place.bucket).key(to.as_str()).send().await.unwrap();
     assert_eq!(seen.content_type(), Some("image/jpeg"));
 }

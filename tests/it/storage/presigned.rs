@@ -38,7 +38,7 @@ async fn parts_put_to_presigned_addresses_become_the_object(place: &Place) {
     assert_eq!(place.storage.list_parts(&key, &id).await.unwrap(), parts);
     place.storage.complete_multipart(&key, &id, &parts).await.unwrap();
     let expected = [bytes(5 * 1024 * 1024, 1), bytes(1000, 3)].concat();
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), expected);
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), expected);
 }
 
 async fn an_object_put_to_a_presigned_address_is_there(place: &Place) {
@@ -46,7 +46,7 @@ async fn an_object_put_to_a_presigned_address_is_there(place: &Place) {
     let url = place.storage.presign_put(&key, HOUR).await.unwrap();
     let answer = place.http.put(url).body(bytes(3000, 1)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(3000, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(3000, 1));
 }
 
 async fn a_presigned_address_serves_ranges(place: &Place) {
@@ -85,7 +85,7 @@ async fn an_address_is_for_one_object_and_one_thing_only(place: &Place) {
     assert_eq!(place.http.get(moved).send().await.unwrap().status(), StatusCode::FORBIDDEN);
     let put = place.http.put(url).body("x").send().await.unwrap();
     assert_eq!(put.status(), StatusCode::FORBIDDEN);
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(10, 1));
 }
 
 async fn a_browser_may_put_and_read_the_tag(place: &Place) {
@@ -116,5 +116,5 @@ async fn a_request_without_a_signature_is_refused(place: &Place) {
     let url = format!("{}/{}/{}", place.endpoint, place.bucket, key);
     assert_eq!(place.http.get(&url).send().await.unwrap().status(), StatusCode::FORBIDDEN);
     assert_eq!(place.http.put(&url).body("x").send().await.unwrap().status(), StatusCode::FORBIDDEN);
-    assert_eq!(place.storage.get_all(&key).await.unwrap(), bytes(10, 1));
+    assert_eq!(place.storage.read_all(&key).await.unwrap(), bytes(10, 1));
 }
