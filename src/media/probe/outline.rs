@@ -4,6 +4,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 /// Enough for every signature looked for.
 const HEAD_BYTES: u64 = 4096;
+/// An Ogg page is at most this long (RFC 3533 6).
+const TAIL_BYTES: u64 = 65_307;
+/// How an Ogg page begins.
+const OGG_PAGE: &[u8] = b"OggS";
 /// More top-level boxes than this tell nothing new.
 const MAX_BOXES: usize = 64;
 
@@ -25,6 +29,8 @@ const SIGNATURES: [&[u8]; 9] = [
 pub(super) struct Outline {
     pub size: u64,
     pub head: Vec<u8>,
+    /// The last bytes, of an Ogg file only.
+    pub tail: Vec<u8>,
     /// Types of the top-level boxes of an ISO file (ISO/IEC 14496-12 4.2), in order; empty for any other file.
     pub boxes: Vec<[u8; 4]>,
 }
@@ -37,8 +43,9 @@ impl Outline {
         let mut head = Vec::new();
         stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
         let boxes = boxes(stream, size)?;
+        let tail = if head.starts_with(OGG_PAGE) { tail(stream, size)? } else { Vec::new() };
         stream.rewind()?;
-        Ok(Self { size, head, boxes })
+        Ok(Self { size, head, tail, boxes })
     }
 
     /// A still or animated picture by its signature or its brand.
@@ -80,6 +87,7 @@ impl Outline {
         let packet = transport_packet(&self.head);
         promised.is_some_and(|end| end > self.size)
             || packet.is_some_and(|length| !self.size.is_multiple_of(length))
+            || ogg_is_cut(&self.tail)
     }
 
     fn has_box(&self, name: [u8; 4]) -> bool {
@@ -122,6 +130,22 @@ fn box_header(stream: &mut impl Read, rest: u64) -> io::Result<Option<([u8; 4], 
         short => u64::from(short),
     };
     Ok((length >= 8).then_some((*name, length)))
+}
+
+fn tail(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
+    stream.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    stream.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok(tail)
+}
+
+/// The last page is longer than what is left of the file (RFC 3533 6).
+fn ogg_is_cut(tail: &[u8]) -> bool {
+    let Some(at) = tail.windows(4).rposition(|window| window == OGG_PAGE) else { return false };
+    let page = &tail[at..];
+    let Some(count) = page.get(26).map(|count| usize::from(*count)) else { return true };
+    let Some(lengths) = page.get(27..27 + count) else { return true };
+    page.len() < 27 + count + lengths.iter().map(|length| usize::from(*length)).sum::<usize>()
 }
 
 /// Where a Matroska segment ends (RFC 8794 4 to 6); `None` where it is open-ended or this is none.
@@ -228,6 +252,14 @@ mod tests {
         assert!(!outline(&packets).ends_early());
         packets.pop();
         assert!(outline(&packets).ends_early());
+    }
+
+    #[test]
+    fn an_ogg_file_whose_last_page_is_cut_ends_early() {
+        let page = [b"OggS".as_slice(), &[0; 22], &[2, 3, 4], b"1234567"].concat();
+        assert!(!outline(&page.repeat(2)).ends_early());
+        assert!(outline(&page.repeat(2)[..65]).ends_early());
+        assert!(outline(&page.repeat(2)[..40]).ends_early());
     }
 
     #[test]
