@@ -105,7 +105,10 @@ impl Outline {
 
 fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<[u8; 4]>> {
     let (mut names, mut at) = (Vec::new(), 0);
-    while names.len() < MAX_BOXES && at + 8 <= size {
+    // An index and some data say all there is to say: what follows is not worth a jump.
+    let told =
+        |names: &[[u8; 4]]| names.contains(b"moov") && (names.contains(b"mdat") || names.contains(b"moof"));
+    while names.len() < MAX_BOXES && at + 8 <= size && !told(&names) {
         stream.seek(SeekFrom::Start(at))?;
         let Some((name, length)) = box_header(stream, size - at)? else { break };
         names.push(name);

@@ -6,6 +6,7 @@ use ffmpeg_next::{Rational, media};
 use super::clock::to_ticks;
 use super::outline::Outline;
 use super::reading::Reading;
+use super::track::Track;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::task::Limits;
 use crate::media::{Error, input, raw};
@@ -48,7 +49,7 @@ pub(super) fn measure(input: &Input, reading: &Reading, video: &VideoStream, out
             truncated: cut,
         };
     }
-    let duration = end(reading, video).unwrap_or(start).saturating_sub(start).max(1);
+    let duration = end(reading, video, start).unwrap_or(start).saturating_sub(start).max(1);
     let short = !raw::duration_is_a_guess(input) && claimed - duration > SLACK.max(claimed / 20);
     Span { duration, exact: true, truncated: cut || short }
 }
@@ -85,12 +86,18 @@ fn from_ticks(ticks: Ticks, base: Rational) -> i64 {
     i64::try_from(scaled / per_tick).unwrap_or(i64::MAX)
 }
 
-fn end(reading: &Reading, video: &VideoStream) -> Option<Ticks> {
-    let pictures =
-        reading.tracks.get(&(video.index as usize)).and_then(|track| track.ends(one_picture(video)));
+fn end(reading: &Reading, video: &VideoStream, start: Ticks) -> Option<Ticks> {
+    let track = reading.tracks.get(&(video.index as usize));
+    let pictures = track.and_then(|track| Some(track.ends(one_picture(video))? + reordering(track, start)));
     let sounds = reading.sounds.iter().filter(|(_, sound)| sound.heard.is_some());
     let sound = sounds.filter_map(|(index, _)| reading.tracks.get(index)?.ends(0)).max();
     pictures.max(sound)
+}
+
+/// How much later pictures are shown than decoded, where a stream only tells the latter.
+fn reordering(track: &Track, start: Ticks) -> Ticks {
+    let delay = start - track.first.unwrap_or(start);
+    if track.by_decoding { delay.clamp(0, TICKS_PER_SECOND) } else { 0 }
 }
 
 fn one_picture(video: &VideoStream) -> Ticks {
