@@ -12,17 +12,8 @@ const OGG_PAGE: &[u8] = b"OggS";
 const MAX_BOXES: usize = 64;
 
 /// How files of still pictures begin.
-const SIGNATURES: [&[u8]; 9] = [
-    b"GIF87a",
-    b"GIF89a",
-    b"\x89PNG\r\n",
-    b"\xff\xd8\xff",
-    b"BM",
-    b"II*\0",
-    b"MM\0*",
-    b"\0\0\x01\0",
-    b"8BPS",
-];
+const SIGNATURES: [&[u8]; 8] =
+    [b"GIF87a", b"GIF89a", b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"8BPS"];
 
 /// A file's size and shape.
 #[derive(Debug, Default)]
@@ -33,6 +24,8 @@ pub(super) struct Outline {
     pub tail: Vec<u8>,
     /// Types of the top-level boxes of an ISO file (ISO/IEC 14496-12 4.2), in order; empty for any other file.
     pub boxes: Vec<[u8; 4]>,
+    /// The `moov` box goes on past the end of the file: tracks may be missing from it.
+    pub index_is_cut: bool,
 }
 
 impl Outline {
@@ -42,18 +35,23 @@ impl Outline {
         stream.rewind()?;
         let mut head = Vec::new();
         stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-        let boxes = boxes(stream, size)?;
+        let (boxes, index_is_cut) = boxes(stream, size)?;
         let tail = if head.starts_with(OGG_PAGE) { tail(stream, size)? } else { Vec::new() };
         stream.rewind()?;
-        Ok(Self { size, head, tail, boxes })
+        Ok(Self { size, head, tail, boxes, index_is_cut })
     }
 
     /// A still or animated picture by its signature or its brand.
     pub fn is_picture(&self) -> bool {
         let head = self.head.as_slice();
         let webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+        // The fifth and sixth byte count the icons; an ISO file with a first box of 256 bytes begins alike.
+        let icon = head.starts_with(b"\0\0\x01\0") && head.get(5) == Some(&0);
         let jxl = head.starts_with(b"\xff\x0a") || self.boxes.first() == Some(b"JXL ");
-        webp || jxl || self.is_avif() || SIGNATURES.iter().any(|signature| head.starts_with(signature))
+        webp || jxl
+            || icon
+            || self.is_avif()
+            || SIGNATURES.iter().any(|signature| head.starts_with(signature))
     }
 
     /// An AV1 picture or sequence of pictures.
@@ -88,6 +86,7 @@ impl Outline {
         promised.is_some_and(|end| end > self.size)
             || packet.is_some_and(|length| !self.size.is_multiple_of(length))
             || ogg_is_cut(&self.tail)
+            || self.index_is_cut
     }
 
     fn has_box(&self, name: [u8; 4]) -> bool {
@@ -103,8 +102,9 @@ impl Outline {
     }
 }
 
-fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<[u8; 4]>> {
-    let (mut names, mut at) = (Vec::new(), 0);
+/// The top-level boxes' types, and whether the index among them is cut.
+fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<(Vec<[u8; 4]>, bool)> {
+    let (mut names, mut at, mut cut) = (Vec::new(), 0_u64, false);
     // An index and some data say all there is to say: what follows is not worth a jump.
     let told =
         |names: &[[u8; 4]]| names.contains(b"moov") && (names.contains(b"mdat") || names.contains(b"moof"));
@@ -113,8 +113,9 @@ fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<[u8; 4]>>
         let Some((name, length)) = box_header(stream, size - at)? else { break };
         names.push(name);
         at = at.saturating_add(length);
+        cut |= &name == b"moov" && at > size;
     }
-    Ok(names)
+    Ok((names, cut))
 }
 
 /// A box's type and length; `None` where there is no sane box.
@@ -263,6 +264,19 @@ mod tests {
         assert!(!outline(&page.repeat(2)).ends_early());
         assert!(outline(&page.repeat(2)[..65]).ends_early());
         assert!(outline(&page.repeat(2)[..40]).ends_early());
+    }
+
+    #[test]
+    fn an_icon_is_told_from_a_first_box_of_256_bytes() {
+        assert!(outline(b"\0\0\x01\0\x02\0\x10\x10").is_picture());
+        assert!(!outline(&boxed(*b"ftyp", &[b'x'; 248])).is_picture());
+    }
+
+    #[test]
+    fn an_index_that_is_cut_ends_early() {
+        let whole = [boxed(*b"ftyp", b"isom\0\0\0\0"), boxed(*b"moov", &[0; 40])].concat();
+        assert!(!outline(&whole).ends_early());
+        assert!(outline(&whole[..40]).ends_early());
     }
 
     #[test]
