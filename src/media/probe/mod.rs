@@ -7,6 +7,7 @@ mod keys;
 mod look;
 mod outline;
 mod picture;
+mod promise;
 mod rate;
 mod reading;
 mod span;

@@ -2,12 +2,10 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::promise::{self, OGG_PAGE, TAIL_BYTES};
+
 /// Enough for every signature looked for.
 const HEAD_BYTES: u64 = 4096;
-/// An Ogg page is at most this long (RFC 3533 6).
-const TAIL_BYTES: u64 = 65_307;
-/// How an Ogg page begins.
-const OGG_PAGE: &[u8] = b"OggS";
 /// More top-level boxes than this tell nothing new.
 const MAX_BOXES: usize = 64;
 
@@ -81,12 +79,7 @@ impl Outline {
 
     /// The container's own header promises more bytes than there are, or the last packet of a stream of them is cut.
     pub fn ends_early(&self) -> bool {
-        let promised = matroska_end(&self.head).or_else(|| riff_end(&self.head));
-        let packet = transport_packet(&self.head);
-        promised.is_some_and(|end| end > self.size)
-            || packet.is_some_and(|length| !self.size.is_multiple_of(length))
-            || ogg_is_cut(&self.tail)
-            || self.index_is_cut
+        self.index_is_cut || promise::is_broken(&self.head, &self.tail, self.size)
     }
 
     fn has_box(&self, name: [u8; 4]) -> bool {
@@ -143,63 +136,6 @@ fn tail(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// The last page is longer than what is left of the file (RFC 3533 6).
-fn ogg_is_cut(tail: &[u8]) -> bool {
-    let Some(at) = tail.windows(4).rposition(|window| window == OGG_PAGE) else { return false };
-    let page = &tail[at..];
-    let Some(count) = page.get(26).map(|count| usize::from(*count)) else { return true };
-    let Some(lengths) = page.get(27..27 + count) else { return true };
-    page.len() < 27 + count + lengths.iter().map(|length| usize::from(*length)).sum::<usize>()
-}
-
-/// Where a Matroska segment ends (RFC 8794 4 to 6); `None` where it is open-ended or this is none.
-fn matroska_end(head: &[u8]) -> Option<u64> {
-    let header = element(head, 0).filter(|header| header.id == 0x1a45_dfa3)?;
-    let segment = element(head, header.end?).filter(|segment| segment.id == 0x1853_8067)?;
-    segment.end
-}
-
-struct Element {
-    id: u64,
-    /// `None` where its size is unknown.
-    end: Option<u64>,
-}
-
-fn element(head: &[u8], at: u64) -> Option<Element> {
-    let (id, id_bytes) = variable(head, at, false)?;
-    let (size, size_bytes) = variable(head, at + id_bytes, true)?;
-    let unknown = size == (1 << (7 * size_bytes)) - 1;
-    let end = (!unknown).then(|| (at + id_bytes + size_bytes).saturating_add(size));
-    Some(Element { id, end })
-}
-
-/// A variable-length number and its length, with or without its marker.
-fn variable(head: &[u8], at: u64, unmarked: bool) -> Option<(u64, u64)> {
-    let bytes = head.get(usize::try_from(at).ok()?..)?;
-    let first = *bytes.first()?;
-    let length = first.leading_zeros() + 1;
-    let marked = bytes.get(..length as usize)?.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let value = marked & (1_u64.checked_shl(7 * length)? - 1);
-    Some((if unmarked { value } else { marked }, u64::from(length)))
-}
-
-/// Where the first chunk of a RIFF file ends.
-fn riff_end(head: &[u8]) -> Option<u64> {
-    let size = head.strip_prefix(b"RIFF")?.first_chunk()?;
-    match u32::from_le_bytes(*size) {
-        0 | u32::MAX => None,
-        size => Some(u64::from(size) + 8),
-    }
-}
-
-/// The packet length of an MPEG transport stream: plain, with timestamps, or with parity.
-fn transport_packet(head: &[u8]) -> Option<u64> {
-    [(188, 0), (192, 4), (204, 0)].into_iter().find_map(|(length, first): (usize, usize)| {
-        let synced = (0..8).all(|packet| head.get(first + packet * length) == Some(&0x47));
-        synced.then_some(length as u64)
-    })
-}
-
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
@@ -238,32 +174,6 @@ mod tests {
         assert!(outline(&segment).is_segment());
         let init = [boxed(*b"ftyp", b"iso6\0\0\0\0"), boxed(*b"moov", b"")].concat();
         assert!(outline(&init).is_header_only() && !outline(&init).is_segment());
-    }
-
-    #[test]
-    fn a_matroska_segment_longer_than_the_file_ends_early_and_an_open_one_does_not() {
-        let header = b"\x1a\x45\xdf\xa3\x81\0";
-        let segment = |size: &[u8]| [header.as_slice(), b"\x18\x53\x80\x67", size, b"rest"].concat();
-        assert!(outline(&segment(b"\x85")).ends_early());
-        assert!(!outline(&segment(b"\x84")).ends_early());
-        assert!(!outline(&segment(b"\x01\xff\xff\xff\xff\xff\xff\xff")).ends_early());
-    }
-
-    #[test]
-    fn a_riff_file_and_a_transport_stream_that_are_cut_end_early() {
-        assert!(outline(b"RIFF\x20\0\0\0AVI cut").ends_early());
-        let mut packets = [[0x47].as_slice(), &[0; 187]].concat().repeat(9);
-        assert!(!outline(&packets).ends_early());
-        packets.pop();
-        assert!(outline(&packets).ends_early());
-    }
-
-    #[test]
-    fn an_ogg_file_whose_last_page_is_cut_ends_early() {
-        let page = [b"OggS".as_slice(), &[0; 22], &[2, 3, 4], b"1234567"].concat();
-        assert!(!outline(&page.repeat(2)).ends_early());
-        assert!(outline(&page.repeat(2)[..65]).ends_early());
-        assert!(outline(&page.repeat(2)[..40]).ends_early());
     }
 
     #[test]
