@@ -11,6 +11,7 @@ mod promise;
 mod rate;
 mod reading;
 mod span;
+mod tail;
 mod track;
 mod verdict;
 mod video;

@@ -82,6 +82,11 @@ impl Outline {
         self.index_is_cut || promise::is_broken(&self.head, &self.tail, self.size)
     }
 
+    /// An ISO file in fragments, whose index is strewn all over it.
+    pub fn is_fragmented(&self) -> bool {
+        self.has_box(*b"moof")
+    }
+
     fn has_box(&self, name: [u8; 4]) -> bool {
         self.boxes.contains(&name)
     }
