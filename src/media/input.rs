@@ -99,7 +99,6 @@ fn options() -> Dictionary<'static> {
         ("max_streams", MAX_STREAMS),
         ("enable_drefs", "0"),
         ("use_absolute_path", "0"),
-        ("ignore_chapters", "1"),
     ] {
         options.set(name, value);
     }

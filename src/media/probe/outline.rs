@@ -2,31 +2,28 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::promise::{self, OGG_PAGE, TAIL_BYTES};
+
 /// Enough for every signature looked for.
 const HEAD_BYTES: u64 = 4096;
 /// More top-level boxes than this tell nothing new.
 const MAX_BOXES: usize = 64;
 
 /// How files of still pictures begin.
-const SIGNATURES: [&[u8]; 9] = [
-    b"GIF87a",
-    b"GIF89a",
-    b"\x89PNG\r\n",
-    b"\xff\xd8\xff",
-    b"BM",
-    b"II*\0",
-    b"MM\0*",
-    b"\0\0\x01\0",
-    b"8BPS",
-];
+const SIGNATURES: [&[u8]; 8] =
+    [b"GIF87a", b"GIF89a", b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"8BPS"];
 
 /// A file's size and shape.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub size: u64,
     pub head: Vec<u8>,
+    /// The last bytes, of an Ogg file only.
+    pub tail: Vec<u8>,
     /// Types of the top-level boxes of an ISO file (ISO/IEC 14496-12 4.2), in order; empty for any other file.
     pub boxes: Vec<[u8; 4]>,
+    /// The `moov` box goes on past the end of the file: tracks may be missing from it.
+    pub index_is_cut: bool,
 }
 
 impl Outline {
@@ -36,17 +33,23 @@ impl Outline {
         stream.rewind()?;
         let mut head = Vec::new();
         stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-        let boxes = boxes(stream, size)?;
+        let (boxes, index_is_cut) = boxes(stream, size)?;
+        let tail = if head.starts_with(OGG_PAGE) { tail(stream, size)? } else { Vec::new() };
         stream.rewind()?;
-        Ok(Self { size, head, boxes })
+        Ok(Self { size, head, tail, boxes, index_is_cut })
     }
 
     /// A still or animated picture by its signature or its brand.
     pub fn is_picture(&self) -> bool {
         let head = self.head.as_slice();
         let webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+        // The fifth and sixth byte count the icons; an ISO file with a first box of 256 bytes begins alike.
+        let icon = head.starts_with(b"\0\0\x01\0") && head.get(5) == Some(&0);
         let jxl = head.starts_with(b"\xff\x0a") || self.boxes.first() == Some(b"JXL ");
-        webp || jxl || self.is_avif() || SIGNATURES.iter().any(|signature| head.starts_with(signature))
+        webp || jxl
+            || icon
+            || self.is_avif()
+            || SIGNATURES.iter().any(|signature| head.starts_with(signature))
     }
 
     /// An AV1 picture or sequence of pictures.
@@ -76,10 +79,12 @@ impl Outline {
 
     /// The container's own header promises more bytes than there are, or the last packet of a stream of them is cut.
     pub fn ends_early(&self) -> bool {
-        let promised = matroska_end(&self.head).or_else(|| riff_end(&self.head));
-        let packet = transport_packet(&self.head);
-        promised.is_some_and(|end| end > self.size)
-            || packet.is_some_and(|length| !self.size.is_multiple_of(length))
+        self.index_is_cut || promise::is_broken(&self.head, &self.tail, self.size)
+    }
+
+    /// An ISO file in fragments, whose index is strewn all over it.
+    pub fn is_fragmented(&self) -> bool {
+        self.has_box(*b"moof")
     }
 
     fn has_box(&self, name: [u8; 4]) -> bool {
@@ -95,15 +100,20 @@ impl Outline {
     }
 }
 
-fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<[u8; 4]>> {
-    let (mut names, mut at) = (Vec::new(), 0);
-    while names.len() < MAX_BOXES && at + 8 <= size {
+/// The top-level boxes' types, and whether the index among them is cut.
+fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<(Vec<[u8; 4]>, bool)> {
+    let (mut names, mut at, mut cut) = (Vec::new(), 0_u64, false);
+    // An index and some data say all there is to say: what follows is not worth a jump.
+    let told =
+        |names: &[[u8; 4]]| names.contains(b"moov") && (names.contains(b"mdat") || names.contains(b"moof"));
+    while names.len() < MAX_BOXES && at + 8 <= size && !told(&names) {
         stream.seek(SeekFrom::Start(at))?;
         let Some((name, length)) = box_header(stream, size - at)? else { break };
         names.push(name);
         at = at.saturating_add(length);
+        cut |= &name == b"moov" && at > size;
     }
-    Ok(names)
+    Ok((names, cut))
 }
 
 /// A box's type and length; `None` where there is no sane box.
@@ -124,52 +134,11 @@ fn box_header(stream: &mut impl Read, rest: u64) -> io::Result<Option<([u8; 4], 
     Ok((length >= 8).then_some((*name, length)))
 }
 
-/// Where a Matroska segment ends (RFC 8794 4 to 6); `None` where it is open-ended or this is none.
-fn matroska_end(head: &[u8]) -> Option<u64> {
-    let header = element(head, 0).filter(|header| header.id == 0x1a45_dfa3)?;
-    let segment = element(head, header.end?).filter(|segment| segment.id == 0x1853_8067)?;
-    segment.end
-}
-
-struct Element {
-    id: u64,
-    /// `None` where its size is unknown.
-    end: Option<u64>,
-}
-
-fn element(head: &[u8], at: u64) -> Option<Element> {
-    let (id, id_bytes) = variable(head, at, false)?;
-    let (size, size_bytes) = variable(head, at + id_bytes, true)?;
-    let unknown = size == (1 << (7 * size_bytes)) - 1;
-    let end = (!unknown).then(|| (at + id_bytes + size_bytes).saturating_add(size));
-    Some(Element { id, end })
-}
-
-/// A variable-length number and its length, with or without its marker.
-fn variable(head: &[u8], at: u64, unmarked: bool) -> Option<(u64, u64)> {
-    let bytes = head.get(usize::try_from(at).ok()?..)?;
-    let first = *bytes.first()?;
-    let length = first.leading_zeros() + 1;
-    let marked = bytes.get(..length as usize)?.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let value = marked & (1_u64.checked_shl(7 * length)? - 1);
-    Some((if unmarked { value } else { marked }, u64::from(length)))
-}
-
-/// Where the first chunk of a RIFF file ends.
-fn riff_end(head: &[u8]) -> Option<u64> {
-    let size = head.strip_prefix(b"RIFF")?.first_chunk()?;
-    match u32::from_le_bytes(*size) {
-        0 | u32::MAX => None,
-        size => Some(u64::from(size) + 8),
-    }
-}
-
-/// The packet length of an MPEG transport stream: plain, with timestamps, or with parity.
-fn transport_packet(head: &[u8]) -> Option<u64> {
-    [(188, 0), (192, 4), (204, 0)].into_iter().find_map(|(length, first): (usize, usize)| {
-        let synced = (0..8).all(|packet| head.get(first + packet * length) == Some(&0x47));
-        synced.then_some(length as u64)
-    })
+fn tail(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Vec<u8>> {
+    stream.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    stream.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok(tail)
 }
 
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -213,21 +182,16 @@ mod tests {
     }
 
     #[test]
-    fn a_matroska_segment_longer_than_the_file_ends_early_and_an_open_one_does_not() {
-        let header = b"\x1a\x45\xdf\xa3\x81\0";
-        let segment = |size: &[u8]| [header.as_slice(), b"\x18\x53\x80\x67", size, b"rest"].concat();
-        assert!(outline(&segment(b"\x85")).ends_early());
-        assert!(!outline(&segment(b"\x84")).ends_early());
-        assert!(!outline(&segment(b"\x01\xff\xff\xff\xff\xff\xff\xff")).ends_early());
+    fn an_icon_is_told_from_a_first_box_of_256_bytes() {
+        assert!(outline(b"\0\0\x01\0\x02\0\x10\x10").is_picture());
+        assert!(!outline(&boxed(*b"ftyp", &[b'x'; 248])).is_picture());
     }
 
     #[test]
-    fn a_riff_file_and_a_transport_stream_that_are_cut_end_early() {
-        assert!(outline(b"RIFF\x20\0\0\0AVI cut").ends_early());
-        let mut packets = [[0x47].as_slice(), &[0; 187]].concat().repeat(9);
-        assert!(!outline(&packets).ends_early());
-        packets.pop();
-        assert!(outline(&packets).ends_early());
+    fn an_index_that_is_cut_ends_early() {
+        let whole = [boxed(*b"ftyp", b"isom\0\0\0\0"), boxed(*b"moov", &[0; 40])].concat();
+        assert!(!outline(&whole).ends_early());
+        assert!(outline(&whole[..40]).ends_early());
     }
 
     #[test]

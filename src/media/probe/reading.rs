@@ -87,7 +87,7 @@ impl Reading {
         while whole || !self.is_enough() {
             match packet.read(input) {
                 Ok(()) => broken = 0,
-                Err(ffmpeg_next::Error::InvalidData) if broken < MAX_BROKEN => {
+                Err(error) if broken < MAX_BROKEN && is_passing(error) => {
                     broken += 1;
                     continue;
                 }
@@ -127,4 +127,10 @@ impl Reading {
             && self.sounds.values().all(|sound| sound.heard.is_some());
         known || self.tracks.values().map(|track| track.bytes).sum::<u64>() > LOOK_BYTES
     }
+}
+
+/// The demuxer can go on after this.
+fn is_passing(error: ffmpeg_next::Error) -> bool {
+    use ffmpeg_next::{Error, ffi};
+    matches!(error, Error::InvalidData | Error::Other { errno: ffi::EAGAIN })
 }

@@ -1,11 +1,15 @@
 //! How long a source is, how sure that is, and whether it can be jumped into.
 
+use std::collections::BTreeMap;
+
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Rational, media};
 
 use super::clock::to_ticks;
 use super::outline::Outline;
 use super::reading::Reading;
+use super::tail;
+use super::track::Track;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::task::Limits;
 use crate::media::{Error, input, raw};
@@ -16,6 +20,8 @@ const SMALL_BYTES: u64 = 64 << 20;
 const CONTAINER_BASE: Rational = Rational(1, 1_000_000);
 /// A header may promise this much more than is there before it is called a loss.
 const SLACK: Ticks = TICKS_PER_SECOND;
+/// How far before the promised end the last packets are looked for.
+const RUN_UP: Ticks = 10 * TICKS_PER_SECOND;
 /// A jump may land this far before its aim and still be worth it.
 const MAX_RUN_UP: Ticks = 60 * TICKS_PER_SECOND;
 
@@ -32,25 +38,43 @@ pub(super) struct Span {
 pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits) -> bool {
     let claimed = to_ticks(input.duration(), CONTAINER_BASE);
     let vague = claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input);
-    outline.size <= SMALL_BYTES || vague || outline.ends_early() || points_beyond(input, outline.size)
+    let scattered = outline.is_fragmented() || outline.ends_early() || points_beyond(input, outline.size);
+    outline.size <= SMALL_BYTES || vague || scattered
 }
 
-/// Measures by the packets where all were read, by the container's word otherwise.
-pub(super) fn measure(input: &Input, reading: &Reading, video: &VideoStream, outline: &Outline) -> Span {
+/// Measures by the packets where all were read, by the index or the last packets otherwise, or else by the container's
+/// word.
+pub(super) fn measure(input: &mut Input, reading: &Reading, video: &VideoStream, outline: &Outline) -> Span {
     let start = start(input, video);
-    let claimed = to_ticks(input.duration(), CONTAINER_BASE);
+    let promised = raw::container_start(input).saturating_add(input.duration());
+    let promised = to_ticks(promised, CONTAINER_BASE).saturating_sub(start);
     let cut = outline.ends_early() || points_beyond(input, outline.size) || last_is_cut(reading);
-    if !reading.whole {
-        let end = to_ticks(raw::container_start(input).saturating_add(input.duration()), CONTAINER_BASE);
-        return Span {
-            duration: end.saturating_sub(start).max(1),
-            exact: !cut && is_indexed(input),
-            truncated: cut,
-        };
+    if !reading.whole && is_indexed(input) {
+        return Span { duration: promised.max(1), exact: !cut, truncated: cut };
     }
-    let duration = end(reading, video).unwrap_or(start).saturating_sub(start).max(1);
-    let short = !raw::duration_is_a_guess(input) && claimed - duration > SLACK.max(claimed / 20);
+    let found = if reading.whole {
+        end(&reading.tracks, reading, video, start)
+    } else {
+        read_tail(input, reading, video, start.saturating_add(promised))
+            .and_then(|tracks| end(&tracks, reading, video, start))
+    };
+    let Some(found) = found.or(reading.whole.then_some(start)) else {
+        return Span { duration: promised.max(1), exact: false, truncated: cut };
+    };
+    let duration = found.saturating_sub(start).max(1);
+    let short = !raw::duration_is_a_guess(input) && promised - duration > SLACK.max(promised / 20);
     Span { duration, exact: true, truncated: cut || short }
+}
+
+fn read_tail(
+    input: &mut Input,
+    reading: &Reading,
+    video: &VideoStream,
+    end: Ticks,
+) -> Option<BTreeMap<usize, Track>> {
+    let index = video.index as usize;
+    let base = input.stream(index)?.time_base();
+    tail::read(input, reading, index, from_ticks(end.saturating_sub(RUN_UP), base))
 }
 
 /// A jump to the middle lands on a keyframe not far before it.
@@ -85,12 +109,24 @@ fn from_ticks(ticks: Ticks, base: Rational) -> i64 {
     i64::try_from(scaled / per_tick).unwrap_or(i64::MAX)
 }
 
-fn end(reading: &Reading, video: &VideoStream) -> Option<Ticks> {
-    let pictures =
-        reading.tracks.get(&(video.index as usize)).and_then(|track| track.ends(one_picture(video)));
+fn end(
+    tracks: &BTreeMap<usize, Track>,
+    reading: &Reading,
+    video: &VideoStream,
+    start: Ticks,
+) -> Option<Ticks> {
+    let index = video.index as usize;
+    let delay = reading.tracks.get(&index).map_or(0, |track| reordering(track, start));
+    let pictures = tracks.get(&index).and_then(|track| Some(track.ends(one_picture(video))? + delay));
     let sounds = reading.sounds.iter().filter(|(_, sound)| sound.heard.is_some());
-    let sound = sounds.filter_map(|(index, _)| reading.tracks.get(index)?.ends(0)).max();
+    let sound = sounds.filter_map(|(index, _)| tracks.get(index)?.ends(0)).max();
     pictures.max(sound)
+}
+
+/// How much later pictures are shown than decoded, where a stream only tells the latter.
+fn reordering(track: &Track, start: Ticks) -> Ticks {
+    let delay = start - track.first.unwrap_or(start);
+    if track.by_decoding { delay.clamp(0, TICKS_PER_SECOND) } else { 0 }
 }
 
 fn one_picture(video: &VideoStream) -> Ticks {

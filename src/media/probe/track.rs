@@ -26,6 +26,8 @@ pub(super) struct Track {
     pub cut: bool,
     /// Its data is encrypted sample by sample.
     pub encrypted: bool,
+    /// Some of its times are of decoding, for want of presentation times.
+    pub by_decoding: bool,
     /// Packets without any time of their own.
     pub untimed: u64,
     /// Keyframes by presentation time; true where it is an IDR picture.
@@ -46,6 +48,7 @@ impl Track {
         self.shown += 1;
         let duration = to_ticks(packet.duration().max(0), base);
         let time = packet.pts().or(packet.dts());
+        self.by_decoding |= packet.pts().is_none();
         self.untimed += u64::from(time.is_none());
         let at = time.map_or(self.end.unwrap_or(0), |time| to_ticks(time, base));
         self.place(at, duration);

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     fn outline(boxes: &[&[u8; 4]]) -> Outline {
-        Outline { boxes: boxes.iter().map(|name| **name).collect(), size: 1000, head: Vec::new() }
+        Outline { boxes: boxes.iter().map(|name| **name).collect(), size: 1000, ..Outline::default() }
     }
 
     #[test]

@@ -66,12 +66,11 @@ pub(super) fn is_encrypted(input: &Input, reading: &Reading, index: usize) -> bo
     let Some(stream) = input.stream(index) else { return false };
     let tag = raw::parameters(&stream).codec_tag;
     let tagged = [b"encv", b"enca", b"drmi", b"drms"].iter().any(|name| u32::from_le_bytes(**name) == tag);
-    let declared = stream.side_data().any(|data| data.kind() == side_data::Type::EncryptionInitInfo);
-    // A `pssh` box left behind in an MP4 whose samples are clear declares nothing; in WebM it is the track's own word.
-    let matroska = input.format().name().contains("matroska");
+    // The Matroska demuxer keeps a track's ContentEncKeyID there. A `pssh` box left behind in an MP4 says nothing.
+    let keyed = stream.metadata().get("enc_key_id").is_some();
     let transport = input.format().name().contains("mpegts") && SAMPLE_AES.contains(&tag);
     let samples = reading.tracks.get(&index).is_some_and(|track| track.encrypted);
-    tagged || samples || transport || (declared && matroska)
+    tagged || samples || transport || keyed
 }
 
 /// Describes the chosen stream by its parameters and its first picture.
