@@ -24,6 +24,10 @@ fn with_unknown_sound() -> Bytes {
     let mut clip = fixture("short.mp4");
     let at = clip.windows(4).rposition(|window| window == b"mp4a").expect("a sound track");
     clip[at..at + 4].copy_from_slice(b"zzzz");
+    // The decoder's kind in the elementary stream's descriptor (ISO 14496-1 7.2.6.6): private, of nobody's making.
+    let descriptor = [4, 0x80, 0x80, 0x80];
+    let kind = clip.windows(4).rposition(|window| window == descriptor).expect("a descriptor") + 5;
+    clip[kind] = 0xfe;
     clip.into()
 }
 

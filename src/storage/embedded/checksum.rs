@@ -54,7 +54,7 @@ impl Promised {
     /// Reads `Content-MD5`, `x-amz-checksum-*` and `x-amz-trailer`.
     pub fn from_headers(headers: &HeaderMap, trailer: Option<TrailingHeaders>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let trailers = headers.read_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
+        let trailers = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
         let announced = trailers.flat_map(|value| value.split(',')).map(|name| name.trim().to_lowercase());
         let sums = Sums::by_name(|name| text(&format!("x-amz-checksum-{name}")));
         Self { md5: text("content-md5"), sums, announced: announced.collect(), trailer }
