@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod domain;
+pub mod http;
 pub mod media;
 pub mod publishing;
 pub mod storage;
