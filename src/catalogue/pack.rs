@@ -19,13 +19,20 @@ pub struct Pack {
 
 const LIST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
     where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment";
+const SELECT: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
+    where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4";
+const LIST_LAST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack p
+    where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
+      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)";
+const SIZES: &str = "select rung, cast(sum(size_bytes) as bigint) from pack
+    where video_id = $1 and revision = $2 group by rung";
 const INSERT: &str =
     "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments)
     values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[LIST, INSERT, SIZE];
+pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, SIZE];
 
 /// The packs of a revision, or of one of its rungs, in order.
 pub async fn list(
@@ -36,6 +43,37 @@ pub async fn list(
     Ok(
         on!(conn, c => sqlx::query_as(LIST).bind(video).bind(i64::from(revision)).bind(rung).fetch_all(c).await?),
     )
+}
+
+/// The pack that begins with this segment.
+pub async fn find(
+    conn: Conn<'_>,
+    (video, revision): (VideoId, u32),
+    rung: &str,
+    first_segment: u32,
+) -> Result<Option<Pack>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(SELECT)
+        .bind(video)
+        .bind(i64::from(revision))
+        .bind(rung)
+        .bind(i64::from(first_segment))
+        .fetch_optional(c)
+        .await?))
+}
+
+/// The last pack of each rung, which says how far the rung goes.
+pub async fn list_last(conn: Conn<'_>, (video, revision): (VideoId, u32)) -> Result<Vec<Pack>, Error> {
+    let revision = i64::from(revision);
+    Ok(on!(conn, c => sqlx::query_as(LIST_LAST).bind(video).bind(revision).fetch_all(c).await?))
+}
+
+/// Bytes of each rung.
+pub async fn list_sizes(
+    conn: Conn<'_>,
+    (video, revision): (VideoId, u32),
+) -> Result<Vec<(String, i64)>, Error> {
+    let revision = i64::from(revision);
+    Ok(on!(conn, c => sqlx::query_as(SIZES).bind(video).bind(revision).fetch_all(c).await?))
 }
 
 /// Adds a pack; false where an earlier attempt had stored these segments already.

@@ -54,7 +54,7 @@ const LIST: &str = select!(
        and (a.handle = $3 or $3 is null)
        and (t.slug = $4 or t.slug like $5 or $4 is null)
        and (v.state = $6 or v.media_state = $6 or $6 is null)
-       and ($7 = false or v.state = 'published')
+       and ($7 = false or v.state = 'published' or v.account_id = $13)
        and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $8) or $8 is null)
        and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $9) or $9 is null)
        and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $10) or $10 is null)
@@ -90,6 +90,8 @@ pub struct Filter {
     /// A word of either `VideoState` or `MediaState`.
     pub state: Option<String>,
     pub published_only: bool,
+    /// With `published_only`: also all of this account.
+    pub or_owner: Option<AccountId>,
     /// Tokens that must all be there; the first four count.
     pub tokens: Vec<String>,
     pub cursor: Option<VideoId>,
@@ -117,6 +119,7 @@ pub async fn list(conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Error>
         .bind(filter.tokens.get(2))
         .bind(filter.tokens.get(3))
         .bind(i64::from(filter.limit) + 1)
+        .bind(filter.or_owner)
         .fetch_all(c)
         .await?);
     Ok(Page::of(rows, filter.limit, |video| video.id.to_string()))

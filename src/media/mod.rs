@@ -11,6 +11,7 @@ pub mod input;
 pub mod ladder;
 mod libav;
 mod mux;
+pub mod playlist;
 pub mod probe;
 mod pulse;
 mod raw;

@@ -50,8 +50,10 @@ pub enum Error {
     PartNumber { number: u32, most: u64 },
     #[error("upload has {received} of {length} bytes")]
     Unfinished { received: u64, length: u64 },
+    #[error("upload is finished")]
+    UploadFinished,
     #[error("upload is over: {0}")]
-    UploadOver(&'static str),
+    UploadGone(&'static str),
     #[error("upload was begun through another door: {0}")]
     WrongDoor(&'static str),
     #[error("another request has taken this upload over")]

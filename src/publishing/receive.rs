@@ -204,7 +204,8 @@ impl Receiver {
     /// Tells the row how far the durable bytes go: `tail` of them in a tail object, the rest in parts.
     async fn advance(&mut self, tail: usize) -> Result<(), Error> {
         let before = unsigned(self.upload.received);
-        if self.at == before {
+        // The tail of before may become the last part without a byte coming: its length was declared late.
+        if self.at == before && self.parts.is_empty() {
             return Ok(());
         }
         let old_tail = (self.upload.tail > 0).then(|| Key::tail(self.upload.id, before));

@@ -344,7 +344,7 @@ impl Publishing {
         let open = upload::set_state(tx.conn(), upload.id, UploadState::Abandoned).await?;
         tx.commit().await?;
         if !open && upload.concat != Concat::Partial {
-            return Err(Error::UploadOver("it is finished"));
+            return Err(Error::UploadFinished);
         }
         self.drop_remains(upload).await
     }
@@ -410,8 +410,8 @@ pub(super) fn check_open(upload: &Upload, door: Door) -> Result<(), Error> {
     match upload.state {
         UploadState::Open if upload.door == door => Ok(()),
         UploadState::Open => Err(Error::WrongDoor(upload.door.as_str())),
-        UploadState::Finishing | UploadState::Finished => Err(Error::UploadOver("it is finished")),
-        UploadState::Abandoned => Err(Error::UploadOver("it was given up or has expired")),
+        UploadState::Finishing | UploadState::Finished => Err(Error::UploadFinished),
+        UploadState::Abandoned => Err(Error::UploadGone("it was given up or has expired")),
     }
 }
 
@@ -428,7 +428,7 @@ async fn sum_partials(tx: &mut Tx, caller: Caller, partials: &[UploadId]) -> Res
             (Concat::Partial, UploadState::Finished | UploadState::Finishing) => sum += received,
             (Concat::Partial, UploadState::Open) => return Err(Error::Unfinished { received, length }),
             (Concat::Partial, UploadState::Abandoned) => {
-                return Err(Error::UploadOver("a partial has expired"));
+                return Err(Error::UploadGone("a partial has expired"));
             }
             (Concat::None | Concat::Final, _) => return Err(Error::WrongDoor("it is no partial upload")),
         }

@@ -1,0 +1,63 @@
+//! What every handler is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use tokio_util::task::TaskTracker;
+
+use super::play::cache::SegmentCache;
+use super::play::token::Tokens;
+use crate::catalogue::Read;
+use crate::publishing::{Error, Publishing};
+
+/// What the HTTP room is told at start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address under which browsers reach us, without a slash at its end.
+    pub public_url: String,
+    /// Signs playback tokens; the same on every node.
+    pub token_secret: Vec<u8>,
+    /// How long a signed playback address is good.
+    pub token_ttl: Duration,
+    /// How long a request's body may say nothing.
+    pub body_idle_timeout: Duration,
+    /// A CDN in front of the bucket; public media is redirected there.
+    pub cdn_url: Option<String>,
+    /// Memory for media that is asked for often.
+    pub cache_bytes: u64,
+}
+
+/// The state of the router; cheap to clone.
+#[derive(Clone, FromRef)]
+pub struct App {
+    pub publishing: Publishing,
+    pub settings: Arc<Settings>,
+    pub tokens: Tokens,
+    pub cache: SegmentCache,
+    /// Owns what must end well although its client hung up.
+    pub tasks: TaskTracker,
+}
+
+impl App {
+    /// The state over these rooms; `tasks` is waited for at shutdown.
+    pub fn new(publishing: Publishing, settings: Settings, tasks: TaskTracker) -> Self {
+        Self {
+            tokens: Tokens::new(&settings.token_secret, settings.token_ttl, publishing.clock.clone()),
+            cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
+            settings: Arc::new(settings),
+            publishing,
+            tasks,
+        }
+    }
+
+    /// A connection for questions.
+    pub(super) async fn read(&self) -> Result<Read, Error> {
+        Ok(self.publishing.db.read().await?)
+    }
+
+    /// An absolute address of ours.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.public_url)
+    }
+}

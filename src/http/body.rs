@@ -1,0 +1,77 @@
+//! A request's bytes on their way into an upload, frame by frame.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use super::{App, Error};
+use crate::domain::upload::UploadState;
+use crate::publishing::{self, Receiver};
+
+/// How the stream of bytes ended before its end.
+enum Cut {
+    /// The client or the line, or silence for too long.
+    Client(Error),
+    /// What came could not be taken.
+    Refused(publishing::Error),
+}
+
+/// What becomes of bytes that came before the client went away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    /// The client may go on where it stopped.
+    Keep,
+    Drop,
+}
+
+/// Pours a body into an upload to its end; returns the offset reached. Goes on although the client hangs up, so that
+/// what came is kept or cleared away.
+pub async fn pour(app: &App, receiver: Receiver, body: Body, remains: Remains) -> Result<u64, Error> {
+    let idle = app.settings.body_idle_timeout;
+    let task = app.tasks.spawn(pour_all(receiver, body, idle, remains));
+    task.await.map_err(|error| Error::Internal(Box::new(error)))?
+}
+
+async fn pour_all(
+    mut receiver: Receiver,
+    body: Body,
+    idle: Duration,
+    remains: Remains,
+) -> Result<u64, Error> {
+    match copy(&mut receiver, body, idle).await {
+        Ok(()) => Ok(receiver.close().await?),
+        Err(Cut::Refused(error)) => Err(error.into()),
+        Err(Cut::Client(error)) => {
+            if remains == Remains::Keep {
+                receiver.rescue().await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn copy(receiver: &mut Receiver, mut body: Body, idle: Duration) -> Result<(), Cut> {
+    loop {
+        match timeout(idle, body.frame()).await {
+            Err(_) => return Err(Cut::Client(Error::BodyIdle)),
+            Ok(None) => return Ok(()),
+            Ok(Some(Err(_))) => return Err(Cut::Client(Error::BodyBroken)),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(bytes) = frame.into_data() {
+                    receiver.write(bytes).await.map_err(Cut::Refused)?;
+                }
+            }
+        }
+    }
+}
+
+/// An upload that takes bytes at all; one that is over says so before they come.
+pub fn check_open(state: UploadState) -> Result<(), publishing::Error> {
+    match state {
+        UploadState::Open => Ok(()),
+        UploadState::Finishing | UploadState::Finished => Err(publishing::Error::UploadFinished),
+        UploadState::Abandoned => Err(publishing::Error::UploadGone("it was given up or has expired")),
+    }
+}

@@ -1,0 +1,138 @@
+//! A video's news as server-sent events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::Instant;
+
+use super::auth::Viewer;
+use super::extract::{Path, Query};
+use super::play::gate::Bearer;
+use super::video::{Links, describe_shared, is_there};
+use super::{App, Error, videos};
+use crate::catalogue::video::{self, Video};
+use crate::domain::VideoId;
+use crate::publishing;
+
+/// Other nodes' changes are found by looking this often.
+const LOOK: Duration = Duration::from_secs(2);
+/// Then the client connects again: no connection lives for ever, and its key is checked anew.
+const LIFE: Duration = Duration::from_secs(3600);
+
+struct Watch {
+    app: App,
+    viewer: Viewer,
+    token: Option<String>,
+    id: VideoId,
+    changes: Receiver<VideoId>,
+    /// What the last event was made of.
+    told: Option<String>,
+    until: Instant,
+}
+
+/// A video's state and progress as they change
+///
+/// `event: video` with the whole video at once, and again whenever it changes.
+#[utoipa::path(get, path = "/api/v1/videos/{id}/events", tag = "videos", security((), ("key" = [])),
+    params(("id" = String, Path, format = Uuid), Bearer),
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
+pub async fn events(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<VideoId>,
+    Query(bearer): Query<Bearer>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
+    let changes = app.publishing.changes.follow();
+    let until = Instant::now() + LIFE;
+    let watch = Watch { viewer, token: bearer.token, id, changes, told: None, until, app };
+    watch.look().await?;
+    Ok(Sse::new(futures::stream::unfold(watch, Watch::next)).keep_alive(KeepAlive::default()))
+}
+
+impl Watch {
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        loop {
+            if self.told.is_some() {
+                self.wait().await;
+            }
+            if Instant::now() >= self.until {
+                return None;
+            }
+            match self.look().await {
+                Ok((stamp, json)) if self.told.as_deref() != Some(&stamp) => {
+                    self.told = Some(stamp);
+                    return Some((Ok(Event::default().event("video").data(json)), self));
+                }
+                Ok(_) => {}
+                // The database may come back; a video that is gone does not.
+                Err(Error::Publishing(error)) if error.is_unavailable() => {
+                    self.told.get_or_insert_default();
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Until this video changed on this node, or it is time to look for others'.
+    async fn wait(&mut self) {
+        let look = tokio::time::sleep(LOOK);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                () = &mut look => return,
+                change = self.changes.recv() => match change {
+                    Ok(id) if id != self.id => {}
+                    _ => return,
+                },
+            }
+        }
+    }
+
+    /// The video as it stands: what makes it differ, and what is sent. Tokens are made anew each time and make no
+    /// difference.
+    async fn look(&self) -> Result<(String, String), Error> {
+        let found = video::find(self.app.read().await?.conn(), self.id).await?;
+        let row = found.ok_or(publishing::Error::NotFound("video"))?;
+        let video = match self.token_for(&row)? {
+            Some(token) => {
+                describe_shared(&self.app, &row, &Links::with_token(&self.app, Some(token))).await?
+            }
+            None => videos::look(&self.app, self.viewer, self.id).await?,
+        };
+        let json = serde_json::to_value(&video).map_err(|error| Error::Internal(Box::new(error)))?;
+        Ok((stamp(json.clone()), json.to_string()))
+    }
+
+    /// The token, where the viewer's key would not be enough.
+    fn token_for(&self, row: &Video) -> Result<Option<String>, Error> {
+        match &self.token {
+            Some(token) if !is_there(self.viewer, row) => {
+                self.app.tokens.check(row, token)?;
+                Ok(Some(token.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The JSON without tokens.
+fn stamp(mut json: serde_json::Value) -> String {
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => {
+                if let Some((before, _)) = text.split_once("?token=") {
+                    *text = before.to_owned();
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
+            serde_json::Value::Object(fields) => fields.values_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    strip(&mut json);
+    json.to_string()
+}

@@ -1,0 +1,145 @@
+//! axum's extractors, refusing with a problem that names what is wrong.
+
+use std::error::Error as _;
+
+use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Error;
+
+/// A JSON body, in and out.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub struct MaybeJson<T>(pub T);
+
+/// The variable parts of the address.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+/// The query of the address.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let got = content_type(&request);
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                Err(Error::ContentType { got, expected: "application/json" })
+            }
+            Err(rejection) => Err(refuse(&rejection)),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let bytes = match Bytes::from_request(request, state).await {
+            Ok(bytes) => bytes,
+            Err(rejection) if rejection.status().as_u16() == 413 => return Err(Error::BodyTooLarge),
+            Err(_) => return Err(Error::BodyBroken),
+        };
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        match axum::Json::<T>::from_bytes(&bytes) {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(refuse(&rejection)),
+        }
+    }
+}
+
+fn content_type(request: &Request) -> String {
+    let header = request.headers().get(axum::http::header::CONTENT_TYPE);
+    header.and_then(|value| value.to_str().ok()).unwrap_or("of no declared type").to_owned()
+}
+
+fn refuse(rejection: &JsonRejection) -> Error {
+    let cause = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
+    match rejection {
+        JsonRejection::JsonDataError(_) => data_error(&cause),
+        JsonRejection::JsonSyntaxError(_) => Error::Syntax(cause),
+        // The only other things that go wrong with a body are its size and its connection.
+        other if other.status().as_u16() == 413 => Error::BodyTooLarge,
+        _ => Error::BodyBroken,
+    }
+}
+
+/// `title: invalid type…` gives the code `title_invalid`, a missing field `title_missing`.
+fn data_error(cause: &str) -> Error {
+    let message = cause.split(" at line ").next().unwrap_or(cause).to_owned();
+    let missing = message.split_once("missing field `").and_then(|(_, rest)| rest.split_once('`'));
+    let code = if let Some((field, _)) = missing {
+        format!("{field}_missing")
+    } else if message.contains("unknown field `") {
+        "field_unknown".to_owned()
+    } else {
+        let is_name =
+            |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let path = message.split_once(": ").map_or("", |(path, _)| path);
+        let field = path.split(['.', '[']).next().filter(is_name).unwrap_or("body");
+        format!("{field}_invalid")
+    };
+    Error::Body { code, message }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(path)) => Ok(Self(path)),
+            Err(rejection) => Err(Error::Path(rejection.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let cause = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
+                Err(Error::Query(format!("the query is wrong: {cause}")))
+            }
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_names_the_field() {
+        let code = |cause: &str| match data_error(cause) {
+            Error::Body { code, .. } => code,
+            other => other.to_string(),
+        };
+        assert_eq!(code("missing field `title` at line 1 column 2"), "title_missing");
+        assert_eq!(code("handle: \"A\" is not a handle at line 1 column 14"), "handle_invalid");
+        assert_eq!(code("title.en: invalid type: null at line 1"), "title_invalid");
+        assert_eq!(code("invalid type: sequence, expected struct Draft"), "body_invalid");
+    }
+}

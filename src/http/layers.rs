@@ -1,0 +1,121 @@
+//! What happens around every request: its id, its line in the log, panics, CORS, security headers, time limits.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tower::{Layer, ServiceExt};
+use tower_http::cors::{AllowHeaders, Any as Anyone, CorsLayer};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{Error, error};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A longer request id is somebody's idea of a joke.
+const MAX_REQUEST_ID: usize = 128;
+/// How long an answer that isn't a stream may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a browser may remember what CORS allows.
+const CORS_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Gives the request its id, its span and its line in the log, and every problem its request id.
+pub async fn identify(request: Request, next: Next) -> Response {
+    let id = request_id(&request);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", %id, %method, path);
+    async move {
+        let begun = Instant::now();
+        let mut response = error::complete(next.run(request).await, &id);
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), latency_ms, "answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The caller's own where it is well-formed, or a new one.
+fn request_id(request: &Request) -> String {
+    let own = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let plain = |id: &&str| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    own.filter(plain).map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
+}
+
+/// A panic in a handler, as a problem.
+pub fn catch(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().cloned();
+    let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    Error::Panic(said.unwrap_or_default()).into_response()
+}
+
+/// Any page may call us; none does so with a reader's cookies. An `OPTIONS` that is no preflight goes through to tus.
+pub async fn cors(request: Request, next: Next) -> Response {
+    let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if request.method() == Method::OPTIONS && !preflight {
+        return next.run(request).await;
+    }
+    let exposed = [
+        "location",
+        "etag",
+        "x-request-id",
+        "retry-after",
+        "content-range",
+        "idempotent-replayed",
+        "policast-video",
+        "upload-offset",
+        "upload-length",
+        "upload-defer-length",
+        "upload-metadata",
+        "upload-concat",
+        "upload-expires",
+        "tus-resumable",
+        "tus-version",
+        "tus-extension",
+        "tus-max-size",
+        "tus-checksum-algorithm",
+    ];
+    let layer = CorsLayer::new()
+        .allow_origin(Anyone)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(exposed.map(HeaderName::from_static))
+        .max_age(CORS_AGE);
+    match layer.layer(next).oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Headers that keep a browser from reading more into an answer than there is. Pages set their own.
+pub async fn harden(request: Request, next: Next) -> Response {
+    let playback = request.uri().path().starts_with("/play/");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "strict-origin-when-cross-origin");
+    if playback {
+        set(HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
+    }
+    response
+}
+
+/// An answer that isn't a stream comes in time.
+pub async fn hurry(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::TooSlow.into_response(),
+    }
+}

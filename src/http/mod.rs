@@ -1,0 +1,97 @@
+//! The JSON API, tus and playback: the whole public surface on one page, grouped by who calls it.
+
+mod app;
+mod auth;
+mod body;
+mod coverage;
+mod document;
+mod error;
+mod events;
+mod extract;
+mod headers;
+mod layers;
+mod page;
+pub mod play;
+mod problem;
+mod reply;
+mod source;
+mod uploads;
+pub mod video;
+mod videos;
+mod words;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use app::{App, Settings};
+pub use error::Error;
+
+/// Bytes a JSON body may have.
+const MAX_JSON_BYTES: usize = 1 << 20;
+
+/// Everything there is to be asked, with the pages for people beside it.
+pub fn router(app: App, pages: Router) -> Router {
+    let (api, document) = api().split_for_parts();
+    api.merge(document::router(document))
+        .with_state(app)
+        .merge(pages)
+        .layer(from_fn(layers::cors))
+        .layer(from_fn(layers::harden))
+        .layer(CatchPanicLayer::custom(layers::catch))
+        .layer(from_fn(layers::identify))
+}
+
+/// The OpenAPI document of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
+/// The routes that are documented: all.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(document::outline())
+        .merge(questions().layer(from_fn(layers::hurry)))
+        .merge(tus().layer(from_fn(uploads::protocol::speak)))
+        .merge(streams())
+        .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
+}
+
+/// Answered at once.
+fn questions() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        // Everybody, and members for what is theirs.
+        .routes(routes!(videos::list, videos::add))
+        .routes(routes!(videos::find, videos::change, videos::delete))
+        .routes(routes!(uploads::parts::parts))
+        .routes(routes!(uploads::parts::finish))
+        // Publishers.
+        .routes(routes!(videos::publish))
+        .routes(routes!(videos::withdraw))
+        // Players.
+        .routes(routes!(play::playlists::master))
+}
+
+/// Resumable uploads.
+fn tus() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(uploads::protocol::discover, uploads::announce::announce)).routes(
+        routes!(
+            uploads::look::find,
+            uploads::look::head,
+            uploads::send::send,
+            uploads::send::terminate,
+            uploads::send::overridden
+        ),
+    )
+}
+
+/// Streams last as long as they need.
+fn streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(source::put))
+        .routes(routes!(events::events))
+        .routes(routes!(play::media::file))
+        .routes(routes!(play::stills::still))
+}

@@ -1,0 +1,73 @@
+//! Who may play: everybody what is public, the bearer of a token what isn't.
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::super::{App, Error};
+use crate::catalogue::video::{self, Video};
+use crate::domain::VideoId;
+use crate::domain::video::VideoState;
+use crate::publishing;
+
+/// Playlists and media that change, or that not everybody may see.
+const FRESH: &str = "no-cache";
+const FRESH_PRIVATE: &str = "private, no-cache";
+/// What never changes under its address.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const IMMUTABLE_PRIVATE: &str = "private, max-age=31536000, immutable";
+
+/// The permission carried from playlist to playlist.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+pub struct Bearer {
+    /// Needed for a video that isn't public; the addresses in an authorised answer carry it.
+    pub token: Option<String>,
+}
+
+/// A video that may be played, and how its addresses go on.
+pub struct Pass {
+    pub video: Video,
+    /// Goes to every address in a playlist.
+    token: Option<String>,
+}
+
+impl Pass {
+    /// Nobody needs a token for it, and none was shown.
+    pub fn is_public(&self) -> bool {
+        self.token.is_none()
+    }
+
+    /// The address with the token it needs.
+    pub fn with_token(&self, path: &str) -> String {
+        match &self.token {
+            Some(token) => format!("{path}?token={token}"),
+            None => path.to_owned(),
+        }
+    }
+
+    /// The cache rule of what never changes under its address, or of what does.
+    pub fn cache_control(&self, immutable: bool) -> &'static str {
+        match (immutable, self.is_public()) {
+            (true, true) => IMMUTABLE,
+            (true, false) => IMMUTABLE_PRIVATE,
+            (false, true) => FRESH,
+            (false, false) => FRESH_PRIVATE,
+        }
+    }
+}
+
+/// Lets in who may play this video now; to others a video that isn't public isn't there.
+pub async fn enter(app: &App, id: VideoId, bearer: Bearer) -> Result<Pass, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    let video = found.ok_or(publishing::Error::NotFound("video"))?;
+    match &bearer.token {
+        Some(token) if video.state != VideoState::Published => app.tokens.check(&video, token)?,
+        None if video.state != VideoState::Published => {
+            return Err(publishing::Error::NotFound("video").into());
+        }
+        _ => {}
+    }
+    // A token shown for a public video may be anything: it must not get into a playlist unread.
+    let token =
+        bearer.token.filter(|token| token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)));
+    Ok(Pass { video, token })
+}

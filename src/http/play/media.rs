@@ -1,0 +1,181 @@
+//! Everything below a revision's rung: its playlists, its initialisation segment and its packs.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
+
+use super::super::extract::{Path, Query};
+use super::super::{App, Error};
+use super::bytes::{Asked, Thing, etag};
+use super::gate::{self, Bearer, Pass};
+use super::playlists;
+use crate::catalogue::pack;
+use crate::domain::VideoId;
+use crate::media::playlist;
+use crate::publishing;
+use crate::storage::Key;
+
+/// Playlists and media of a rung
+///
+/// `playlist.m3u8`, `iframes.m3u8`, `init.mp4` or `{first segment}-{attempt}.m4s`. Media is immutable and served by
+/// range.
+#[utoipa::path(get, path = "/play/{video}/{revision}/{rung}/{file}", tag = "playback",
+    params(("video" = String, Path, format = Uuid), ("revision" = u32, Path), ("rung" = String, Path),
+        ("file" = String, Path), Bearer),
+    responses(
+        (status = 200, description = "All of it", content(
+            (String = "application/vnd.apple.mpegurl"), (Vec<u8> = "video/mp4"), (Vec<u8> = "audio/mp4"))),
+        (status = 206, description = "The range asked for", content(
+            (String = "application/vnd.apple.mpegurl"), (Vec<u8> = "video/mp4"), (Vec<u8> = "audio/mp4"))),
+        (status = 304, description = "Not modified"),
+        (status = 307, description = "It is at the CDN"),
+        (status = 416, description = "The range lies outside", body = crate::http::problem::Problem,
+            content_type = "application/problem+json")))]
+pub async fn file(
+    State(app): State<App>,
+    Path((id, number, rung, file)): Path<(VideoId, u32, String, String)>,
+    Query(bearer): Query<Bearer>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let pass = gate::enter(&app, id, bearer).await?;
+    let render: fn(&playlist::Media) -> String = match file.as_str() {
+        "playlist.m3u8" => playlist::media,
+        "iframes.m3u8" => playlist::iframes,
+        "init.mp4" => return init(&app, &pass, (number, &rung), &headers).await,
+        _ => {
+            let pack = find_pack(&app, (id, number), &rung, &file).await?;
+            return segments(&app, &pass, pack, (method, &headers)).await;
+        }
+    };
+    let (text, cache_control) = playlists::rung(&app, &pass, (number, &rung), render).await?;
+    playlists::answer(text, cache_control, &headers)
+}
+
+async fn init(
+    app: &App,
+    pass: &Pass,
+    (number, rung): (u32, &str),
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
+    if !is_name(rung) {
+        return Err(publishing::Error::NotFound("rung").into());
+    }
+    let key = Key::init(pass.video.id, number, rung);
+    if let Some(elsewhere) = redirect(app, pass, &key) {
+        return Ok(elsewhere);
+    }
+    whole(app, pass, &key, headers).await
+}
+
+/// A small immutable object.
+pub(super) async fn whole(app: &App, pass: &Pass, key: &Key, headers: &HeaderMap) -> Result<Response, Error> {
+    let bytes = app.cache.read_all(key).await?;
+    let thing = Thing {
+        etag: etag(&bytes),
+        size: bytes.len() as u64,
+        content_type: content_type(key),
+        cache_control: pass.cache_control(true),
+    };
+    thing.answer_from(headers, &bytes)
+}
+
+/// Where the CDN has an object that everybody may see.
+pub(super) fn redirect(app: &App, pass: &Pass, key: &Key) -> Option<Response> {
+    let cdn = app.settings.cdn_url.as_ref().filter(|_| pass.is_public())?;
+    let location = format!("{}/{}", cdn.trim_end_matches('/'), key.as_str());
+    let response = Response::builder().status(307).header(header::LOCATION, location);
+    response.header(header::CACHE_CONTROL, "no-cache").body(Body::empty()).ok()
+}
+
+struct Pack {
+    key: Key,
+    size: u64,
+    etag: String,
+}
+
+async fn find_pack(app: &App, id: (VideoId, u32), rung: &str, file: &str) -> Result<Pack, Error> {
+    let gone = || Error::from(publishing::Error::NotFound("segment"));
+    let (first, attempt) = parse_pack(file).filter(|_| is_name(rung)).ok_or_else(gone)?;
+    let found = pack::find(app.read().await?.conn(), id, rung, first).await?;
+    let row = found.filter(|row| row.attempt == i64::from(attempt)).ok_or_else(gone)?;
+    Ok(Pack {
+        key: Key::pack(id, rung, first, attempt),
+        size: u64::try_from(row.size_bytes).unwrap_or(0),
+        etag: format!("\"{}-{rung}-{first}-{attempt}\"", id.1),
+    })
+}
+
+async fn segments(
+    app: &App,
+    pass: &Pass,
+    pack: Pack,
+    (method, headers): (Method, &HeaderMap),
+) -> Result<Response, Error> {
+    if let Some(elsewhere) = redirect(app, pass, &pack.key) {
+        return Ok(elsewhere);
+    }
+    let thing = Thing {
+        etag: pack.etag,
+        size: pack.size,
+        content_type: content_type(&pack.key),
+        cache_control: pass.cache_control(true),
+    };
+    let asked = thing.asked(headers)?;
+    let range = match &asked {
+        Asked::Nothing => return Ok(thing.answer(&asked, Body::empty())),
+        Asked::Whole => 0..pack.size,
+        Asked::Part(range) => range.clone(),
+    };
+    let body = if method == Method::HEAD || range.is_empty() {
+        Body::empty()
+    } else if app.cache.takes(&range) {
+        Body::from(app.cache.read(&pack.key, range).await?)
+    } else {
+        Body::from_stream(app.publishing.storage.stream(&pack.key, Some(range)).await?)
+    };
+    Ok(thing.answer(&asked, body))
+}
+
+/// By the name alone: what is in the bucket was put there by us.
+fn content_type(key: &Key) -> &'static str {
+    let name = key.as_str();
+    match name.rsplit('.').next() {
+        Some("jpg") => "image/jpeg",
+        _ if name.contains("/audio/") => "audio/mp4",
+        _ => "video/mp4",
+    }
+}
+
+/// `{first}-{attempt}.m4s`, exactly as playlists say it.
+fn parse_pack(file: &str) -> Option<(u32, u32)> {
+    let (first, attempt) = file.strip_suffix(".m4s")?.split_once('-')?;
+    let (first, attempt) = (first.parse().ok()?, attempt.parse().ok()?);
+    (file == format!("{first}-{attempt}.m4s")).then_some((first, attempt))
+}
+
+fn is_name(rung: &str) -> bool {
+    !rung.is_empty()
+        && rung.len() <= 32
+        && rung.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_has_one_name_only() {
+        assert_eq!(parse_pack("21-2.m4s"), Some((21, 2)));
+        for wrong in ["021-2.m4s", "21-+2.m4s", "21.m4s", "21-2.mp4", "-1-2.m4s", "../21-2.m4s"] {
+            assert_eq!(parse_pack(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_rungs_name_can_not_climb() {
+        assert!(is_name("720p") && is_name("audio"));
+        assert!(!is_name("..") && !is_name("a/b") && !is_name(""));
+    }
+}

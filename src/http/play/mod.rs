@@ -1,0 +1,10 @@
+//! Playback: playlists rendered from rows, media by range through a bounded cache.
+
+pub mod bytes;
+pub mod cache;
+pub mod gate;
+pub mod media;
+pub mod playlists;
+mod revision;
+pub mod stills;
+pub mod token;

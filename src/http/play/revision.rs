@@ -1,0 +1,130 @@
+//! A revision's rows as the playlists need them.
+
+use super::super::{App, Error};
+use super::gate::Pass;
+use crate::catalogue::pack::{self, Pack};
+use crate::catalogue::revision::{self, Revision};
+use crate::catalogue::rung::{self, Rung};
+use crate::domain::VideoId;
+use crate::domain::media::{Fraction, RungState, Segment, Ticks, Timeline};
+use crate::media::playlist;
+use crate::publishing;
+
+/// A revision with its rungs and packs.
+pub struct Shown {
+    pub revision: Revision,
+    pub number: u32,
+    rungs: Vec<Rung>,
+    packs: Vec<Pack>,
+}
+
+impl Shown {
+    /// Reads a revision; `rung` narrows its packs to one.
+    pub async fn read(app: &App, (id, number): (VideoId, u32), rung: Option<&str>) -> Result<Self, Error> {
+        let mut read = app.read().await?;
+        let found = revision::find(read.conn(), id, number).await?;
+        let revision = found.ok_or(publishing::Error::NotFound("revision"))?;
+        let rungs = rung::list(read.conn(), id, number).await?;
+        let packs = pack::list(read.conn(), (id, number), rung).await?;
+        Ok(Self { revision, number, rungs, packs })
+    }
+
+    /// Nothing will be added to it any more.
+    pub fn is_settled(&self) -> bool {
+        self.revision.finished_at.is_some()
+    }
+
+    fn target(&self) -> u32 {
+        let planned = self.revision.timeline.as_ref().map_or(0, |timeline| longest(timeline));
+        let made = self.packs.iter().flat_map(|pack| pack.segments.iter()).map(|segment| segment.duration);
+        playlist::target_duration(made.chain([planned]))
+    }
+
+    /// The rung's packs from the beginning up to the first gap.
+    fn packs_of<'a>(&'a self, rung: &'a str) -> impl Iterator<Item = &'a Pack> {
+        let mut next = 0;
+        self.packs.iter().filter(move |pack| pack.rung == rung).take_while(move |pack| {
+            let fits = pack.first_segment == next;
+            next += i64::try_from(pack.segments.len()).unwrap_or(0);
+            fits
+        })
+    }
+
+    fn segments_of(&self, rung: &str) -> Vec<Segment> {
+        self.packs_of(rung).flat_map(|pack| pack.segments.iter().copied()).collect()
+    }
+
+    /// Begun, and not given up.
+    fn playable(&self) -> impl Iterator<Item = &Rung> {
+        self.rungs.iter().filter(|rung| rung.state != RungState::Failed && rung.codecs.is_some())
+    }
+
+    fn find(&self, rung: &str) -> Result<&Rung, Error> {
+        let found = self.playable().find(|candidate| candidate.name == rung);
+        found.ok_or_else(|| publishing::Error::NotFound("rung").into())
+    }
+
+    /// One rung's playlist.
+    pub fn media(&self, pass: &Pass, rung: &str) -> Result<playlist::Media, Error> {
+        self.find(rung)?;
+        let packs = self.packs_of(rung).map(|pack| playlist::Pack {
+            uri: pass.with_token(&format!("{}-{}.m4s", pack.first_segment, pack.attempt)),
+            segments: pack.segments.0.clone(),
+        });
+        let packs: Vec<_> = packs.collect();
+        if packs.is_empty() {
+            return Err(publishing::Error::NotFound("rung").into());
+        }
+        let growing = !self.is_settled();
+        Ok(playlist::Media { init_uri: pass.with_token("init.mp4"), packs, target: self.target(), growing })
+    }
+
+    /// All rungs that play.
+    pub fn master(&self, pass: &Pass) -> playlist::Master {
+        let variants = self.playable().filter(|rung| !rung.audio).filter_map(|rung| self.variant(pass, rung));
+        let audio = self.playable().find(|rung| rung.audio).and_then(|rung| self.audio(pass, rung));
+        playlist::Master {
+            variants: variants.collect(),
+            audio,
+            target: self.target(),
+            growing: !self.is_settled(),
+        }
+    }
+
+    fn uri(&self, pass: &Pass, rung: &str, file: &str) -> String {
+        pass.with_token(&format!("{}/{rung}/{file}", self.number))
+    }
+
+    fn variant(&self, pass: &Pass, rung: &Rung) -> Option<playlist::Variant> {
+        let segments = self.segments_of(&rung.name);
+        let ladder = self.revision.ladder.as_ref()?;
+        let planned = ladder.rungs.iter().find(|planned| planned.name == rung.name);
+        (!segments.is_empty()).then(|| playlist::Variant {
+            uri: self.uri(pass, &rung.name, "playlist.m3u8"),
+            iframes_uri: self.uri(pass, &rung.name, "iframes.m3u8"),
+            codecs: rung.codecs.clone().unwrap_or_default(),
+            width: u32::try_from(rung.width).unwrap_or(0),
+            height: u32::try_from(rung.height).unwrap_or(0),
+            frame_rate: planned.map_or(Fraction { num: 0, den: 1 }, |planned| planned.frame_rate),
+            segments,
+        })
+    }
+
+    fn audio(&self, pass: &Pass, rung: &Rung) -> Option<playlist::Audio> {
+        let segments = self.segments_of(&rung.name);
+        let planned = self.revision.ladder.as_ref()?.audio.as_ref()?;
+        (!segments.is_empty()).then(|| playlist::Audio {
+            uri: self.uri(pass, &rung.name, "playlist.m3u8"),
+            codecs: rung.codecs.clone().unwrap_or_default(),
+            language: pass.video.language.to_string(),
+            channels: planned.channels,
+            segments,
+        })
+    }
+}
+
+/// The longest segment planned.
+fn longest(timeline: &Timeline) -> Ticks {
+    let ends = timeline.starts.iter().skip(1).chain([&timeline.end]);
+    timeline.starts.iter().zip(ends).map(|(start, end)| end - start).max().unwrap_or(0)
+}

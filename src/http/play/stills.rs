@@ -1,0 +1,65 @@
+//! Poster, storyboard and the index of the storyboard.
+
+use ::bytes::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::super::extract::{Path, Query};
+use super::super::{App, Error};
+use super::bytes::{Thing, etag};
+use super::gate::{self, Bearer, Pass};
+use super::media;
+use crate::catalogue::revision::{self, Revision};
+use crate::domain::VideoId;
+use crate::media::storyboard;
+use crate::publishing;
+use crate::storage::{Key, Still};
+
+/// Pictures of a video
+///
+/// `poster.jpg`, `storyboard.jpg` or `storyboard.vtt`, the index that says which part of the sheet shows which moment.
+#[utoipa::path(get, path = "/play/{video}/{revision}/{file}", tag = "playback",
+    params(("video" = String, Path, format = Uuid), ("revision" = u32, Path), ("file" = String, Path), Bearer),
+    responses(
+        (status = 200, description = "All of it", content((Vec<u8> = "image/jpeg"), (String = "text/vtt"))),
+        (status = 206, description = "The range asked for", content((Vec<u8> = "image/jpeg"), (String = "text/vtt"))),
+        (status = 304, description = "Not modified"),
+        (status = 307, description = "It is at the CDN"),
+        (status = 416, description = "The range lies outside", body = crate::http::problem::Problem,
+            content_type = "application/problem+json")))]
+pub async fn still(
+    State(app): State<App>,
+    Path((id, number, file)): Path<(VideoId, u32, String)>,
+    Query(bearer): Query<Bearer>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let pass = gate::enter(&app, id, bearer).await?;
+    let found = revision::find(app.read().await?.conn(), id, number).await?;
+    let revision = found.ok_or(publishing::Error::NotFound("still"))?;
+    let key = match file.as_str() {
+        "poster.jpg" if revision.poster.is_some() => Key::still(id, number, Still::Poster),
+        "storyboard.jpg" if revision.storyboard.is_some() => Key::still(id, number, Still::Storyboard),
+        "storyboard.vtt" if revision.storyboard.is_some() => return index(&pass, &revision, &headers),
+        _ => return Err(publishing::Error::NotFound("still").into()),
+    };
+    match media::redirect(&app, &pass, &key) {
+        Some(elsewhere) => Ok(elsewhere),
+        None => media::whole(&app, &pass, &key, &headers).await,
+    }
+}
+
+/// Which part of the sheet shows which moment, by the same plan that made the sheet.
+fn index(pass: &Pass, revision: &Revision, headers: &HeaderMap) -> Result<Response, Error> {
+    let probe = revision.probe.as_ref().ok_or(publishing::Error::NotFound("still"))?;
+    let plan = storyboard::plan(probe.duration, probe.video.width, probe.video.height);
+    let text = storyboard::vtt(&plan, probe.duration, &pass.with_token("storyboard.jpg"));
+    let bytes = Bytes::from(text);
+    let thing = Thing {
+        etag: etag(&bytes),
+        size: bytes.len() as u64,
+        content_type: "text/vtt",
+        cache_control: pass.cache_control(true),
+    };
+    thing.answer_from(headers, &bytes)
+}

@@ -1,0 +1,271 @@
+//! Videos: drafting, looking at, changing, publishing, withdrawing, deleting.
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::{Member, Publisher, Viewer};
+use super::extract::{Json, Path, Query};
+use super::page::{Page, limit};
+use super::reply::{Created, Gone};
+use super::video::{UploadTo, Video, describe, is_there};
+use super::words::Words;
+use super::{App, Error};
+use crate::catalogue::video::{self, Filter};
+use crate::catalogue::{account, search};
+use crate::domain::account::Handle;
+use crate::domain::key::{Caller, Role};
+use crate::domain::media::MediaState;
+use crate::domain::topic::Slug;
+use crate::domain::video::VideoState;
+use crate::domain::{Language, UploadId, VideoId};
+use crate::publishing::{self, VideoChange, VideoDraft};
+
+/// What is said of a new video.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// The key's own account where it is left out.
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
+    account: Option<Handle>,
+    #[schema(value_type = String, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
+    topic: Slug,
+    /// At most 200 characters.
+    title: Words,
+    /// At most 10,000 characters.
+    description: Option<Words>,
+    /// The language spoken, and of plain texts.
+    #[schema(value_type = String, pattern = "^[a-z]{2}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", example = "zh-Hans")]
+    language: Language,
+    /// Not supported yet.
+    source_url: Option<String>,
+}
+
+/// What is changed of a video; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
+    topic: Option<Slug>,
+    title: Option<Words>,
+    description: Option<Words>,
+    #[schema(value_type = Option<String>, pattern = "^[a-z]{2}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
+    language: Option<Language>,
+    /// What the poster shows, for who can't see it; at most 300 characters.
+    poster_alt: Option<Words>,
+}
+
+/// Why a video is taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawal {
+    /// Everybody may read it; at most 300 characters.
+    reason: Words,
+}
+
+/// What a list of videos is narrowed by.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Narrowing {
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
+    account: Option<Handle>,
+    /// This topic and all below it.
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
+    topic: Option<Slug>,
+    /// `draft`, `published`, `withdrawn`, or a state of the media: `waiting`, `processing`, `playable`, `ready`,
+    /// `degraded`, `failed`.
+    #[param(pattern = "^(draft|published|withdrawn|waiting|processing|playable|ready|degraded|failed)$")]
+    state: Option<String>,
+    /// Words to be found, in any script.
+    q: Option<String>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>, format = Uuid)]
+    cursor: Option<VideoId>,
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// Videos, newest first
+///
+/// Everybody sees what is published; a key also sees all of its account.
+#[utoipa::path(get, path = "/api/v1/videos", tag = "videos", params(Narrowing), security((), ("key" = [])),
+    responses((status = 200, body = Page<Video>)))]
+pub async fn list(
+    State(app): State<App>,
+    viewer: Viewer,
+    Query(narrowing): Query<Narrowing>,
+) -> Result<Json<Page<Video>>, Error> {
+    let filter = filter(viewer, narrowing)?;
+    let page = video::list(app.read().await?.conn(), &filter).await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for video in &page.items {
+        items.push(describe(&app, viewer, video).await?);
+    }
+    Ok(Json(Page { items, next: page.next }))
+}
+
+fn filter(viewer: Viewer, narrowing: Narrowing) -> Result<Filter, Error> {
+    let is_state = |word: &String| word.parse::<VideoState>().is_ok() || word.parse::<MediaState>().is_ok();
+    if let Some(word) = narrowing.state.as_ref().filter(|word| !is_state(word)) {
+        return Err(Error::Query(format!("{word:?} is no state of a video")));
+    }
+    Ok(Filter {
+        owner: None,
+        account: narrowing.account,
+        topic: narrowing.topic,
+        state: narrowing.state,
+        published_only: !viewer.0.is_some_and(|caller| caller.account.is_none()),
+        or_owner: viewer.0.and_then(|caller| caller.account),
+        tokens: search::tokens(narrowing.q.as_deref().unwrap_or_default()),
+        cursor: narrowing.cursor,
+        limit: limit(narrowing.limit)?,
+    })
+}
+
+/// Draft a video
+///
+/// The answer says where its bytes may go.
+#[utoipa::path(post, path = "/api/v1/videos", tag = "videos", request_body = Draft, security(("key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = Video, headers(("Location" = String)))))]
+pub async fn add(
+    State(app): State<App>,
+    Member(caller): Member,
+    Json(draft): Json<Draft>,
+) -> Result<Created<Video>, Error> {
+    if draft.source_url.is_some() {
+        return Err(Error::SourceUrl);
+    }
+    let draft = VideoDraft {
+        account: account_of(&app, caller, draft.account).await?,
+        topic: draft.topic,
+        title: draft.title.into_texts(&draft.language),
+        description: draft.description.map(|words| words.into_texts(&draft.language)).unwrap_or_default(),
+        language: draft.language,
+    };
+    let upload = app.publishing.draft_with_parts(caller, draft).await?;
+    let id = upload.video_id.ok_or(publishing::Error::NotFound("video"))?;
+    let mut video = look(&app, Viewer(Some(caller)), id).await?;
+    video.upload = Some(upload_to(&app, id, upload.id));
+    Ok(Created(app.url(&format!("/api/v1/videos/{id}")), video))
+}
+
+fn upload_to(app: &App, video: VideoId, parts: UploadId) -> UploadTo {
+    UploadTo {
+        tus: app.url("/api/v1/uploads"),
+        put: app.url(&format!("/api/v1/videos/{video}/source")),
+        parts: app.url(&format!("/api/v1/uploads/{parts}/parts")),
+    }
+}
+
+/// The account that is named, or the caller's own.
+pub(super) async fn account_of(app: &App, caller: Caller, named: Option<Handle>) -> Result<Handle, Error> {
+    match (named, caller.account) {
+        (Some(handle), _) => Ok(handle),
+        (None, Some(id)) => {
+            let found = account::find_by_id(app.read().await?.conn(), id).await?;
+            Ok(found.ok_or(Error::Missing("account"))?.handle)
+        }
+        (None, None) => Err(Error::Missing("account")),
+    }
+}
+
+/// The video, where it is there for the viewer.
+pub(super) async fn look(app: &App, viewer: Viewer, id: VideoId) -> Result<Video, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    let video = found.filter(|video| is_there(viewer, video)).ok_or(publishing::Error::NotFound("video"))?;
+    describe(app, viewer, &video).await
+}
+
+/// One video
+///
+/// A draft is there for its own account only; of a withdrawn one everybody may read why.
+#[utoipa::path(get, path = "/api/v1/videos/{id}", tag = "videos", security((), ("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+pub async fn find(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<VideoId>,
+) -> Result<Json<Video>, Error> {
+    look(&app, viewer, id).await.map(Json)
+}
+
+/// Change what is said of a video
+#[utoipa::path(patch, path = "/api/v1/videos/{id}", tag = "videos", security(("key" = [])), request_body = Change,
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+pub async fn change(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path(id): Path<VideoId>,
+    Json(change): Json<Change>,
+) -> Result<Json<Video>, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    let before = found.filter(|video| caller.covers(video.account_id));
+    let before = before.ok_or(publishing::Error::NotFound("video"))?;
+    may_touch_public(caller, before.state)?;
+    let language = change.language.clone().unwrap_or_else(|| before.language.clone());
+    let change = VideoChange {
+        topic: change.topic,
+        title: change.title.map(|words| words.change(&before.title, &language)),
+        description: change.description.map(|words| words.change(&before.description, &language)),
+        poster_alt: change.poster_alt.map(|words| words.change(&before.poster_alt, &language)),
+        language: change.language,
+    };
+    let video = app.publishing.change_video(caller, id, change).await?;
+    describe(&app, Viewer(Some(caller)), &video).await.map(Json)
+}
+
+/// An editor makes and edits drafts; what everybody sees is a publisher's.
+fn may_touch_public(caller: Caller, state: VideoState) -> Result<(), Error> {
+    let may = state == VideoState::Draft || caller.role >= Role::Publisher;
+    if may { Ok(()) } else { Err(Error::RoleTooLow("a publisher's key, because the video is public")) }
+}
+
+/// Delete a video
+///
+/// It is gone from every page at once; its objects follow.
+#[utoipa::path(delete, path = "/api/v1/videos/{id}", tag = "videos", security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 204, description = "It is gone")))]
+pub async fn delete(
+    State(app): State<App>,
+    Member(caller): Member,
+    Path(id): Path<VideoId>,
+) -> Result<Gone, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    if let Some(video) = found.filter(|video| caller.covers(video.account_id)) {
+        may_touch_public(caller, video.state)?;
+    }
+    app.publishing.delete_video(caller, id).await?;
+    Ok(Gone)
+}
+
+/// Show a video to everybody
+#[utoipa::path(post, path = "/api/v1/videos/{id}/publish", tag = "videos", security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+pub async fn publish(
+    State(app): State<App>,
+    Publisher(caller): Publisher,
+    Path(id): Path<VideoId>,
+) -> Result<Json<Video>, Error> {
+    let video = app.publishing.publish(caller, id).await?;
+    describe(&app, Viewer(Some(caller)), &video).await.map(Json)
+}
+
+/// Take a published video back
+///
+/// The reason is public.
+#[utoipa::path(post, path = "/api/v1/videos/{id}/withdraw", tag = "videos", security(("key" = [])),
+    request_body = Withdrawal, params(("id" = String, Path, format = Uuid)),
+    responses((status = 200, body = Video), (status = 409, description = "It was never published",
+        body = super::problem::Problem, content_type = "application/problem+json")))]
+pub async fn withdraw(
+    State(app): State<App>,
+    Publisher(caller): Publisher,
+    Path(id): Path<VideoId>,
+    Json(withdrawal): Json<Withdrawal>,
+) -> Result<Json<Video>, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    let language = found.map_or_else(Language::english, |video| video.language);
+    let video = app.publishing.withdraw(caller, id, withdrawal.reason.into_texts(&language)).await?;
+    describe(&app, Viewer(Some(caller)), &video).await.map(Json)
+}

@@ -1,0 +1,281 @@
+//! HLS playlists rendered from rows, never stored (RFC 8216 and draft-pantos-hls-rfc8216bis).
+
+mod bandwidth;
+
+use std::fmt::Write;
+
+pub use bandwidth::{average, peak};
+
+use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
+
+/// The name of the one group of audio renditions.
+const AUDIO_GROUP: &str = "audio";
+
+/// Every rendition of a video that can be played.
+#[derive(Debug, Clone)]
+pub struct Master {
+    /// Highest first.
+    pub variants: Vec<Variant>,
+    pub audio: Option<Audio>,
+    /// Seconds, rounded, no segment is longer than.
+    pub target: u32,
+    /// Segments are still being added.
+    pub growing: bool,
+}
+
+/// One video rendition.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    pub uri: String,
+    pub iframes_uri: String,
+    /// RFC 6381.
+    pub codecs: String,
+    pub width: u32,
+    pub height: u32,
+    pub frame_rate: Fraction,
+    pub segments: Vec<Segment>,
+}
+
+/// The audio rendition.
+#[derive(Debug, Clone)]
+pub struct Audio {
+    pub uri: String,
+    pub codecs: String,
+    /// BCP 47.
+    pub language: String,
+    pub channels: u16,
+    pub segments: Vec<Segment>,
+}
+
+/// One rendition's segments.
+#[derive(Debug, Clone)]
+pub struct Media {
+    pub init_uri: String,
+    pub packs: Vec<Pack>,
+    /// Seconds, rounded, no segment is longer than; must not change while the playlist grows (RFC 8216 6.2.1).
+    pub target: u32,
+    /// Segments are still being added.
+    pub growing: bool,
+}
+
+/// One object of consecutive segments.
+#[derive(Debug, Clone)]
+pub struct Pack {
+    pub uri: String,
+    pub segments: Vec<Segment>,
+}
+
+/// The rounded seconds of the longest of these (RFC 8216 4.3.3.1).
+pub fn target_duration(durations: impl IntoIterator<Item = Ticks>) -> u32 {
+    let longest = durations.into_iter().max().unwrap_or(0).max(0);
+    u32::try_from((longest + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND).unwrap_or(u32::MAX).max(1)
+}
+
+/// The multivariant playlist (RFC 8216 4.3.4).
+pub fn master(master: &Master) -> String {
+    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if let Some(audio) = &master.audio {
+        line(
+            &mut out,
+            format_args!(
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{AUDIO_GROUP}\",NAME=\"{0}\",LANGUAGE=\"{0}\",\
+                 DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"{1}\",URI=\"{2}\"",
+                audio.language, audio.channels, audio.uri
+            ),
+        );
+    }
+    for variant in &master.variants {
+        stream(&mut out, master, variant);
+    }
+    for variant in &master.variants {
+        iframe_stream(&mut out, master, variant);
+    }
+    out
+}
+
+fn stream(out: &mut String, master: &Master, variant: &Variant) {
+    let audio = master.audio.as_ref();
+    let sound = audio.map_or(&[][..], |audio| &audio.segments[..]);
+    let bandwidth = peak(&variant.segments, master.target) + peak(sound, master.target);
+    let mean = average(&variant.segments) + average(sound);
+    let codecs =
+        audio.map_or_else(|| variant.codecs.clone(), |audio| format!("{},{}", variant.codecs, audio.codecs));
+    let _ = write!(
+        out,
+        "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={mean},CODECS=\"{codecs}\",\
+         RESOLUTION={}x{},FRAME-RATE={:.3}",
+        variant.width,
+        variant.height,
+        variant.frame_rate.as_f64()
+    );
+    if audio.is_some() {
+        let _ = write!(out, ",AUDIO=\"{AUDIO_GROUP}\"");
+    }
+    line(out, format_args!("\n{}", variant.uri));
+}
+
+fn iframe_stream(out: &mut String, master: &Master, variant: &Variant) {
+    let keys: Vec<Segment> = variant
+        .segments
+        .iter()
+        .map(|segment| Segment { size_bytes: segment.key_bytes, ..*segment })
+        .collect();
+    if keys.is_empty() || keys.iter().any(|key| key.size_bytes == 0) {
+        return;
+    }
+    line(
+        out,
+        format_args!(
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",RESOLUTION={}x{},URI=\"{}\"",
+            peak(&keys, master.target),
+            average(&keys),
+            variant.codecs,
+            variant.width,
+            variant.height,
+            variant.iframes_uri
+        ),
+    );
+}
+
+/// A rendition's playlist (RFC 8216 4.3.3): growing until its revision is settled, then VOD.
+pub fn media(media: &Media) -> String {
+    let mut out = head(media, 7, "");
+    for pack in &media.packs {
+        let mut offset = 0;
+        for segment in &pack.segments {
+            entry(&mut out, segment, (segment.size_bytes, offset), &pack.uri);
+            offset += segment.size_bytes;
+        }
+    }
+    foot(out, media)
+}
+
+/// The same rendition by its keyframes alone, for scrubbing (RFC 8216 4.3.3.6).
+pub fn iframes(media: &Media) -> String {
+    let mut out = head(media, 7, "#EXT-X-I-FRAMES-ONLY\n");
+    for pack in &media.packs {
+        let mut offset = 0;
+        for segment in &pack.segments {
+            entry(&mut out, segment, (segment.key_bytes, offset), &pack.uri);
+            offset += segment.size_bytes;
+        }
+    }
+    foot(out, media)
+}
+
+fn head(media: &Media, version: u8, more: &str) -> String {
+    // Without a start, players take a playlist that grows for a broadcast and begin at its end.
+    let kind = if media.growing { "EVENT\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES" } else { "VOD" };
+    format!(
+        "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:0\n\
+         #EXT-X-PLAYLIST-TYPE:{kind}\n#EXT-X-INDEPENDENT-SEGMENTS\n{more}#EXT-X-MAP:URI=\"{}\"\n",
+        media.target, media.init_uri
+    )
+}
+
+fn entry(out: &mut String, segment: &Segment, (bytes, offset): (u64, u64), uri: &str) {
+    line(
+        out,
+        format_args!("#EXTINF:{},\n#EXT-X-BYTERANGE:{bytes}@{offset}\n{uri}", seconds(segment.duration)),
+    );
+}
+
+fn foot(mut out: String, media: &Media) -> String {
+    if !media.growing {
+        out.push_str("#EXT-X-ENDLIST\n");
+    }
+    out
+}
+
+/// Six decimals, rounded: a 90 kHz tick is never lost.
+fn seconds(ticks: Ticks) -> String {
+    let micros = (ticks.max(0) * 1_000_000 + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND;
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(start: Ticks, duration: Ticks, size_bytes: u64, key_bytes: u64) -> Segment {
+        Segment { start, duration, size_bytes, key_bytes }
+    }
+
+    fn rendition(growing: bool) -> Media {
+        let first = vec![segment(0, 360_000, 1000, 300)];
+        let second = vec![segment(360_000, 360_360, 2000, 400), segment(720_360, 90_001, 500, 200)];
+        Media {
+            init_uri: "init.mp4".to_owned(),
+            packs: vec![
+                Pack { uri: "0-1.m4s".to_owned(), segments: first },
+                Pack { uri: "1-1.m4s".to_owned(), segments: second },
+            ],
+            target: 4,
+            growing,
+        }
+    }
+
+    fn ladder(audio: bool) -> Master {
+        let segments: Vec<Segment> =
+            rendition(false).packs.into_iter().flat_map(|pack| pack.segments).collect();
+        let sound =
+            segments.iter().map(|segment| Segment { size_bytes: 100, key_bytes: 0, ..*segment }).collect();
+        Master {
+            variants: vec![Variant {
+                uri: "1/720p/playlist.m3u8".to_owned(),
+                iframes_uri: "1/720p/iframes.m3u8".to_owned(),
+                codecs: "avc1.64001f".to_owned(),
+                width: 1280,
+                height: 720,
+                frame_rate: Fraction { num: 30000, den: 1001 },
+                segments,
+            }],
+            audio: audio.then(|| Audio {
+                uri: "1/audio/playlist.m3u8".to_owned(),
+                codecs: "mp4a.40.2".to_owned(),
+                language: "zh-Hans".to_owned(),
+                channels: 2,
+                segments: sound,
+            }),
+            target: 4,
+            growing: false,
+        }
+    }
+
+    #[test]
+    fn a_settled_rendition_is_vod_over_byte_ranges() {
+        insta::assert_snapshot!(media(&rendition(false)), @"");
+    }
+
+    #[test]
+    fn a_growing_rendition_is_an_event_that_begins_at_its_beginning() {
+        insta::assert_snapshot!(media(&rendition(true)), @"");
+    }
+
+    #[test]
+    fn keyframes_are_prefixes_of_their_segments() {
+        insta::assert_snapshot!(iframes(&rendition(false)), @"");
+    }
+
+    #[test]
+    fn the_master_says_what_a_player_needs_to_choose() {
+        insta::assert_snapshot!(master(&ladder(true)), @"");
+    }
+
+    #[test]
+    fn a_silent_video_has_no_audio_group() {
+        let text = master(&ladder(false));
+        assert!(!text.contains("AUDIO") && text.contains("CODECS=\"avc1.64001f\""), "{text}");
+    }
+
+    #[test]
+    fn a_target_duration_is_rounded_to_the_nearest_second() {
+        assert_eq!(target_duration([360_000, 404_999]), 4);
+        assert_eq!(target_duration([405_000]), 5);
+        assert_eq!(target_duration([]), 1);
+    }
+}
