@@ -27,7 +27,7 @@ impl<'a> Copy<'a> {
     /// For the task's passed-through rung, where it has one.
     pub fn open(task: &'a Chunk, reader: &Reader, grid: &Grid, emit: &Emit) -> Result<Option<Self>, Error> {
         let Some(rung) = task.rungs.iter().find(|rung| rung.coding == Coding::Copy) else { return Ok(None) };
-        let muxer = Muxer::open(&reader.parameters()?, Track::Avc, (emit, &rung.name))?;
+        let muxer = Muxer::open(&reader.parameters()?, Track::video(rung), (emit, &rung.name))?;
         let last = task.last || task.open;
         let (grid, packets) = (grid.clone(), Vec::new());
         Ok(Some(Self { rung, muxer, grid, end: task.end, last, filling: None, packets, ended: None }))
