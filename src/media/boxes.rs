@@ -24,7 +24,7 @@ pub(super) fn avc_codec(init: &[u8]) -> Option<String> {
 
 fn first_sample_size(moof: &[u8]) -> Option<u32> {
     let traf = find(moof, *b"traf")?;
-    let run = find(traf, *b"trun").and_then(|trun| size_in_run(trun));
+    let run = find(traf, *b"trun").and_then(size_in_run);
     run.or_else(|| find(traf, *b"tfhd").and_then(default_size))
 }
 

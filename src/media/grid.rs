@@ -42,7 +42,11 @@ impl Grid {
     /// The segment whose planned span holds `at`; the first for anything before it.
     pub fn index(&self, at: Ticks) -> u32 {
         let known = self.starts.partition_point(|start| reaches(at, *start)).max(1);
-        let beyond = if self.open && known == self.starts.len() { (at + SLACK - self.last()).max(0) / SEGMENT } else { 0 };
+        let beyond = if self.open && known == self.starts.len() {
+            (at + SLACK - self.last()).max(0) / SEGMENT
+        } else {
+            0
+        };
         self.first.saturating_add(to_u32(known as u64 - 1 + beyond.unsigned_abs()))
     }
 
@@ -51,7 +55,9 @@ impl Grid {
         let at = index.checked_sub(self.first)? as usize;
         match self.starts.get(at) {
             Some(start) => Some(*start),
-            None if self.open => Some(self.last() + SEGMENT * i64::try_from(at + 1 - self.starts.len()).ok()?),
+            None if self.open => {
+                Some(self.last() + SEGMENT * i64::try_from(at + 1 - self.starts.len()).ok()?)
+            }
             None => None,
         }
     }

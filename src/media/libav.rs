@@ -243,7 +243,11 @@ pub(super) fn layout_name(block: &frame::Audio) -> String {
     let mut name = [0_u8; 128];
     // SAFETY: the buffer's length is told, and libav ends the text with a zero.
     let written = unsafe {
-        ffi::av_channel_layout_describe(&raw const (*block.as_ptr()).ch_layout, name.as_mut_ptr().cast(), name.len())
+        ffi::av_channel_layout_describe(
+            &raw const (*block.as_ptr()).ch_layout,
+            name.as_mut_ptr().cast(),
+            name.len(),
+        )
     };
     match std::ffi::CStr::from_bytes_until_nul(&name) {
         Ok(text) if written > 0 => text.to_string_lossy().into_owned(),

@@ -154,7 +154,10 @@ mod tests {
 
     fn laid_out(shown: &[Ticks], end: Ticks, lead: Ticks) -> String {
         let times = lay_out(shown, end, lead).into_iter();
-        times.map(|time| format!("{}/{}+{}", time.decoded, time.shown, time.duration)).collect::<Vec<_>>().join(" ")
+        times
+            .map(|time| format!("{}/{}+{}", time.decoded, time.shown, time.duration))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]

@@ -14,6 +14,7 @@ const MAX_TILES: u32 = 100;
 const SHORTEST_INTERVAL: Ticks = TICKS_PER_SECOND;
 
 /// The grid for a video of this length and shown size.
+#[must_use]
 pub fn plan(duration: Ticks, width: u32, height: u32) -> Storyboard {
     let duration = duration.max(1);
     let interval = SHORTEST_INTERVAL.max((duration + Ticks::from(MAX_TILES) - 1) / Ticks::from(MAX_TILES));
@@ -24,7 +25,13 @@ pub fn plan(duration: Ticks, width: u32, height: u32) -> Storyboard {
         let scaled = u64::from(length) * u64::from(TILE_SIDE) / long;
         (u32::try_from(scaled).unwrap_or(TILE_SIDE) & !1).max(2)
     };
-    Storyboard { tile_width: side(width), tile_height: side(height), columns: COLUMNS.min(tiles), tiles, interval }
+    Storyboard {
+        tile_width: side(width),
+        tile_height: side(height),
+        columns: COLUMNS.min(tiles),
+        tiles,
+        interval,
+    }
 }
 
 /// The moment a tile shows: the middle of its time.
@@ -35,11 +42,13 @@ pub(super) fn moment(storyboard: &Storyboard, tile: u32, duration: Ticks) -> Tic
 }
 
 /// A cue for each tile, with its place in the sheet as a media fragment (`#xywh`, W3C Media Fragments 4.2.2).
+#[must_use]
 pub fn vtt(storyboard: &Storyboard, duration: Ticks, image_url: &str) -> String {
     let mut text = String::from("WEBVTT\n");
     for tile in 0..storyboard.tiles {
         let begin = Ticks::from(tile) * storyboard.interval;
-        let end = if tile + 1 == storyboard.tiles { duration.max(begin + 90) } else { begin + storyboard.interval };
+        let end =
+            if tile + 1 == storyboard.tiles { duration.max(begin + 90) } else { begin + storyboard.interval };
         let (column, row) = (tile % storyboard.columns.max(1), tile / storyboard.columns.max(1));
         let Storyboard { tile_width, tile_height, .. } = *storyboard;
         // Writing into a string can't go wrong.

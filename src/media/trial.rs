@@ -23,7 +23,8 @@ pub fn clip(name: &str, arguments: &str) -> Clip {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);
     let words = arguments.split_whitespace();
-    let made = Command::new("ffmpeg").args(["-v", "error", "-y"]).args(words).arg(&path).output().expect("ffmpeg");
+    let made =
+        Command::new("ffmpeg").args(["-v", "error", "-y"]).args(words).arg(&path).output().expect("ffmpeg");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     Clip { folder, path }
 }
@@ -89,7 +90,10 @@ fn hear(heard: &mut Heard, event: &Event, body: &[u8]) {
     match event {
         Event::Init { rung, codecs } => {
             let track = heard.tracks.entry(rung.clone()).or_default();
-            assert!(track.init.is_empty() || track.init == body, "chunks have different initialisation segments");
+            assert!(
+                track.init.is_empty() || track.init == body,
+                "chunks have different initialisation segments"
+            );
             track.init = body.to_vec();
             track.codecs.clone_from(codecs);
         }
@@ -140,7 +144,8 @@ fn fraction(text: &str, mark: char) -> Fraction {
 
 /// What `ffprobe` says, as JSON.
 pub fn probe(path: &Path, arguments: &[&str]) -> Value {
-    let said = Command::new("ffprobe").args(["-v", "error", "-of", "json"]).args(arguments).arg(path).output();
+    let said =
+        Command::new("ffprobe").args(["-v", "error", "-of", "json"]).args(arguments).arg(path).output();
     let said = said.expect("ffprobe");
     assert!(said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
     serde_json::from_slice(&said.stdout).expect("JSON")
@@ -148,8 +153,12 @@ pub fn probe(path: &Path, arguments: &[&str]) -> Value {
 
 /// A rung encoded fast and small.
 pub fn rung(name: &str, width: u32, height: u32, rate: Fraction) -> Rung {
-    let coding =
-        Coding::H264 { crf: 28, max_bitrate: 2_000_000, buffer_bits: 4_000_000, preset: "ultrafast".to_owned() };
+    let coding = Coding::H264 {
+        crf: 28,
+        max_bitrate: 2_000_000,
+        buffer_bits: 4_000_000,
+        preset: "ultrafast".to_owned(),
+    };
     Rung { name: name.to_owned(), width, height, frame_rate: rate, coding }
 }
 
@@ -203,13 +212,18 @@ pub struct Seen {
 /// The packets of a track and its end, after `ffmpeg` has decoded the whole without a word of complaint.
 pub fn seen(clip: &Clip, name: &str, track: &Track) -> (Vec<Seen>, Ticks) {
     let path = clip.beside(&format!("{name}.mp4"), &track.whole());
-    let decoded = Command::new("ffmpeg").args(["-v", "warning", "-i"]).arg(&path).args(["-f", "null", "-"]).output();
+    let decoded = Command::new("ffmpeg")
+        .args(["-v", "warning", "-i"])
+        .arg(&path)
+        .args(["-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-f", "null", "-"])
+        .output();
     let decoded = decoded.expect("ffmpeg");
     assert!(decoded.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&decoded.stderr));
     let told = probe(&path, &["-show_packets", "-show_streams"]);
     let base = fraction(&text(&told["streams"][0], "time_base"), '/');
     let ticks = |value: &Value| {
-        let stamp = value.as_i64().unwrap_or_else(|| panic!("{} holds a packet without a time", path.display()));
+        let stamp =
+            value.as_i64().unwrap_or_else(|| panic!("{} holds a packet without a time", path.display()));
         stamp * 90_000 * i64::from(base.num) / i64::from(base.den)
     };
     let end = ticks(&told["streams"][0]["duration_ts"]);
@@ -229,7 +243,8 @@ pub fn judge(clip: &Clip, name: &str, track: &Track) {
     let edges = track.edges();
     let starts = &edges[..edges.len() - 1];
     assert!(starts.iter().all(|start| keys.contains(start)), "{name}: {keys:?} miss told starts {starts:?}");
-    let begins = |start: &Ticks| packets.iter().find(|packet| packet.pts >= *start).is_some_and(|packet| packet.key);
+    let begins =
+        |start: &Ticks| packets.iter().find(|packet| packet.pts >= *start).is_some_and(|packet| packet.key);
     assert!(starts.iter().all(begins), "{name}: a segment's first packet is not its keyframe");
     assert!(packets.windows(2).all(|pair| pair[0].dts < pair[1].dts), "{name}: decoding times fall back");
     packets.sort_by_key(|packet| packet.pts);
@@ -249,7 +264,8 @@ pub fn judge(clip: &Clip, name: &str, track: &Track) {
             .args(["-frames:v", "1", "-f", "framemd5", "-"])
             .output()
             .expect("ffmpeg");
-        let frames = String::from_utf8_lossy(&one.stdout).lines().filter(|line| line.starts_with('0')).count();
+        let frames =
+            String::from_utf8_lossy(&one.stdout).lines().filter(|line| line.starts_with('0')).count();
         assert_eq!(frames, 1, "{name}: the key prefix of segment {index} gives no picture");
     }
 }

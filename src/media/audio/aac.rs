@@ -77,7 +77,8 @@ impl Aac {
     fn encode_whole(&mut self) -> Result<(), Error> {
         let layout = ChannelLayout::default(i32::try_from(self.waiting.len()).unwrap_or(2));
         while !self.is_full() && self.waiting.iter().all(|waiting| waiting.len() >= FRAME) {
-            let mut block = frame::Audio::new(format::Sample::F32(format::sample::Type::Planar), FRAME, layout);
+            let mut block =
+                frame::Audio::new(format::Sample::F32(format::sample::Type::Planar), FRAME, layout);
             block.set_rate(RATE);
             block.set_pts(Some(self.sent * i64::try_from(FRAME).unwrap_or(0)));
             for (channel, waiting) in self.waiting.iter_mut().enumerate() {

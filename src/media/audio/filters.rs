@@ -77,7 +77,8 @@ impl Chain {
             return Err(doing()(ffmpeg_next::Error::FilterNotFound));
         };
         let Shape { rate, format, layout } = shape;
-        let args = format!("time_base=1/{rate}:sample_rate={rate}:sample_fmt={format}:channel_layout={layout}");
+        let args =
+            format!("time_base=1/{rate}:sample_rate={rate}:sample_fmt={format}:channel_layout={layout}");
         let mut graph = filter::Graph::new();
         graph.add(&source, "in", &args).map_err(doing())?;
         graph.add(&sink, "out", "").map_err(doing())?;

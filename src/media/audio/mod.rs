@@ -55,7 +55,7 @@ fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Err
         }
     }
     chain.end(&mut hear)?;
-    if heard { Ok(loudness) } else { Err(undecodable(&ffmpeg_next::Error::InvalidData)) }
+    if heard { Ok(loudness) } else { Err(undecodable()) }
 }
 
 fn encode(task: &Audio, input: &mut Input, loudness: Loudness, emit: &Emit) -> Result<Outcome, Error> {

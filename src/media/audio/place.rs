@@ -88,8 +88,8 @@ mod tests {
 
     fn placed(open: bool, blocks: &[(Ticks, usize)]) -> Vec<(u64, usize)> {
         let mut placer = Placer::new(open);
-        let places = blocks.iter().map(|(at, count)| placer.place(Some(*at), *count, 1000));
-        places.map(|place| (place.silence, place.skip)).collect()
+        let done = blocks.iter().map(|(at, count)| placer.place(Some(*at), *count, 1000));
+        done.map(|place| (place.silence, place.skip)).collect()
     }
 
     #[test]
@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn sound_from_before_the_first_picture_is_left_out() {
-        assert_eq!(placed(false, &[(-S, 400), (-S * 6 / 10, 1000), (S * 4 / 10, 10)]), [(0, 400), (0, 600), (0, 0)]);
+        assert_eq!(
+            placed(false, &[(-S, 400), (-S * 6 / 10, 1000), (S * 4 / 10, 10)]),
+            [(0, 400), (0, 600), (0, 0)]
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl<'a> Sound<'a> {
             return Err(Error::Protocol(format!("stream {stream} is not in the source")));
         };
         let base = found.time_base();
-        let decoder = open_decoder(&found).map_err(|error| undecodable(&error))?;
+        let decoder = open_decoder(&found).or_else(|_| Err(undecodable()))?;
         let zero = libav::rescale(video.start_pts, base_of(video.time_base), TICK);
         Ok(Self { input, stream, base, zero, decoder, placer: Placer::new(open), ended: false })
     }
@@ -50,16 +50,13 @@ impl<'a> Sound<'a> {
         if self.ended {
             return Ok(false);
         }
-        match self.packet() {
-            // A packet that can't be decoded is a gap, and filled like one.
-            Some(packet) => {
-                let _ = self.decoder.send_packet(&packet);
-            }
-            None => {
-                self.ended = true;
-                let _ = self.decoder.send_eof();
-            }
-        }
+        // A packet that can't be decoded is a gap, and filled like one.
+        let _ = if let Some(packet) = self.packet() {
+            self.decoder.send_packet(&packet)
+        } else {
+            self.ended = true;
+            self.decoder.send_eof()
+        };
         let mut block = frame::Audio::empty();
         while self.decoder.receive_frame(&mut block).is_ok() {
             let block = std::mem::replace(&mut block, frame::Audio::empty());
@@ -118,8 +115,8 @@ pub(super) fn rewind(input: &mut Input, stream: u32) -> bool {
 }
 
 /// The sound can't be used.
-pub(super) fn undecodable(error: &ffmpeg_next::Error) -> Error {
-    let message = format!("The sound of this video could not be decoded ({error}).");
+pub(super) fn undecodable() -> Error {
+    let message = "The sound of this video could not be decoded.";
     Error::Refused(Refusal::new(RefusalCode::AudioUndecodable, message))
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::util::color::TransferCharacteristic as Transfer;
+use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::{filter, format, frame};
 
 use crate::domain::media::{Rung, Ticks, VideoStream};
@@ -119,7 +119,11 @@ fn spec(shape: &Shape, video: &VideoStream, sizes: &[(u32, u32)], tone_map: bool
     }
     spec.push_str(upright(video));
     let (width, height) = sizes.first().copied().unwrap_or((2, 2));
-    spec.push_str(&if tone_map { tone_mapped(shape, (width, height)) } else { plain(shape, (width, height)) });
+    spec.push_str(&if tone_map {
+        tone_mapped(shape, (width, height))
+    } else {
+        plain(shape, (width, height))
+    });
     spec.push_str(",setsar=1");
     for at in 0..sizes.len() {
         match sizes.get(at + 1) {
@@ -149,8 +153,14 @@ fn upright(video: &VideoStream) -> &'static str {
 }
 
 fn plain(shape: &Shape, (width, height): (u32, u32)) -> String {
-    let matrix = matrix(shape).map(|matrix| format!(":in_color_matrix={matrix}:out_color_matrix=bt709"));
-    format!("scale={width}:{height}{}:out_range=tv,format=yuv420p", matrix.unwrap_or_default())
+    let limited = shape.range != Range::JPEG && shape.format == format::Pixel::YUV420P;
+    let colours = match matrix(shape) {
+        // Said where nothing is to be done, it would cost a copy of every picture.
+        Some("bt709") if limited => String::new(),
+        Some(matrix) => format!(":in_color_matrix={matrix}:out_color_matrix=bt709:out_range=tv"),
+        None => ":out_color_matrix=bt709:out_range=tv".to_owned(),
+    };
+    format!("scale={width}:{height}{colours},format=yuv420p")
 }
 
 /// What the samples mean; by the picture's height where nobody says.

@@ -53,7 +53,11 @@ impl Pace {
 
 /// The place of a picture among those a rung takes, counted from its segment's start; one picture a place is kept.
 pub(super) fn place(since_start: Ticks, rate: f64) -> i64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a segment has few places")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a segment has few places"
+    )]
     // The eighth keeps pictures that fall on the edge of a place from jittering over it.
     let place = (since_start as f64 * rate / 90_000.0 + 0.125).floor() as i64;
     place
@@ -86,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_goes_on_from_where_it_was() {
-        assert_eq!(paced(false, &[Some(900_000), Some(0), Some(3000)]), [Some(900_000), Some(903_000), Some(906_000)]);
+        assert_eq!(
+            paced(false, &[Some(900_000), Some(0), Some(3000)]),
+            [Some(900_000), Some(903_000), Some(906_000)]
+        );
     }
 
     #[test]

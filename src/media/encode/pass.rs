@@ -68,7 +68,8 @@ impl<'a> Pass<'a> {
             let refusal = Refusal::new(RefusalCode::NoFrames, "No picture of this video could be decoded.");
             return Err(Error::Refused(refusal));
         }
-        let end = end.unwrap_or_else(|| self.copied_end());
+        let end =
+            end.unwrap_or_else(|| self.copied_end()).max(self.copy.as_ref().map_or(0, Copy::shown_until));
         for feed in &mut feeds {
             feed.send(Parcel::End(end));
         }
@@ -86,7 +87,10 @@ impl<'a> Pass<'a> {
     }
 
     /// A passed-through rung that can't go on is told and left out.
-    fn copied(&mut self, step: impl FnOnce(&mut Copy<'a>, &Reader) -> Result<(), Error>) -> Result<(), Error> {
+    fn copied(
+        &mut self,
+        step: impl FnOnce(&mut Copy<'a>, &Reader) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let Some(copy) = &mut self.copy else { return Ok(()) };
         match step(copy, &self.reader) {
             Err(Error::Libav { doing, source }) => {
@@ -117,7 +121,7 @@ impl<'a> Decoding<'a> {
         let span = Span { grid: grid.clone(), end: task.end, last: task.last, open: task.open, rate };
         Ok(Self {
             task,
-            decoder: reader.decoder(super::threads(0))?,
+            decoder: reader.decoder(super::cores())?,
             pace: Pace::new(reader.nominal(), task.open),
             pictures: Pictures::new(span, libav::repeat),
             sizes: sizes(encoded()),
@@ -125,7 +129,12 @@ impl<'a> Decoding<'a> {
         })
     }
 
-    fn packet(&mut self, packet: &ffmpeg_next::Packet, reader: &Reader, feeds: &mut [Feed]) -> Result<(), Error> {
+    fn packet(
+        &mut self,
+        packet: &ffmpeg_next::Packet,
+        reader: &Reader,
+        feeds: &mut [Feed],
+    ) -> Result<(), Error> {
         if self.pictures.ended().is_some() {
             return Ok(());
         }
@@ -171,7 +180,8 @@ impl<'a> Decoding<'a> {
 
     /// A graph that fits the picture; sources may change their size or format on the way.
     fn fit_graph(&mut self, picture: &frame::Video, feeds: &mut [Feed]) -> Result<(), Error> {
-        let interlaced = self.graph.as_ref().map_or(self.task.video.interlaced, |(shape, _)| shape.is_interlaced());
+        let interlaced =
+            self.graph.as_ref().map_or(self.task.video.interlaced, |(shape, _)| shape.is_interlaced());
         let shape = Shape::of(picture, interlaced);
         if self.graph.as_ref().is_none_or(|(fits, _)| *fits != shape) {
             self.end_graph(feeds);
