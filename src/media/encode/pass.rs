@@ -31,7 +31,16 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub fn open(task: &'a Chunk, reader: Reader, grid: &Grid, emit: &'a Emit) -> Result<Self, Error> {
-        let copy = Copy::open(task, &reader, grid, emit)?;
+        let copy = match Copy::open(task, &reader, grid, emit) {
+            Err(Error::Libav { doing, source }) => {
+                let copied = task.rungs.iter().find(|rung| rung.coding == Coding::Copy);
+                copied.map_or(Ok(()), |rung| {
+                    super::fail(emit, rung, &format!("could not {doing}: {source}"))
+                })?;
+                None
+            }
+            other => other?,
+        };
         let encodes = task.rungs.iter().any(|rung| rung.coding != Coding::Copy);
         let decoding = encodes.then(|| Decoding::open(task, &reader, grid)).transpose()?;
         Ok(Self { task, emit, reader, copy, decoding })
