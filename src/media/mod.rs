@@ -8,13 +8,13 @@ mod grid;
 pub mod ladder;
 mod libav;
 mod mux;
+#[cfg(test)]
+mod proof;
 mod pulse;
 pub mod stills;
 pub mod storyboard;
 pub mod task;
 pub mod timeline;
-#[cfg(test)]
-mod trial;
 pub mod wire;
 
 pub use error::Error;
