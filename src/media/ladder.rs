@@ -54,6 +54,7 @@ impl Default for LadderSettings {
 }
 
 /// The renditions of a source, highest first; none is larger than the source.
+#[must_use]
 pub fn plan(probe: &Probe, settings: &LadderSettings) -> Ladder {
     let video = &probe.video;
     let frame_rate = frame_rate(video.frame_rate);
@@ -111,7 +112,8 @@ fn frame_rate(source: Fraction) -> Fraction {
 
 fn encoded((width, height): (u32, u32), frame_rate: Fraction, preset: &str) -> Rung {
     let max_bitrate = max_bitrate((width, height), frame_rate);
-    let coding = Coding::H264 { crf: CRF, max_bitrate, buffer_bits: 2 * max_bitrate, preset: preset.to_owned() };
+    let coding =
+        Coding::H264 { crf: CRF, max_bitrate, buffer_bits: 2 * max_bitrate, preset: preset.to_owned() };
     Rung { name: format!("{}p", width.min(height)), width, height, frame_rate, coding }
 }
 

@@ -50,15 +50,17 @@ fn choose(looks: &[Look]) -> Option<usize> {
     }
     let chosen = looks.iter().enumerate().filter(|(_, look)| telling(look)).collect::<Vec<_>>();
     let average = average(&chosen);
-    let distance = |look: &Look| look.histogram.iter().zip(&average).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let distance =
+        |look: &Look| look.histogram.iter().zip(&average).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
     chosen.iter().min_by(|a, b| distance(a.1).total_cmp(&distance(b.1))).map(|(at, _)| *at)
 }
 
 fn average(looks: &[(usize, &Look)]) -> Histogram {
     let mut sum = [0.0; 64];
+    let count = f64::from(u32::try_from(looks.len()).unwrap_or(u32::MAX));
     for (_, look) in looks {
         for (total, share) in sum.iter_mut().zip(&look.histogram) {
-            *total += share / looks.len() as f64;
+            *total += share / count;
         }
     }
     sum
@@ -80,7 +82,9 @@ fn of_samples(samples: impl Iterator<Item = u8>) -> Look {
     }
     let count = f64::max(count, 1.0);
     let mean = sum / count;
-    histogram.iter_mut().for_each(|bin| *bin /= count);
+    for bin in &mut histogram {
+        *bin /= count;
+    }
     Look { histogram, mean, spread: (squares / count - mean * mean).max(0.0).sqrt() }
 }
 

@@ -1,6 +1,6 @@
 use crate::domain::media::{TICKS_PER_SECOND as S, Ticks};
+use crate::media::proof::{Clip, clip, ear, probe, video};
 use crate::media::task::{Outcome, Source, Still, Stills};
-use crate::media::trial::{Clip, clip, ear, probe, video};
 use crate::media::{stills, storyboard};
 
 fn pictures(clip: &Clip, duration: Ticks, seekable: bool) -> Vec<(Still, u32, u32)> {
@@ -17,7 +17,10 @@ fn pictures(clip: &Clip, duration: Ticks, seekable: bool) -> Vec<(Still, u32, u3
         let path = clip.beside("still.jpg", bytes);
         let told = probe(&path, &["-show_streams"]);
         assert_eq!(told["streams"][0]["codec_name"], "mjpeg");
-        assert_eq!((&told["streams"][0]["width"], &told["streams"][0]["height"]), (&(*width).into(), &(*height).into()));
+        assert_eq!(
+            (&told["streams"][0]["width"], &told["streams"][0]["height"]),
+            (&(*width).into(), &(*height).into())
+        );
         (*still, *width, *height)
     });
     judged.collect()
