@@ -1,0 +1,7 @@
+//! What operators do to the whole instance.
+
+pub mod fsck;
+pub mod jobs;
+pub mod reprocess;
+mod story;
+pub mod why;
