@@ -3,13 +3,13 @@
 mod accounts;
 mod admin;
 mod app;
-mod auth;
+pub mod auth;
 mod body;
 mod coverage;
 mod document;
 mod error;
 mod events;
-mod extract;
+pub mod extract;
 mod headers;
 mod health;
 mod idempotency;
@@ -22,7 +22,7 @@ mod reply;
 mod source;
 mod topics;
 mod uploads;
-mod video;
+pub mod video;
 mod videos;
 mod words;
 
@@ -50,6 +50,11 @@ pub fn router(app: App, pages: Router) -> Router {
         .layer(from_fn(layers::harden))
         .layer(CatchPanicLayer::custom(layers::catch))
         .layer(from_fn(layers::identify))
+}
+
+/// The OpenAPI document, for `policast openapi`.
+pub fn document() -> utoipa::openapi::OpenApi {
+    document::complete(api().into_openapi())
 }
 
 /// The routes that are documented: all.

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::super::auth::{Operator, Viewer};
 use super::super::extract::{Json, MaybeJson, Path};
-use super::super::video::Video;
-use super::super::{App, Error, videos};
+use super::super::video::{Video, look};
+use super::super::{App, Error};
 use crate::domain::VideoId;
 use crate::publishing::{Finding, Fsck};
 
@@ -66,5 +66,5 @@ pub async fn roll_back(
     Json(back): Json<Back>,
 ) -> Result<Json<Video>, Error> {
     app.publishing.roll_back(id, back.revision).await?;
-    videos::look(&app, Viewer(Some(caller)), id).await.map(Json)
+    Ok(Json(look(&app, Viewer(Some(caller)), None, id).await?.1))
 }
