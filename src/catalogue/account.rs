@@ -38,7 +38,7 @@ macro_rules! select {
 const SELECT: &str = select!("where a.handle = $1");
 const SELECT_BY_ID: &str = select!("where a.id = $1");
 const LIST: &str = select!(
-    "where ($1 is null or a.handle > $1) and ($2 is null or a.level = $2) and ($3 is null or a.sector = $3)
+    "where a.handle > coalesce($1, '') and (a.level = $2 or $2 is null) and (a.sector = $3 or $3 is null)
      order by a.handle limit $4"
 );
 const INSERT: &str =
@@ -51,8 +51,7 @@ const UPDATE: &str = "update account set name = $2, sector = $3, level = $4, reg
 const STORED: &str = "select cast(coalesce(sum(received), 0) as bigint) from upload
     where account_id = $1 and state in ('open', 'finishing', 'finished')";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE, STORED];
 
 /// What a list of accounts is narrowed by.

@@ -9,7 +9,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Executor, Postgres, Sqlite, Transaction, pool::PoolConnection};
 
 use super::Error;
 
@@ -105,6 +105,17 @@ impl Db {
             Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("begin immediate").await?),
             Self::Pg(pool) => Tx::Pg(pool.begin().await?),
         })
+    }
+
+    /// Prepares every statement, which shows that the schema is this binary's; returns how many there are.
+    pub async fn check_statements(&self) -> Result<usize, Error> {
+        let mut read = self.read().await?;
+        let mut count = 0;
+        for statement in super::statements() {
+            on!(read.conn(), c => c.prepare(sqlx::SqlStr::from_static(statement)).await.map(drop)?);
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// The engine's name, for `doctor` and the logs.

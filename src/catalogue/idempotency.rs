@@ -26,8 +26,7 @@ const ANSWER: &str =
 const FORGET: &str = "delete from idempotency where api_key_id = $1 and key = $2";
 const EXPIRE: &str = "delete from idempotency where created_at < $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[CLAIM, SELECT, ANSWER, FORGET, EXPIRE];
 
 /// How long an answer may take; then its process is taken for dead, and the same key may try again.

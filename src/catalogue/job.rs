@@ -100,8 +100,8 @@ const LOST: &str = columns!("select", "from job where state = 'running' and leas
 const SELECT: &str = columns!("select", "from job where id = $1");
 const LIST: &str = columns!(
     "select",
-    "from job where ($1 is null or id < $1) and ($2 is null or state = $2) and ($3 is null or video_id = $3)
-       and ($4 is null or kind = $4) order by id desc limit $5"
+    "from job where id < coalesce($1, 'g') and (state = $2 or $2 is null) and (video_id = $3 or $3 is null)
+       and (kind = $4 or $4 is null) order by id desc limit $5"
 );
 const LIST_OF_VIDEO: &str = columns!("select", "from job where video_id = $1 order by id");
 const LIST_OF_REVISION: &str =
@@ -117,8 +117,7 @@ const RETRY: &str =
 const COUNTS: &str = "select state, count(*) from job group by state";
 const EXPIRE: &str = "delete from job where state in ('done', 'cancelled') and finished_at < $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
     INSERT,
     CLAIM,

@@ -29,15 +29,14 @@ macro_rules! select {
 
 const SELECT: &str = select!("where k.id = $1");
 const SELECT_BY_DIGEST: &str = select!("where k.hash = $1 and k.revoked_at is null");
-const LIST: &str = select!("where ($1 is null or k.account_id = $1) order by k.id");
+const LIST: &str = select!("where (k.account_id = $1 or $1 is null) order by k.id");
 const INSERT: &str = "insert into api_key (id, account_id, role, label, hash, created_at)
     values ($1, $2, $3, $4, $5, $6) on conflict (hash) do nothing";
 const REVOKE: &str = "update api_key set revoked_at = $2 where id = $1 and revoked_at is null";
 const COUNT: &str =
     "select count(*) from api_key where role = 'admin' and account_id is null and revoked_at is null";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_DIGEST, LIST, INSERT, REVOKE, COUNT];
 
 /// Who holds the secret with this digest; `None` for a wrong or revoked one.

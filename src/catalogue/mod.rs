@@ -63,6 +63,25 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// Every statement of every table.
+fn statements() -> impl Iterator<Item = &'static str> {
+    let tables = [
+        account::STATEMENTS,
+        idempotency::STATEMENTS,
+        job::STATEMENTS,
+        key::STATEMENTS,
+        pack::STATEMENTS,
+        revision::STATEMENTS,
+        rung::STATEMENTS,
+        search::STATEMENTS,
+        setting::STATEMENTS,
+        topic::STATEMENTS,
+        upload::STATEMENTS,
+        video::STATEMENTS,
+    ];
+    tables.into_iter().flatten().copied()
+}
+
 /// A page of rows and the cursor of the next.
 #[derive(Debug, Clone)]
 pub struct Page<T> {

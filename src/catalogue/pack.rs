@@ -18,7 +18,7 @@ pub struct Pack {
 }
 
 const LIST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
-    where video_id = $1 and revision = $2 and ($3 is null or rung = $3) order by rung, first_segment";
+    where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment";
 const SELECT: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
     where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4";
 const LIST_LAST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack p
@@ -31,8 +31,7 @@ const INSERT: &str =
     values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, SIZE];
 
 /// The packs of a revision, or of one of its rungs, in order.

@@ -103,19 +103,18 @@ const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received
     left join revision r on r.video_id = v.id
       and r.number = (select max(n.number) from revision n where n.video_id = v.id)
     where v.deleted_at is null
-      and ($1 is null or v.id > $1)
-      and ($2 is null or v.id = $2)
-      and ($3 is null or a.handle = $3)
-      and ($4 is null or t.slug = $4 or t.slug like $5)
-      and ($6 is null or v.media_state = $6)
-      and ($7 is null or coalesce(r.ladder_version, 0) < $7)
-      and ($8 is null or v.created_at >= $8)
+      and v.id > coalesce($1, '')
+      and (v.id = $2 or $2 is null)
+      and (a.handle = $3 or $3 is null)
+      and (t.slug = $4 or t.slug like $5 or $4 is null)
+      and (v.media_state = $6 or $6 is null)
+      and (coalesce(r.ladder_version, 0) < $7 or $7 is null)
+      and (v.created_at >= $8 or $8 is null)
       and ($9 = false or v.media_state in ('degraded', 'failed'))
       and coalesce(r.state, 'waiting') not in ('processing', 'playable')
     order by v.id limit $10";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
     SELECT,
     LIST,
@@ -276,6 +275,19 @@ pub struct Selection {
     pub since: Option<Timestamp>,
     /// Only what is degraded or failed.
     pub missing_only: bool,
+}
+
+impl Selection {
+    /// Nothing narrows it.
+    pub fn is_everything(&self) -> bool {
+        self.video.is_none()
+            && self.account.is_none()
+            && self.topic.is_none()
+            && self.state.is_none()
+            && self.ladder_before.is_none()
+            && self.since.is_none()
+            && !self.missing_only
+    }
 }
 
 /// The next videos of a selection after one, by id; what is being processed is left out.

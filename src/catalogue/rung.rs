@@ -28,8 +28,7 @@ const SET_CODECS: &str = "update rung set codecs = $4, state = 'encoding'
 const SET_STATE: &str =
     "update rung set state = $4, error = $5 where video_id = $1 and revision = $2 and name = $3";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[LIST, INSERT, SET_CODECS, SET_STATE];
 
 /// The rungs of a revision, highest first, audio last.

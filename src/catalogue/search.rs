@@ -12,8 +12,7 @@ const MAX_TOKENS: usize = 400;
 const CLEAR: &str = "delete from video_token where video_id = $1";
 const INSERT: &str = "insert into video_token (token, video_id) values ($1, $2) on conflict do nothing";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[CLEAR, INSERT];
 
 /// Indexes a video under these texts instead of whatever was before.

@@ -9,8 +9,7 @@ const SET: &str = "insert into setting (name, value) values ($1, $2)
     on conflict (name) do update set value = excluded.value";
 const DELETE: &str = "delete from setting where name = $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[FIND, INSERT, SET, DELETE];
 
 /// The value of a setting.

@@ -19,13 +19,12 @@ pub struct Topic {
 const SELECT: &str = "select id, slug, name, created_at, updated_at from topic where slug = $1";
 const SELECT_BY_ID: &str = "select id, slug, name, created_at, updated_at from topic where id = $1";
 const LIST: &str = "select id, slug, name, created_at, updated_at from topic
-    where ($1 is null or slug > $1) and ($2 is null or slug = $2 or slug like $3)
+    where slug > coalesce($1, '') and (slug = $2 or slug like $3 or $2 is null)
     order by slug limit $4";
 const INSERT: &str = "insert into topic (id, slug, name, created_at, updated_at) values ($1, $2, $3, $4, $5)";
 const UPDATE: &str = "update topic set name = $2, updated_at = $3 where id = $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE];
 
 /// The topic of a slug.

@@ -68,7 +68,7 @@ const LIST_EXPIRED: &str = select!(
      order by expires_at limit 100"
 );
 const LIST_FINISHED: &str =
-    select!("where state = 'finished' and ($1 is null or id > $1) order by id limit $2");
+    select!("where state = 'finished' and id > coalesce($1, '') order by id limit $2");
 const INSERT: &str =
     "insert into upload (id, video_id, account_id, api_key_id, door, concat, partials, length,
     received, part_size, tail, fence, state, filename, metadata, created_at, expires_at)
@@ -95,8 +95,7 @@ const INSERT_PART: &str =
     "insert into upload_part (upload_id, number, size_bytes, etag) values ($1, $2, $3, $4)
     on conflict (upload_id, number) do update set size_bytes = excluded.size_bytes, etag = excluded.etag";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
     SELECT,
     LIST_OF_VIDEO,

@@ -49,16 +49,16 @@ macro_rules! select {
 const SELECT: &str = select!("where v.id = $1 and v.deleted_at is null");
 const LIST: &str = select!(
     "where v.deleted_at is null
-       and ($1 is null or v.id < $1)
-       and ($2 is null or v.account_id = $2)
-       and ($3 is null or a.handle = $3)
-       and ($4 is null or t.slug = $4 or t.slug like $5)
-       and ($6 is null or v.state = $6 or v.media_state = $6)
+       and v.id < coalesce($1, 'g')
+       and (v.account_id = $2 or $2 is null)
+       and (a.handle = $3 or $3 is null)
+       and (t.slug = $4 or t.slug like $5 or $4 is null)
+       and (v.state = $6 or v.media_state = $6 or $6 is null)
        and ($7 = false or v.state = 'published' or v.account_id = $13)
-       and ($8 is null or exists (select 1 from video_token k where k.video_id = v.id and k.token = $8))
-       and ($9 is null or exists (select 1 from video_token k where k.video_id = v.id and k.token = $9))
-       and ($10 is null or exists (select 1 from video_token k where k.video_id = v.id and k.token = $10))
-       and ($11 is null or exists (select 1 from video_token k where k.video_id = v.id and k.token = $11))
+       and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $8) or $8 is null)
+       and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $9) or $9 is null)
+       and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $10) or $10 is null)
+       and (exists (select 1 from video_token k where k.video_id = v.id and k.token = $11) or $11 is null)
      order by v.id desc limit $12"
 );
 const INSERT: &str =
@@ -75,8 +75,7 @@ const DELETE: &str = "update video set deleted_at = $2, state = 'withdrawn', upd
 const PURGE: &str = "delete from video where id = $1 and deleted_at is not null";
 const EXISTS: &str = "select count(*) from video where id = $1";
 
-/// Every statement, for the test that prepares them on both engines.
-#[cfg(test)]
+/// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] =
     &[SELECT, LIST, INSERT, UPDATE, SET_MEDIA, SET_REVISION, SET_SOURCE, TOUCH, DELETE, PURGE, EXISTS];
 

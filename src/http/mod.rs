@@ -53,7 +53,7 @@ pub fn router(app: App, pages: Router) -> Router {
 }
 
 /// The OpenAPI document, for `policast openapi`.
-pub fn document() -> utoipa::openapi::OpenApi {
+pub fn openapi() -> utoipa::openapi::OpenApi {
     document::complete(api().into_openapi())
 }
 

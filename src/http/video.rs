@@ -129,7 +129,7 @@ pub struct UploadTo {
 
 /// How addresses of a video's media go on: with a token where it isn't public.
 #[derive(Debug, Clone)]
-struct Links {
+pub struct Links {
     base: String,
     token: Option<String>,
 }
@@ -139,6 +139,11 @@ impl Links {
     fn new(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Self, Error> {
         let token = if viewer.covers(video.account_id) { app.tokens.issue(video)? } else { None };
         Ok(Self { base: app.settings.public_url.clone(), token })
+    }
+
+    /// For who came with this token.
+    pub fn with_token(app: &App, token: Option<String>) -> Self {
+        Self { base: app.settings.public_url.clone(), token }
     }
 
     fn to(&self, path: &str) -> String {
@@ -167,9 +172,7 @@ pub async fn look(
     let shown = match shared {
         Some(token) => {
             app.tokens.check(&row, token)?;
-            let links = Links { base: app.settings.public_url.clone(), token: Some(token.to_owned()) };
-            let media = media(app.read().await?.conn(), &row, &links).await?;
-            outline(&row, &links, Some(media), None)
+            describe_shared(app, &row, &Links::with_token(app, Some(token.to_owned()))).await?
         }
         None if row.state == VideoState::Draft && !viewer.covers(row.account_id) => {
             return Err(publishing::Error::NotFound("video").into());
@@ -186,6 +189,12 @@ pub async fn describe(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Vid
     let media = if sees_all(viewer, video) { Some(media(read.conn(), video, &links).await?) } else { None };
     let source = if viewer.covers(video.account_id) { source(read.conn(), video).await? } else { None };
     Ok(outline(video, &links, media, source))
+}
+
+/// The video with these links, for who was let in already.
+pub async fn describe_shared(app: &App, video: &VideoRow, links: &Links) -> Result<Video, Error> {
+    let media = media(app.read().await?.conn(), video, links).await?;
+    Ok(outline(video, links, Some(media), None))
 }
 
 fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option<Source>) -> Video {

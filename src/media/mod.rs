@@ -1,5 +1,44 @@
 //! Everything that touches media: libav in a caged child process, and the pure plans beside it.
 
+pub mod audio;
+mod boxes;
+pub mod cage;
+pub mod child;
+pub mod encode;
+mod error;
+mod grid;
+pub mod input;
+pub mod ladder;
+mod libav;
+mod mux;
 pub mod playlist;
+pub mod probe;
+mod pulse;
+mod raw;
+mod rehearsal;
+mod remote;
+pub mod sandbox;
+pub mod stills;
 pub mod storyboard;
 pub mod task;
+pub mod timeline;
+#[cfg(test)]
+mod trial;
+pub mod wire;
+
+pub use error::{Ending, Error};
+
+/// The FFmpeg this binary runs on, for the provenance of what it makes.
+pub fn build() -> String {
+    let version = ffmpeg_next::codec::version();
+    format!("libavcodec {}.{}.{}", version >> 16, version >> 8 & 0xff, version & 0xff)
+}
+
+/// The encoders and filters the pipeline needs, and whether this FFmpeg has them: kind, name, there.
+pub fn features() -> Vec<(&'static str, &'static str, bool)> {
+    let encoders = ["libx264", "aac", "mjpeg"]
+        .map(|name| ("encoder", name, ffmpeg_next::encoder::find_by_name(name).is_some()));
+    let filters = ["scale", "bwdif", "zscale", "tonemap", "transpose", "ebur128", "aresample", "alimiter"]
+        .map(|name| ("filter", name, ffmpeg_next::filter::find(name).is_some()));
+    encoders.into_iter().chain(filters).collect()
+}

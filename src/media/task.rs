@@ -19,6 +19,18 @@ pub enum Task {
     Stills(Box<Stills>),
 }
 
+impl Task {
+    /// The bytes this task works on.
+    pub fn source(&self) -> &Source {
+        match self {
+            Self::Probe { source, .. } => source,
+            Self::Chunk(chunk) => &chunk.source,
+            Self::Audio(audio) => &audio.source,
+            Self::Stills(stills) => &stills.source,
+        }
+    }
+}
+
 /// The bytes the child may ask for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Source {
@@ -107,8 +119,8 @@ pub enum Event {
     Progress { at: Ticks },
     /// One rung can't go on; the others do.
     RungFailed { rung: String, message: String },
-    /// The task is done, and the child ends.
-    Done { outcome: Outcome },
+    /// The task is done, and the child ends; `cpu_ms` is what it cost.
+    Done { outcome: Outcome, cpu_ms: u64 },
 }
 
 /// Which picture.

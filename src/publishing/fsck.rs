@@ -14,7 +14,7 @@ use crate::catalogue::video::Filter;
 use crate::catalogue::{pack, revision, rung, upload, video};
 use crate::domain::upload::UploadState;
 use crate::domain::{UploadId, VideoId};
-use crate::storage::{Key, Place};
+use crate::storage::{Key, Object, Still};
 
 /// Rows looked at in one go.
 const PAGE: u32 = 200;
@@ -33,7 +33,7 @@ pub struct Fsck {
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Finding {
-    /// `missing_object`, `orphan_object`, `stray_multipart`, `wrong_size` or `wrong_digest`.
+    /// `missing_object`, `orphan_object`, `foreign_object`, `stray_multipart`, `wrong_size` or `wrong_digest`.
     pub kind: String,
     pub key: String,
     pub video: Option<String>,
@@ -120,9 +120,9 @@ impl Publishing {
             expected.extend(packs.iter().map(|pack| pack_key((id, number), pack)));
             let rungs = rung::list(read.conn(), id, number).await?;
             let begun = rungs.iter().filter(|rung| rung.codecs.is_some());
-            expected.extend(begun.map(|rung| Key::init((id, number), &rung.name)));
-            expected.extend(revision.poster.map(|_| Key::poster((id, number))));
-            expected.extend(revision.storyboard.map(|_| Key::storyboard((id, number))));
+            expected.extend(begun.map(|rung| Key::init(id, number, &rung.name)));
+            expected.extend(revision.poster.map(|_| Key::still(id, number, Still::Poster)));
+            expected.extend(revision.storyboard.map(|_| Key::still(id, number, Still::Storyboard)));
         }
         drop(read);
         let mut missing = Vec::new();
@@ -140,11 +140,16 @@ impl Publishing {
         loop {
             let page = self.storage.list("", after).await?;
             for object in page.items.iter().filter(|object| object.modified <= old) {
-                if !self.knows_object(&object.key).await? {
+                let Ok(key) = object.key.parse::<Key>() else {
+                    // Somebody else's, in our bucket: told, never touched.
+                    findings.push(Finding { key: object.key.clone(), ..blank("foreign_object") });
+                    continue;
+                };
+                if !self.knows_object(&key).await? {
                     if check.repair {
-                        self.storage.delete(&object.key).await?;
+                        self.storage.delete(&key).await?;
                     }
-                    let found = finding("orphan_object", &object.key, None);
+                    let found = finding("orphan_object", &key, None);
                     findings.push(Finding { repaired: check.repair, ..found });
                 }
             }
@@ -157,22 +162,21 @@ impl Publishing {
 
     async fn knows_object(&self, key: &Key) -> Result<bool, Error> {
         let mut read = self.db.read().await?;
-        Ok(match key.place() {
-            Place::Source { upload, .. } => upload::find(read.conn(), upload)
+        Ok(match *key.object() {
+            Object::Source { upload, .. } => upload::find(read.conn(), upload)
                 .await?
                 .is_some_and(|upload| upload.state != UploadState::Abandoned),
-            Place::Partial { upload } => upload::find(read.conn(), upload).await?.is_some(),
-            Place::Tail { upload, offset } => upload::find(read.conn(), upload)
+            Object::Partial { upload } => upload::find(read.conn(), upload).await?.is_some(),
+            Object::Tail { upload, offset } => upload::find(read.conn(), upload)
                 .await?
                 .is_some_and(|upload| upload.tail > 0 && unsigned(upload.received) == offset),
-            Place::Pack { video, revision, .. } => {
+            Object::Pack { video, revision, .. } => {
                 let packs = pack::list(read.conn(), (video, revision), None).await?;
                 packs.iter().any(|pack| pack_key((video, revision), pack).as_str() == key.as_str())
             }
-            Place::Init { video, revision } | Place::Still { video, revision } => {
+            Object::Init { video, revision, .. } | Object::Still { video, revision, .. } => {
                 revision::find(read.conn(), video, revision).await?.is_some()
             }
-            Place::Elsewhere => false,
         })
     }
 
@@ -181,21 +185,20 @@ impl Publishing {
         for stray in self.storage.list_multiparts("").await? {
             if stray.begun <= old && !self.knows_multipart(&stray).await? {
                 if check.repair {
-                    self.storage.abort_multipart(&stray.key, &stray.id).await?;
+                    self.abort_stray(&stray).await?;
                 }
-                let found = finding("stray_multipart", &stray.key, None);
-                findings.push(Finding { repaired: check.repair, ..found });
+                let found = blank("stray_multipart");
+                findings.push(Finding { key: stray.key, repaired: check.repair, ..found });
             }
         }
         Ok(())
     }
 }
 
+fn blank(kind: &str) -> Finding {
+    Finding { kind: kind.to_owned(), key: String::new(), video: None, repaired: false }
+}
+
 fn finding(kind: &str, key: &Key, video: Option<VideoId>) -> Finding {
-    Finding {
-        kind: kind.to_owned(),
-        key: key.as_str().to_owned(),
-        video: video.map(|id| id.to_string()),
-        repaired: false,
-    }
+    Finding { key: key.as_str().to_owned(), video: video.map(|id| id.to_string()), ..blank(kind) }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod changes;
+mod concat;
 mod error;
 mod fsck;
 mod jobs;
@@ -10,6 +11,7 @@ mod receive;
 mod reprocess;
 mod retire;
 mod settle;
+mod story;
 mod uploads;
 mod videos;
 
@@ -24,10 +26,13 @@ pub use changes::Changes;
 pub use error::Error;
 pub use fsck::{Finding, Fsck};
 pub use jobs::Giving;
-pub use processing::NewPack;
+pub(crate) use jobs::{fence_of, next_missing, span};
+pub use processing::{NewPack, truncated};
 pub use receive::{Checksum, ChecksumKind, Receiver};
 pub use reprocess::{Estimate, Reprocess};
+pub use story::{JobTale, RevisionTale, Story, UploadTale};
 pub use uploads::{Incoming, PartUrl, Target};
+pub(crate) use uploads::{source_key, unsigned};
 pub use videos::{VideoChange, VideoDraft};
 
 /// The bounds the verbs keep, each with its setting.

@@ -94,7 +94,7 @@ impl Publishing {
         let at = unsigned(upload.received);
         let mut buffer = BytesMut::new();
         if upload.tail > 0 {
-            buffer.extend_from_slice(&self.storage.get_all(&Key::tail(upload.id, at)).await?);
+            buffer.extend_from_slice(&self.storage.read_all(&Key::tail(upload.id, at)).await?);
         }
         let most = upload.length.map_or(self.limits.max_upload_bytes, unsigned);
         let check = checksum.map(|checksum| {
@@ -178,8 +178,8 @@ impl Receiver {
             part.ok_or(Error::TooLarge { size: self.at, most: unsigned(self.upload.part_size) * MAX_PARTS })?;
         let bytes = self.buffer.split().freeze();
         let size_bytes = bytes.len() as u64;
-        let etag = self.publishing.storage.upload_part(&self.key, &multipart, part, bytes).await?;
-        self.parts.push(Part { number: i64::from(part), size_bytes: signed(size_bytes), etag });
+        let tag = self.publishing.storage.upload_part(&self.key, &multipart, part, bytes).await?;
+        self.parts.push(Part { number: i64::from(part), size_bytes: signed(size_bytes), etag: tag.0 });
         if self.check.is_none() { self.advance(0).await } else { Ok(()) }
     }
 

@@ -8,7 +8,7 @@ use crate::catalogue::{job, pack, revision, upload, video};
 use crate::domain::job::Job;
 use crate::domain::media::MediaState;
 use crate::domain::{Timestamp, VideoId};
-use crate::storage::Key;
+use crate::storage::{Key, Multipart, Object};
 
 impl Publishing {
     /// What every node does now and then: expire uploads, retire revisions, forget the old.
@@ -32,14 +32,22 @@ impl Publishing {
     async fn abort_strays(&self, before: Timestamp) -> Result<(), Error> {
         for stray in self.storage.list_multiparts("").await? {
             if stray.begun < before && !self.knows_multipart(&stray).await? {
-                self.storage.abort_multipart(&stray.key, &stray.id).await?;
+                self.abort_stray(&stray).await?;
             }
         }
         Ok(())
     }
 
-    pub(super) async fn knows_multipart(&self, stray: &crate::storage::Multipart) -> Result<bool, Error> {
-        let Some(id) = stray.key.upload() else { return Ok(false) };
+    pub(super) async fn abort_stray(&self, stray: &Multipart) -> Result<(), Error> {
+        match stray.key.parse::<Key>() {
+            Ok(key) => Ok(self.storage.abort_multipart(&key, &stray.id).await?),
+            Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) async fn knows_multipart(&self, stray: &Multipart) -> Result<bool, Error> {
+        let key = stray.key.parse::<Key>();
+        let Some(id) = key.ok().and_then(|key| key.upload()) else { return Ok(false) };
         let known = upload::find(self.db.read().await?.conn(), id).await?;
         Ok(known.is_some_and(|upload| upload.multipart.as_deref() == Some(stray.id.0.as_str())))
     }
@@ -90,9 +98,9 @@ impl Publishing {
             let mut after = None;
             loop {
                 let page = self.storage.list(&prefix, after).await?;
-                for object in page.items.iter().filter(|object| object.key.is_pack()) {
-                    if !known.contains(object.key.as_str()) {
-                        self.storage.delete(&object.key).await?;
+                for key in page.items.iter().filter_map(|item| item.key.parse::<Key>().ok()) {
+                    if matches!(key.object(), Object::Pack { .. }) && !known.contains(key.as_str()) {
+                        self.storage.delete(&key).await?;
                     }
                 }
                 after = page.next;
@@ -122,5 +130,6 @@ impl Publishing {
 /// The object of a pack.
 pub(crate) fn pack_key((video, revision): (VideoId, u32), pack: &pack::Pack) -> Key {
     let first = u32::try_from(pack.first_segment).unwrap_or(0);
-    Key::pack((video, revision), &pack.rung, first, pack.attempt)
+    let attempt = u32::try_from(pack.attempt).unwrap_or(0);
+    Key::new(Object::Pack { video, revision, rung: pack.rung.clone(), first_segment: first, attempt })
 }

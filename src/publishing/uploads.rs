@@ -12,8 +12,8 @@ use crate::domain::job::Job;
 use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
 use crate::domain::upload::{Concat, Door, MAX_PARTS, UploadState, cut_filename, part_bytes};
-use crate::domain::{AccountId, Timestamp, UploadId, VideoId};
-use crate::storage::{Key, MultipartId, Part as StoredPart};
+use crate::domain::{AccountId, Refusal, RefusalCode, Timestamp, UploadId, VideoId};
+use crate::storage::{self, Key, MultipartId, Part as StoredPart, PartTag};
 
 /// How long after the last byte a finish that nobody completed is picked up by a worker, in seconds.
 const FINISH_SAFETY_SECS: u64 = 30;
@@ -235,7 +235,7 @@ impl Publishing {
         let key = source_key(&upload);
         let parts = match self.storage.list_parts(&key, &multipart).await {
             // Completed before, and the process died before it could say so.
-            Err(crate::storage::Error::NotFound { .. }) if self.storage.head(&key).await?.is_some() => {
+            Err(storage::Error::MultipartMissing { .. }) if self.storage.head(&key).await?.is_some() => {
                 Vec::new()
             }
             listed => {
@@ -314,6 +314,7 @@ impl Publishing {
         for row in job::list_of_video(tx.conn(), id).await? {
             job::cancel(tx.conn(), row.id, now).await?;
         }
+        self.give_up_unfinished(tx, id, now).await?;
         video::set_source(tx.conn(), id, source, now).await?;
         let revision = revision::insert(tx.conn(), id, source, now).await?;
         if video.revision.is_none() {
@@ -321,6 +322,20 @@ impl Publishing {
         }
         job::enqueue(tx.conn(), &Job::Probe { video: id, revision }, Some(video.account_id), now).await?;
         Ok(revision)
+    }
+
+    /// Revisions that were still being made are overtaken: what there is of them goes when its grace is over.
+    async fn give_up_unfinished(&self, tx: &mut Tx, id: VideoId, now: Timestamp) -> Result<(), Error> {
+        let overtaken = Refusal::new(RefusalCode::Cancelled, "A newer source or reprocessing took its place.");
+        for revision in revision::list(tx.conn(), id).await? {
+            if revision.finished_at.is_none() {
+                let this = (id, u32::try_from(revision.number).unwrap_or(0));
+                let state = (MediaState::Failed, Some(&overtaken));
+                revision::set_state(tx.conn(), this, state, Some(now)).await?;
+                revision::set_retire(tx.conn(), this, Some(now.plus(self.limits.revision_grace))).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives an upload up: its parts and its tail go from the bucket.
@@ -339,7 +354,7 @@ impl Publishing {
         let key = source_key(upload);
         if let Some(multipart) = upload.multipart.clone().map(MultipartId) {
             match self.storage.abort_multipart(&key, &multipart).await {
-                Ok(()) | Err(crate::storage::Error::NotFound { .. }) => {}
+                Ok(()) | Err(storage::Error::MultipartMissing { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -429,8 +444,8 @@ fn check_parts(upload: &Upload, parts: &[StoredPart], claimed: &[StoredPart]) ->
             return Err(Error::PartMissing { number });
         };
         let said = claimed.iter().find(|part| part.number == number);
-        if let Some(said) = said.filter(|said| said.etag.trim_matches('"') != part.etag.trim_matches('"')) {
-            let (actual, expected) = (part.etag.clone(), said.etag.clone());
+        if let Some(said) = said.filter(|said| said.tag != part.tag) {
+            let (actual, expected) = (part.tag.0.clone(), said.tag.0.clone());
             return Err(Error::Checksum { kind: "etag", actual, expected });
         }
     }
@@ -445,7 +460,7 @@ fn stored(part: upload::Part) -> StoredPart {
     StoredPart {
         number: u32::try_from(part.number).unwrap_or(0),
         size_bytes: unsigned(part.size_bytes),
-        etag: part.etag,
+        tag: PartTag(part.etag),
     }
 }
 

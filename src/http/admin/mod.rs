@@ -3,5 +3,4 @@
 pub mod fsck;
 pub mod jobs;
 pub mod reprocess;
-mod story;
 pub mod why;

@@ -40,6 +40,6 @@ impl SegmentCache {
     /// The whole of an immutable object that is known to be small.
     pub async fn read_all(&self, key: &Key) -> Result<Bytes, Arc<Error>> {
         let entry = (key.as_str().to_owned(), 0, u64::MAX);
-        self.entries.try_get_with(entry, self.storage.get_all(key)).await
+        self.entries.try_get_with(entry, self.storage.read_all(key)).await
     }
 }

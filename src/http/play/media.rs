@@ -62,7 +62,7 @@ async fn init(
     if !is_name(rung) {
         return Err(publishing::Error::NotFound("rung").into());
     }
-    let key = Key::init((pass.video.id, number), rung);
+    let key = Key::init(pass.video.id, number, rung);
     if let Some(elsewhere) = redirect(app, pass, &key) {
         return Ok(elsewhere);
     }
@@ -99,7 +99,7 @@ async fn find_pack(app: &App, id: (VideoId, u32), rung: &str, file: &str) -> Res
     let gone = || Error::from(publishing::Error::NotFound("segment"));
     let (first, attempt) = parse_pack(file).filter(|_| is_name(rung)).ok_or_else(gone)?;
     let found = pack::find(app.read().await?.conn(), id, rung, first).await?;
-    let row = found.filter(|row| row.attempt == attempt).ok_or_else(gone)?;
+    let row = found.filter(|row| row.attempt == i64::from(attempt)).ok_or_else(gone)?;
     Ok(Pack {
         key: Key::pack(id, rung, first, attempt),
         size: u64::try_from(row.size_bytes).unwrap_or(0),
@@ -149,7 +149,7 @@ fn content_type(key: &Key) -> &'static str {
 }
 
 /// `{first}-{attempt}.m4s`, exactly as playlists say it.
-fn parse_pack(file: &str) -> Option<(u32, i64)> {
+fn parse_pack(file: &str) -> Option<(u32, u32)> {
     let (first, attempt) = file.strip_suffix(".m4s")?.split_once('-')?;
     let (first, attempt) = (first.parse().ok()?, attempt.parse().ok()?);
     (file == format!("{first}-{attempt}.m4s")).then_some((first, attempt))

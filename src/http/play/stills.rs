@@ -14,7 +14,7 @@ use crate::catalogue::revision::{self, Revision};
 use crate::domain::VideoId;
 use crate::media::storyboard;
 use crate::publishing;
-use crate::storage::Key;
+use crate::storage::{Key, Still};
 
 /// Pictures of a video
 ///
@@ -38,8 +38,8 @@ pub async fn still(
     let found = revision::find(app.read().await?.conn(), id, number).await?;
     let revision = found.ok_or(publishing::Error::NotFound("still"))?;
     let key = match file.as_str() {
-        "poster.jpg" if revision.poster.is_some() => Key::poster((id, number)),
-        "storyboard.jpg" if revision.storyboard.is_some() => Key::storyboard((id, number)),
+        "poster.jpg" if revision.poster.is_some() => Key::still(id, number, Still::Poster),
+        "storyboard.jpg" if revision.storyboard.is_some() => Key::still(id, number, Still::Storyboard),
         "storyboard.vtt" if revision.storyboard.is_some() => return index(&pass, &revision, &headers),
         _ => return Err(publishing::Error::NotFound("still").into()),
     };

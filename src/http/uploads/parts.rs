@@ -11,7 +11,7 @@ use super::super::{App, Error};
 use crate::domain::upload::MAX_PARTS;
 use crate::domain::{Timestamp, UploadId};
 use crate::publishing;
-use crate::storage::Part as StoredPart;
+use crate::storage::{Part as StoredPart, PartTag};
 
 /// Addresses signed in one request at most.
 const MAX_NUMBERS: usize = 1000;
@@ -100,9 +100,14 @@ pub async fn finish(
     Path(id): Path<UploadId>,
     MaybeJson(finish): MaybeJson<Finish>,
 ) -> Result<Json<Video>, Error> {
-    let claim = |sent: Sent| StoredPart { number: sent.number, size_bytes: 0, etag: sent.etag };
+    let claim = |sent: Sent| StoredPart { number: sent.number, size_bytes: 0, tag: tag(&sent.etag) };
     let claimed: Vec<StoredPart> = finish.parts.into_iter().map(claim).collect();
     let upload = app.publishing.finish_parts(caller, id, &claimed).await?;
     let video = upload.video_id.ok_or(publishing::Error::NotFound("video"))?;
     Ok(Json(look(&app, Viewer(Some(caller)), None, video).await?.1))
+}
+
+/// With or without its quotes, as clients send it.
+fn tag(etag: &str) -> PartTag {
+    PartTag(etag.trim_matches('"').to_owned())
 }

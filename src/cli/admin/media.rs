@@ -1,0 +1,122 @@
+//! `policast admin reprocess|rollback|why|fsck`.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::super::output::{self, Format};
+use crate::catalogue::revision::Selection;
+use crate::config::Span;
+use crate::domain::account::Handle;
+use crate::domain::media::MediaState;
+use crate::domain::topic::Slug;
+use crate::domain::{Timestamp, VideoId};
+use crate::publishing::{self, Publishing};
+
+/// Which videos, and whether only to count them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reprocess {
+    #[arg(long)]
+    video: Option<VideoId>,
+    #[arg(long)]
+    account: Option<Handle>,
+    /// This topic and all below it
+    #[arg(long)]
+    topic: Option<Slug>,
+    /// failed or degraded
+    #[arg(long)]
+    state: Option<MediaState>,
+    /// Made by an older version of the ladder than this
+    #[arg(long, value_name = "N")]
+    ladder_before: Option<u32>,
+    /// Videos made since then: 2026-01-31 or an RFC 3339 time
+    #[arg(long, value_parser = since)]
+    since: Option<Timestamp>,
+    /// Every video
+    #[arg(long)]
+    all: bool,
+    /// Only mend what is missing of degraded and failed videos
+    #[arg(long)]
+    missing_only: bool,
+    /// Only say what it would cost
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Which revision plays again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Rollback {
+    video: VideoId,
+    revision: u32,
+}
+
+/// Which video's story.
+#[derive(Debug, clap::Args)]
+pub(super) struct Why {
+    video: VideoId,
+}
+
+/// What is checked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Fsck {
+    /// Also read every source and compare its SHA-256
+    #[arg(long)]
+    rehash: bool,
+    /// Mend what can be mended: remove orphans, make missing media again
+    #[arg(long)]
+    repair: bool,
+    /// Objects younger than this may belong to work under way
+    #[arg(long, default_value = "1h")]
+    grace: Span,
+}
+
+pub(super) async fn reprocess(
+    publishing: &Publishing,
+    args: &Reprocess,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    let selection = Selection {
+        video: args.video,
+        account: args.account.clone(),
+        topic: args.topic.clone(),
+        state: args.state,
+        ladder_before: args.ladder_before,
+        since: args.since,
+        missing_only: args.missing_only,
+    };
+    if !args.all && selection.is_everything() {
+        bail!("say which videos: --video, --account, --topic, --state, --ladder-before, --since, or --all");
+    }
+    if args.dry_run {
+        return output::one(format, &publishing.estimate(&selection).await?);
+    }
+    output::one(format, &publishing.reprocess(&selection).await?)
+}
+
+pub(super) async fn rollback(publishing: &Publishing, args: &Rollback) -> anyhow::Result<ExitCode> {
+    publishing.roll_back(args.video, args.revision).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn why(publishing: &Publishing, args: &Why, format: Format) -> anyhow::Result<ExitCode> {
+    let story = publishing.story(args.video).await?;
+    match format {
+        Format::Json => output::document(&story),
+        Format::Table => {
+            story.lines().iter().for_each(|line| output::line(line));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+pub(super) async fn fsck(publishing: &Publishing, args: &Fsck, format: Format) -> anyhow::Result<ExitCode> {
+    let check = publishing::Fsck { rehash: args.rehash, repair: args.repair, grace: args.grace.0 };
+    let findings = publishing.fsck(&check).await?;
+    output::rows(format, &["kind", "key", "video", "repaired"], &findings)?;
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn since(text: &str) -> Result<Timestamp, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Timestamp::from_rfc3339(&whole).ok_or_else(|| format!("{text:?} is neither a day nor an RFC 3339 time"))
+}

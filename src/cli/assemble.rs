@@ -1,0 +1,123 @@
+//! Puts the rooms together from the configuration.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::output;
+use crate::catalogue::{Db, key};
+use crate::config::{Checksums, Config};
+use crate::domain::Clock;
+use crate::domain::key::{Role, Secret};
+use crate::publishing::{Changes, KeyDraft, Limits, Publishing};
+use crate::storage::embedded::{self, Credentials, OpenError};
+use crate::storage::{self, Embedded, S3Settings, Storage};
+
+/// The rooms every command works in.
+pub struct Rooms {
+    pub publishing: Publishing,
+    /// The embedded S3 server, where that is used.
+    pub embedded: Option<Embedded>,
+}
+
+/// Opens the database, without touching its schema.
+pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    match &config.database_url {
+        Some(url) => Db::postgres(url).await.context("PostgreSQL at POLICAST_DATABASE_URL"),
+        None => {
+            make_folder(&config.data_dir)?;
+            let file = config.data_dir.join("policast.db");
+            Db::sqlite(&file).await.with_context(|| format!("SQLite at {}", file.display()))
+        }
+    }
+}
+
+/// Opens database and bucket, both ready for use.
+pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
+    let db = open_db(config).await?;
+    db.migrate().await?;
+    let (storage, embedded) = open_storage(config).await?;
+    storage.ensure_bucket().await.context("bucket")?;
+    let publishing = Publishing {
+        db,
+        storage,
+        clock: Clock::System,
+        limits: Limits {
+            max_upload_bytes: config.limits.max_upload_bytes,
+            upload_ttl: config.limits.upload_ttl.0,
+            part_url_ttl: config.limits.part_url_ttl.0,
+            revision_grace: config.limits.revision_grace.0,
+        },
+        changes: Changes::default(),
+    };
+    Ok(Rooms { publishing, embedded })
+}
+
+async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedded>)> {
+    let s3 = &config.s3;
+    if config.is_embedded() {
+        make_folder(&config.data_dir)?;
+        let folder = config.data_dir.join("objects");
+        let endpoint = s3.s3_public_endpoint.clone().unwrap_or_else(|| format!("http://{}", s3.s3_listen));
+        return match Embedded::open(&folder, None).await {
+            Ok(embedded) => Ok((Storage::embedded(&embedded, &endpoint), Some(embedded))),
+            Err(OpenError::Locked { .. }) => Ok((join_embedded(&folder, config)?, None)),
+            Err(error) => Err(error).context("embedded S3"),
+        };
+    }
+    let (Some(access_key_id), Some(secret_access_key)) = (&s3.s3_access_key_id, &s3.s3_secret_access_key)
+    else {
+        bail!(
+            "POLICAST_S3_ACCESS_KEY_ID and POLICAST_S3_SECRET_ACCESS_KEY are needed beside POLICAST_S3_BUCKET"
+        );
+    };
+    let settings = S3Settings {
+        endpoint: s3.s3_endpoint.clone(),
+        public_endpoint: s3.s3_public_endpoint.clone(),
+        bucket: s3.s3_bucket.clone().unwrap_or_else(|| "policast".to_owned()),
+        region: s3.s3_region.clone(),
+        access_key_id: access_key_id.clone(),
+        secret_access_key: secret_access_key.clone(),
+        checksums: match s3.s3_checksums {
+            Checksums::WhenRequired => storage::Checksums::WhenRequired,
+            Checksums::WhenSupported => storage::Checksums::WhenSupported,
+        },
+    };
+    Ok((Storage::connect(&settings), None))
+}
+
+/// A running server has the folder: an operator's command beside it goes through its S3 port.
+fn join_embedded(folder: &Path, config: &Config) -> anyhow::Result<Storage> {
+    let credentials = Credentials::in_folder(folder).context("embedded S3")?;
+    Ok(Storage::connect(&S3Settings {
+        endpoint: Some(format!("http://{}", config.s3.s3_listen)),
+        public_endpoint: config.s3.s3_public_endpoint.clone(),
+        bucket: embedded::BUCKET.to_owned(),
+        region: config.s3.s3_region.clone(),
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key,
+        checksums: storage::Checksums::WhenRequired,
+    }))
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))
+}
+
+/// At first start: keeps the operator's key that was given, or makes one and prints it, this once.
+pub async fn first_key(publishing: &Publishing, given: Option<&str>) -> anyhow::Result<()> {
+    let operators = key::count_operators(publishing.db.read().await?.conn()).await?;
+    if operators > 0 {
+        return Ok(());
+    }
+    let draft = KeyDraft { account: None, role: Role::Admin, label: "first operator".to_owned() };
+    match given {
+        Some(secret) => drop(publishing.keep_key(draft, &Secret::new(secret)).await?),
+        None => {
+            let (_, secret) = publishing.issue_key(draft).await?;
+            output::line("The first operator's key, shown this once. Keep it:");
+            output::line(&format!("  {}", secret.reveal()));
+        }
+    }
+    Ok(())
+}

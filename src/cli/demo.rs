@@ -1,0 +1,95 @@
+//! `policast demo`: a server, a sample agency and a real clip that goes through the public API.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::api::Api;
+use super::output;
+use super::serve::{self, Server, Shutdown};
+use super::upload::{self, Upload};
+use crate::config::Config;
+use crate::domain::key::Role;
+use crate::publishing::KeyDraft;
+
+/// Half a minute of slides and speech, made by media-fixtures' own script.
+const CLIP: &[u8] = include_bytes!("../../media-fixtures/explainer.mp4");
+const ACCOUNT: &str = "riverside-environment";
+const TOPIC: &str = "environment/air";
+
+/// A server's settings.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: Config,
+    /// Stop once the clip plays, instead of serving on
+    #[arg(long)]
+    exit: bool,
+}
+
+/// Serves until a signal.
+pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let server = Server::bind(&args.config).await?;
+    let draft = KeyDraft { account: None, role: Role::Admin, label: "demo".to_owned() };
+    let (_, secret) = server.publishing().issue_key(draft).await?;
+    let api = Api::new(&server.public_url(), secret.reveal())?;
+    let shutdown = Shutdown::default();
+    let showing = async {
+        let shown = show(&api).await;
+        if args.exit || shown.is_err() {
+            shutdown.drain.cancel();
+        } else {
+            serve::asked_to_stop().await?;
+            shutdown.drain.cancel();
+        }
+        shown
+    };
+    let (served, shown) = tokio::join!(server.serve(shutdown.clone()), showing);
+    served?;
+    Ok(if shown? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn show(api: &Api) -> anyhow::Result<bool> {
+    prepare(api).await?;
+    let mut clip = tempfile::Builder::new().prefix("explainer-").suffix(".mp4").tempfile()?;
+    clip.write_all(CLIP)?;
+    output::line("Uploading half a minute of 1080p through the public API (tus):");
+    let upload = Upload {
+        file: clip.path(),
+        account: ACCOUNT,
+        topic: TOPIC,
+        title: "The clean air programme, explained".to_owned(),
+        language: "en",
+        parallel: 1,
+    };
+    let video = upload::send(api, &upload).await?;
+    let title = json!({"en": "The clean air programme, explained", "zh-Hans": "清洁空气计划解读"});
+    let description = json!({"en": "What changes for residents, drivers and workshops, and where to find help.",
+        "zh-Hans": "居民、车主和企业需要了解的变化，以及如何获得帮助。"});
+    let change = json!({"title": title, "description": description});
+    api.ask(reqwest::Method::PATCH, &format!("/api/v1/videos/{video}"), Some(change)).await?;
+    api.ask(reqwest::Method::POST, &format!("/api/v1/videos/{video}/publish"), None).await?;
+    let plays = upload::watch(api, &video).await?;
+    output::line("");
+    output::line(&format!("  Watch it:       {}/watch/{video}", api.server));
+    output::line(&format!("  Play it (HLS):  {}/play/{video}/master.m3u8", api.server));
+    output::line(&format!("  Try the API:    {}/api/docs   with the key {}", api.server, api.key));
+    output::line("");
+    output::line("Ctrl-C stops the server.");
+    Ok(plays)
+}
+
+async fn prepare(api: &Api) -> anyhow::Result<()> {
+    let account = json!({"handle": ACCOUNT, "name": {"en": "Riverside Environment Bureau", "zh-Hans": "河滨市生态环境局"},
+        "sector": "environment", "level": "municipal", "region": "Riverside", "parent": null});
+    api.ensure("/api/v1/accounts", account).await?;
+    let topics = [
+        json!({"slug": "environment", "name": {"en": "Environment", "zh-Hans": "生态环境"}}),
+        json!({"slug": TOPIC, "name": {"en": "Air", "zh-Hans": "空气质量"}}),
+    ];
+    for topic in topics {
+        api.ensure("/api/v1/topics", topic).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! `policast serve`: the roles of one process, from start to an orderly end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::assemble::{self, Rooms};
+use crate::catalogue::setting;
+use crate::config::{Config, Role};
+use crate::domain::key::Secret;
+use crate::domain::media::TICKS_PER_SECOND;
+use crate::media::cage::CageLimits;
+use crate::media::ladder::LadderSettings;
+use crate::media::task;
+use crate::publishing::Publishing;
+use crate::{http, observability, web, worker};
+
+/// How long open connections may end by themselves after the first signal.
+const DRAIN: Duration = Duration::from_secs(30);
+/// The setting that holds the secret of playback tokens.
+const TOKEN_SECRET: &str = "token_secret";
+
+/// Told to stop: gently, then at once.
+#[derive(Clone, Default)]
+pub struct Shutdown {
+    pub drain: CancellationToken,
+    pub cut: CancellationToken,
+}
+
+/// A server whose listeners are bound.
+pub struct Server {
+    rooms: Rooms,
+    api: Option<TcpListener>,
+    objects: Option<TcpListener>,
+    config: Config,
+}
+
+/// Serves until a signal; the first one drains, the second cuts.
+pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let server = Server::bind(config).await?;
+    assemble::first_key(&server.rooms.publishing, config.admin_key.as_deref()).await?;
+    let shutdown = Shutdown::default();
+    let serving = server.serve(shutdown.clone());
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            ended = &mut serving => return ended.map(|()| ExitCode::SUCCESS),
+            asked = asked_to_stop() => asked?,
+        }
+        if shutdown.drain.is_cancelled() {
+            shutdown.cut.cancel();
+        }
+        shutdown.drain.cancel();
+        tracing::info!("stopping; a second signal stops at once");
+    }
+}
+
+/// Waits for a SIGTERM or SIGINT.
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+impl Server {
+    /// Opens everything and binds the listeners, so that an address is known before anything is served.
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let api = config.has(Role::Api).then_some(config.listen);
+        let objects = config.is_embedded().then_some(config.s3.s3_listen);
+        let (api, objects) =
+            (listen(api, "POLICAST_LISTEN").await?, listen(objects, "POLICAST_S3_LISTEN").await?);
+        let mut config = config.clone();
+        // Port 0 means any: from here on it is the one that was free.
+        if let Some(listener) = &api {
+            config.listen = listener.local_addr()?;
+        }
+        if let Some(listener) = &objects {
+            config.s3.s3_listen = listener.local_addr()?;
+        }
+        let rooms = assemble::open(&config).await?;
+        if config.is_embedded() && rooms.embedded.is_none() {
+            bail!("another policast serves {}: stop it, or choose another --data-dir", config.data_dir.display());
+        }
+        Ok(Self { rooms, api, objects, config })
+    }
+
+    /// The rooms it serves.
+    pub fn publishing(&self) -> &Publishing {
+        &self.rooms.publishing
+    }
+
+    /// The address under which browsers reach it.
+    pub fn public_url(&self) -> String {
+        self.config.public_url()
+    }
+
+    /// Runs every role until told to stop.
+    pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        if let Some(listen) = self.config.metrics_listen {
+            observability::start_metrics(listen).context("POLICAST_METRICS_LISTEN")?;
+        }
+        let tasks = TaskTracker::new();
+        if let (Some(embedded), Some(listener)) = (self.rooms.embedded.clone(), self.objects) {
+            let stop = shutdown.cut.clone();
+            tasks.spawn(async move { embedded.serve(listener, stop).await });
+        }
+        let api = match self.api {
+            Some(listener) => {
+                let router = router(&self.config, self.rooms.publishing.clone(), &tasks).await?;
+                tracing::info!(url = self.config.public_url(), "serving");
+                Some(serve_http(listener, router, shutdown.clone()))
+            }
+            None => None,
+        };
+        let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config)).transpose()?;
+        let work = work.map(|settings| {
+            let publishing = self.rooms.publishing.clone();
+            worker::run(publishing, settings, shutdown.drain.clone(), shutdown.cut.clone())
+        });
+        let (served, ()) =
+            tokio::join!(async { if let Some(api) = api { api.await } else { Ok(()) } }, async {
+                if let Some(work) = work { work.await } else { shutdown.drain.cancelled().await }
+            },);
+        // The worker put its last objects through the embedded server: that one stops when all else has.
+        shutdown.cut.cancel();
+        tasks.close();
+        tasks.wait().await;
+        self.rooms.publishing.db.close().await;
+        served.context("HTTP server")
+    }
+}
+
+async fn listen(address: Option<std::net::SocketAddr>, setting: &str) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.with_context(|| format!("can't listen on {address}; {setting} chooses another address"))?;
+    Ok(Some(listener))
+}
+
+async fn router(config: &Config, publishing: Publishing, tasks: &TaskTracker) -> anyhow::Result<Router> {
+    let settings = http::Settings {
+        public_url: config.public_url(),
+        token_secret: token_secret(&publishing).await?,
+        token_ttl: config.delivery.token_ttl.0,
+        body_idle_timeout: config.limits.body_idle_timeout.0,
+        cdn_url: config.delivery.cdn_url.clone(),
+        cache_bytes: config.delivery.cache_bytes,
+    };
+    let app = http::App::new(publishing, settings, tasks.clone());
+    Ok(http::router(app.clone(), web::router(app)))
+}
+
+/// The secret every node signs playback tokens with; the first to start makes it.
+async fn token_secret(publishing: &Publishing) -> anyhow::Result<Vec<u8>> {
+    let mut tx = publishing.db.begin().await?;
+    setting::insert(tx.conn(), TOKEN_SECRET, &Secret::generate().digest()).await?;
+    let secret = setting::find(tx.conn(), TOKEN_SECRET).await?;
+    tx.commit().await?;
+    Ok(secret.context("the playback secret could not be kept")?.into_bytes())
+}
+
+async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) -> std::io::Result<()> {
+    let drain = shutdown.drain.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(drain.cancelled_owned());
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        () = async { shutdown.drain.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+        () = shutdown.cut.cancelled() => Ok(()),
+    }
+}
+
+fn worker_settings(config: &Config) -> anyhow::Result<worker::Settings> {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    Ok(worker::Settings {
+        name: format!("{host}/{}", std::process::id()),
+        slots: config.media.worker_slots.unwrap_or(processors.max(2)),
+        lease: config.media.lease.0,
+        account_cap: config.media.account_jobs,
+        program: std::env::current_exe().context("this binary's own path")?,
+        cage: CageLimits {
+            memory_bytes: config.media.media_memory_bytes,
+            silence: config.media.media_silence.0,
+            ..CageLimits::default()
+        },
+        limits: task::Limits {
+            max_pixels: config.limits.max_pixels,
+            max_duration: i64::try_from(config.limits.max_duration.0.as_secs()).unwrap_or(0)
+                * TICKS_PER_SECOND,
+        },
+        ladder: LadderSettings {
+            enable_uhd: config.media.uhd,
+            preset: config.media.preset.clone(),
+            passthrough: config.media.passthrough,
+        },
+    })
+}

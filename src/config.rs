@@ -1,0 +1,271 @@
+//! Every setting: from flags, the environment and an optional TOML file, in that order of precedence.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// What `serve`, `worker`, `demo` and the operator's commands are told.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Folder of the SQLite file and the embedded S3 server
+    #[arg(long, env = "POLICAST_DATA_DIR", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where the API and the pages are served
+    #[arg(long, env = "POLICAST_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// The address under which browsers reach it [default: http://LISTEN]
+    #[arg(long, env = "POLICAST_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where Prometheus finds /metrics; off unless set
+    #[arg(long, env = "POLICAST_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// What this process does
+    #[arg(
+        long,
+        env = "POLICAST_ROLES",
+        value_delimiter = ',',
+        default_value = "api,worker,live",
+        value_name = "ROLES"
+    )]
+    pub roles: Vec<Role>,
+    /// PostgreSQL instead of the SQLite file: postgres://user:password@host/database
+    #[arg(long, env = "POLICAST_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The first operator's key, used once, at first start; made and printed where it isn't given
+    #[arg(long, env = "POLICAST_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
+    pub admin_key: Option<String>,
+    #[command(flatten)]
+    pub s3: S3,
+    #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
+    pub media: Media,
+    #[command(flatten)]
+    pub delivery: Delivery,
+}
+
+/// A role of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    Api,
+    Worker,
+    Live,
+}
+
+/// Where objects are kept; the embedded server unless an endpoint or a bucket is named.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "S3")]
+pub struct S3 {
+    /// Where the embedded S3 server answers presigned addresses
+    #[arg(long, env = "POLICAST_S3_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR")]
+    pub s3_listen: SocketAddr,
+    /// S3 server to use instead of the embedded one
+    #[arg(long, env = "POLICAST_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
+    /// The S3 address that clients see, where it differs; presigned addresses carry it
+    #[arg(long, env = "POLICAST_S3_PUBLIC_ENDPOINT", value_name = "URL")]
+    pub s3_public_endpoint: Option<String>,
+    #[arg(long, env = "POLICAST_S3_BUCKET", value_name = "NAME")]
+    pub s3_bucket: Option<String>,
+    #[arg(long, env = "POLICAST_S3_REGION", default_value = "us-east-1", value_name = "NAME")]
+    pub s3_region: String,
+    #[arg(long, env = "POLICAST_S3_ACCESS_KEY_ID", value_name = "ID", hide_env_values = true)]
+    pub s3_access_key_id: Option<String>,
+    #[arg(long, env = "POLICAST_S3_SECRET_ACCESS_KEY", value_name = "SECRET", hide_env_values = true)]
+    pub s3_secret_access_key: Option<String>,
+    /// When requests carry a checksum; several servers refuse `when-supported`
+    #[arg(long, env = "POLICAST_S3_CHECKSUMS", default_value = "when-required", value_name = "WHEN")]
+    pub s3_checksums: Checksums,
+}
+
+/// When requests to S3 carry a checksum trailer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Checksums {
+    #[value(alias = "when_required")]
+    WhenRequired,
+    #[value(alias = "when_supported")]
+    WhenSupported,
+}
+
+/// What is allowed at most.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Bytes one source may have
+    #[arg(long, env = "POLICAST_MAX_UPLOAD_BYTES", default_value = "21474836480", value_name = "BYTES")]
+    pub max_upload_bytes: u64,
+    /// How long an upload may rest before it is abandoned
+    #[arg(long, env = "POLICAST_UPLOAD_TTL", default_value = "24h", value_name = "SPAN")]
+    pub upload_ttl: Span,
+    /// How long a request's body may say nothing
+    #[arg(long, env = "POLICAST_BODY_IDLE_TIMEOUT", default_value = "60s", value_name = "SPAN")]
+    pub body_idle_timeout: Span,
+    /// How long a presigned part address is good
+    #[arg(long, env = "POLICAST_PART_URL_TTL", default_value = "1h", value_name = "SPAN")]
+    pub part_url_ttl: Span,
+    /// How long a replaced revision plays on
+    #[arg(long, env = "POLICAST_REVISION_GRACE", default_value = "1h", value_name = "SPAN")]
+    pub revision_grace: Span,
+    /// Width times height of a source's picture
+    #[arg(long, env = "POLICAST_MAX_PIXELS", default_value = "35389440", value_name = "N")]
+    pub max_pixels: u64,
+    /// How long a source may play
+    #[arg(long, env = "POLICAST_MAX_DURATION", default_value = "12h", value_name = "SPAN")]
+    pub max_duration: Span,
+}
+
+/// How media is made.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Media")]
+pub struct Media {
+    /// Jobs this process does at a time [default: one a processor, at least 2]
+    #[arg(long, env = "POLICAST_WORKER_SLOTS", value_name = "N")]
+    pub worker_slots: Option<usize>,
+    /// Jobs one account may have running on all nodes together
+    #[arg(long, env = "POLICAST_ACCOUNT_JOBS", default_value = "16", value_name = "N")]
+    pub account_jobs: u32,
+    /// How long a worker may be silent before its job is given to another
+    #[arg(long, env = "POLICAST_LEASE", default_value = "30s", value_name = "SPAN")]
+    pub lease: Span,
+    /// Also make 2160p and 1440p rungs of larger sources
+    #[arg(long, env = "POLICAST_UHD", default_value = "false", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub uhd: bool,
+    /// Pass a web-friendly source through as the top rung
+    #[arg(long, env = "POLICAST_PASSTHROUGH", default_value = "true", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub passthrough: bool,
+    /// libx264's preset
+    #[arg(long, env = "POLICAST_PRESET", default_value = "veryfast", value_name = "NAME")]
+    pub preset: String,
+    /// Address space of one media process
+    #[arg(long, env = "POLICAST_MEDIA_MEMORY_BYTES", default_value = "4294967296", value_name = "BYTES")]
+    pub media_memory_bytes: u64,
+    /// How long a media process may give no sign
+    #[arg(long, env = "POLICAST_MEDIA_SILENCE", default_value = "60s", value_name = "SPAN")]
+    pub media_silence: Span,
+}
+
+/// How media is delivered.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Delivery")]
+pub struct Delivery {
+    /// How long a signed playback address of a draft is good
+    #[arg(long, env = "POLICAST_TOKEN_TTL", default_value = "12h", value_name = "SPAN")]
+    pub token_ttl: Span,
+    /// CDN in front of public media; players are redirected there
+    #[arg(long, env = "POLICAST_CDN_URL", value_name = "URL")]
+    pub cdn_url: Option<String>,
+    /// Memory for media that is asked for often
+    #[arg(long, env = "POLICAST_CACHE_BYTES", default_value = "67108864", value_name = "BYTES")]
+    pub cache_bytes: u64,
+}
+
+/// A span of time as people write it: `90s`, `15m`, `24h`, `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+/// The text is no span of time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no span of time: a number and s, m, h or d")]
+pub struct ParseSpanError(String);
+
+impl FromStr for Span {
+    type Err = ParseSpanError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSpanError> {
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let seconds = match &text[split..] {
+            "s" | "" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err(ParseSpanError(text.to_owned())),
+        };
+        match text[..split].parse::<u64>().ok().and_then(|count| count.checked_mul(seconds)) {
+            Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
+            None => Err(ParseSpanError(text.to_owned())),
+        }
+    }
+}
+
+impl Config {
+    /// The public address, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        let own = || format!("http://{}", self.listen);
+        self.public_url.clone().unwrap_or_else(own).trim_end_matches('/').to_owned()
+    }
+
+    /// The embedded S3 server is used.
+    pub fn is_embedded(&self) -> bool {
+        self.s3.s3_endpoint.is_none() && self.s3.s3_bucket.is_none()
+    }
+
+    /// This process has the role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// A configuration file that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("can't read {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path} is no TOML")]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{path} has an unknown setting {name}")]
+    Unknown { path: PathBuf, name: String },
+}
+
+/// Makes the file's settings the defaults of the command's arguments: `listen = "0.0.0.0:80"` is `POLICAST_LISTEN`.
+pub fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Command, FileError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let table: toml::Table = toml::from_str(&text)
+        .map_err(|source| FileError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+    let mut left: Vec<String> = table.keys().cloned().collect();
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| {
+            sub.mut_args(|arg| {
+                let setting = arg
+                    .get_env()
+                    .and_then(|env| env.to_str()?.strip_prefix("POLICAST_"))
+                    .map(str::to_lowercase);
+                match setting.and_then(|setting| table.get(&setting).map(|value| (setting, value))) {
+                    Some((setting, value)) => {
+                        left.retain(|name| *name != setting);
+                        arg.default_value(plain(value)).required(false)
+                    }
+                    None => arg,
+                }
+            })
+        });
+    }
+    match left.pop() {
+        Some(name) => Err(FileError::Unknown { path: path.to_owned(), name }),
+        None => Ok(command),
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_a_unit() {
+        assert_eq!("15m".parse::<Span>().map(|span| span.0).ok(), Some(Duration::from_secs(900)));
+        assert!("soon".parse::<Span>().is_err());
+        assert!("99999999999999999999d".parse::<Span>().is_err());
+    }
+}

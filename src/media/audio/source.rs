@@ -1,0 +1,135 @@
+//! The source's sound, decoded and laid out without gaps from time 0 on.
+
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Packet, Rational, codec, decoder, frame};
+
+use super::place::Placer;
+use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::domain::{Refusal, RefusalCode};
+use crate::media::error::Error;
+use crate::media::libav::{self, TICK};
+
+/// Broken packets in a row after which the rest is given up.
+const MAX_BROKEN: usize = 2000;
+/// Silence comes in blocks of this many samples, so that an hour of it needs no memory.
+const SILENCE: u64 = 4096;
+
+/// Reads and decodes one audio stream.
+pub(super) struct Sound<'a> {
+    input: &'a mut Input,
+    stream: usize,
+    base: Rational,
+    /// Time 0 in ticks of the stream's clock.
+    zero: Ticks,
+    decoder: decoder::Audio,
+    placer: Placer,
+    ended: bool,
+}
+
+impl<'a> Sound<'a> {
+    /// Opens the decoder; refuses a codec that can't be decoded.
+    pub fn open(input: &'a mut Input, stream: u32, video: &VideoStream, open: bool) -> Result<Self, Error> {
+        let stream = stream as usize;
+        libav::keep_only(input, stream);
+        let Some(found) = input.stream(stream) else {
+            return Err(Error::Protocol(format!("stream {stream} is not in the source")));
+        };
+        let base = found.time_base();
+        let decoder = open_decoder(&found).map_err(|error| undecodable(&error))?;
+        let zero = libav::rescale(video.start_pts, base_of(video.time_base), TICK);
+        Ok(Self { input, stream, base, zero, decoder, placer: Placer::new(open), ended: false })
+    }
+
+    /// Where the next sample will be.
+    pub fn position(&self) -> Ticks {
+        self.placer.position()
+    }
+
+    /// Decodes on; each block of samples that follows is handed to `each`, until it says no or the source ends.
+    pub fn read(&mut self, each: &mut dyn FnMut(frame::Audio) -> Result<bool, Error>) -> Result<bool, Error> {
+        if self.ended {
+            return Ok(false);
+        }
+        match self.packet() {
+            // A packet that can't be decoded is a gap, and filled like one.
+            Some(packet) => {
+                let _ = self.decoder.send_packet(&packet);
+            }
+            None => {
+                self.ended = true;
+                let _ = self.decoder.send_eof();
+            }
+        }
+        let mut block = frame::Audio::empty();
+        while self.decoder.receive_frame(&mut block).is_ok() {
+            let block = std::mem::replace(&mut block, frame::Audio::empty());
+            if block.samples() > 0 && block.rate() > 0 && !self.lay(block, each)? {
+                return Ok(false);
+            }
+        }
+        Ok(!self.ended)
+    }
+
+    fn lay(
+        &mut self,
+        mut block: frame::Audio,
+        each: &mut dyn FnMut(frame::Audio) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        libav::settle_layout(&mut block);
+        let at = block.timestamp().map(|stamp| libav::rescale(stamp, self.base, TICK) - self.zero);
+        let place = self.placer.place(at, block.samples(), block.rate());
+        let mut left = place.silence;
+        while left > 0 {
+            let count = left.min(SILENCE);
+            if !each(libav::silence_like(&block, usize::try_from(count).unwrap_or(0)))? {
+                return Ok(false);
+            }
+            left -= count;
+        }
+        if place.skip >= block.samples() {
+            return Ok(true);
+        }
+        each(if place.skip > 0 { libav::without_start(&block, place.skip) } else { block })
+    }
+
+    fn packet(&mut self) -> Option<Packet> {
+        let mut broken = 0;
+        while broken < MAX_BROKEN {
+            let mut packet = Packet::empty();
+            match packet.read(self.input) {
+                Ok(()) if packet.stream() == self.stream && packet.size() > 0 => return Some(packet),
+                Ok(()) => {}
+                Err(ffmpeg_next::Error::InvalidData) => broken += 1,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Goes back to the beginning for a second reading.
+pub(super) fn rewind(input: &mut Input, stream: u32) -> bool {
+    let index = stream as usize;
+    let start = input.stream(index).map_or(0, |stream| stream.start_time());
+    let start = if start == ffmpeg_next::ffi::AV_NOPTS_VALUE { 0 } else { start };
+    libav::seek_back(input, index, start.min(0) - TICKS_PER_SECOND)
+        || libav::seek_back(input, index, start)
+        || libav::seek_first_byte(input)
+}
+
+/// The sound can't be used.
+pub(super) fn undecodable(error: &ffmpeg_next::Error) -> Error {
+    let message = format!("The sound of this video could not be decoded ({error}).");
+    Error::Refused(Refusal::new(RefusalCode::AudioUndecodable, message))
+}
+
+fn open_decoder(stream: &ffmpeg_next::Stream<'_>) -> Result<decoder::Audio, ffmpeg_next::Error> {
+    let mut context = codec::Context::from_parameters(stream.parameters())?;
+    libav::set_packet_base(&mut context, stream.time_base());
+    context.decoder().audio()
+}
+
+fn base_of(fraction: Fraction) -> Rational {
+    let part = |value: u32| i32::try_from(value).unwrap_or(i32::MAX).max(1);
+    Rational(part(fraction.num), part(fraction.den))
+}

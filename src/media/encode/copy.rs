@@ -1,0 +1,88 @@
+//! The passed-through rung: the source's own packets, cut on its keyframes.
+
+use ffmpeg_next::Packet;
+
+use super::reader::Reader;
+use crate::domain::media::{Coding, Rung, Ticks};
+use crate::media::error::Error;
+use crate::media::grid::{Grid, reaches};
+use crate::media::libav;
+use crate::media::mux::{Muxer, Track};
+use crate::media::task::Chunk;
+use crate::media::wire::Emit;
+
+/// Cuts packets into segments.
+pub(super) struct Copy<'a> {
+    pub rung: &'a Rung,
+    muxer: Muxer,
+    grid: Grid,
+    end: Ticks,
+    last: bool,
+    filling: Option<u32>,
+    packets: Vec<Packet>,
+    ended: Option<Ticks>,
+}
+
+impl<'a> Copy<'a> {
+    /// For the task's passed-through rung, where it has one.
+    pub fn open(task: &'a Chunk, reader: &Reader, grid: &Grid, emit: &Emit) -> Result<Option<Self>, Error> {
+        let Some(rung) = task.rungs.iter().find(|rung| rung.coding == Coding::Copy) else { return Ok(None) };
+        let muxer = Muxer::open(&reader.parameters()?, Track::Avc, (emit, &rung.name))?;
+        let last = task.last || task.open;
+        let (grid, packets) = (grid.clone(), Vec::new());
+        Ok(Some(Self { rung, muxer, grid, end: task.end, last, filling: None, packets, ended: None }))
+    }
+
+    /// When the chunk ends, once its end has been seen.
+    pub fn ended(&self) -> Option<Ticks> {
+        self.ended
+    }
+
+    /// A segment has begun.
+    pub fn has_begun(&self) -> bool {
+        self.filling.is_some() || self.ended.is_some()
+    }
+
+    /// The next packet of the source.
+    pub fn take(&mut self, packet: &Packet, reader: &Reader) -> Result<(), Error> {
+        let Some(stamp) = packet.pts().or(packet.dts()) else { return Ok(()) };
+        let at = reader.ticks(stamp);
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        if packet.is_key() && reaches(at, self.grid.begin()) {
+            if !self.last && reaches(at, self.end) {
+                return self.finish(at);
+            }
+            let segment = self.grid.index(at);
+            if self.filling != Some(segment) {
+                self.close(at)?;
+                self.filling = Some(segment);
+            }
+        }
+        if self.filling.is_some() {
+            let mut copy = libav::share(packet);
+            copy.set_pts(Some(at));
+            self.packets.push(copy);
+        }
+        Ok(())
+    }
+
+    /// Ends the last segment.
+    pub fn finish(&mut self, end: Ticks) -> Result<(), Error> {
+        if self.ended.is_none() {
+            self.close(end)?;
+            self.ended = Some(end);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, end: Ticks) -> Result<(), Error> {
+        match self.filling {
+            Some(index) if !self.packets.is_empty() => {
+                self.muxer.segment(index, std::mem::take(&mut self.packets), end)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The filter graph: upright, deinterlaced, tone-mapped pictures, scaled down rung by rung.
+
+use std::fmt::Write as _;
+
+use ffmpeg_next::util::color::TransferCharacteristic as Transfer;
+use ffmpeg_next::util::color::{Range, Space};
+use ffmpeg_next::{filter, format, frame};
+
+use crate::domain::media::{Rung, Ticks, VideoStream};
+use crate::media::error::Error;
+use crate::media::libav::{TICK, rescale};
+
+/// What a graph is built for; another shape needs another graph.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::media) struct Shape {
+    width: u32,
+    height: u32,
+    format: format::Pixel,
+    space: Space,
+    range: Range,
+    transfer: Transfer,
+    interlaced: bool,
+}
+
+impl Shape {
+    /// The shape of a decoded picture; once `interlaced`, always.
+    pub fn of(picture: &frame::Video, interlaced: bool) -> Self {
+        Self {
+            width: picture.width(),
+            height: picture.height(),
+            format: picture.format(),
+            space: picture.color_space(),
+            range: picture.color_range(),
+            transfer: picture.color_transfer_characteristic(),
+            interlaced: interlaced || picture.is_interlaced(),
+        }
+    }
+
+    pub fn is_interlaced(&self) -> bool {
+        self.interlaced
+    }
+}
+
+/// Pictures in, for each rung a smaller picture out.
+pub(in crate::media) struct Graph(filter::Graph);
+
+impl Graph {
+    /// A graph for one shape of picture; `sizes` are those of the rungs, highest first.
+    pub fn build(shape: &Shape, video: &VideoStream, sizes: &[(u32, u32)]) -> Result<Self, Error> {
+        let spec = spec(shape, video, sizes, video.hdr);
+        match Self::parse(shape, sizes.len(), &spec) {
+            // Colours nobody can map are shown as they are.
+            Err(_) if video.hdr => Self::parse(shape, sizes.len(), &self::spec(shape, video, sizes, false)),
+            other => other,
+        }
+    }
+
+    fn parse(shape: &Shape, sinks: usize, spec: &str) -> Result<Self, Error> {
+        let doing = || Error::libav("build the filters");
+        let mut graph = filter::Graph::new();
+        let (Some(source), Some(sink)) = (filter::find("buffer"), filter::find("buffersink")) else {
+            return Err(doing()(ffmpeg_next::Error::FilterNotFound));
+        };
+        let args = format!(
+            "video_size={}x{}:pix_fmt={}:time_base=1/90000:pixel_aspect=1/1",
+            shape.width,
+            shape.height,
+            ffmpeg_next::ffi::AVPixelFormat::from(shape.format) as i32
+        );
+        graph.add(&source, "in", &args).map_err(doing())?;
+        for at in 0..sinks {
+            graph.add(&sink, &format!("out{at}"), "").map_err(doing())?;
+        }
+        let mut parser = graph.output("in", 0).map_err(doing())?;
+        for at in 0..sinks {
+            parser = parser.input(&format!("out{at}"), 0).map_err(doing())?;
+        }
+        parser.parse(spec).map_err(doing())?;
+        graph.validate().map_err(doing())?;
+        Ok(Self(graph))
+    }
+
+    /// Hands a picture in, to be shown at `at`.
+    pub fn push(&mut self, at: Ticks, picture: &mut frame::Video) -> Result<(), Error> {
+        picture.set_pts(Some(at));
+        let Some(mut source) = self.0.get("in") else { return Ok(()) };
+        source.source().add(picture).map_err(Error::libav("filter a picture"))
+    }
+
+    /// No more pictures come.
+    pub fn end(&mut self) {
+        if let Some(mut source) = self.0.get("in") {
+            // A graph that can't end has nothing more to give either.
+            let _ = source.source().flush();
+        }
+    }
+
+    /// The next finished picture of a rung, its time in ticks.
+    pub fn pull(&mut self, sink: usize) -> Option<frame::Video> {
+        let mut sink = self.0.get(&format!("out{sink}"))?;
+        let mut picture = frame::Video::empty();
+        let base = sink.sink().time_base();
+        sink.sink().frame(&mut picture).ok()?;
+        let at = picture.pts().map(|pts| rescale(pts, base, TICK));
+        picture.set_pts(at);
+        Some(picture)
+    }
+}
+
+/// The sizes of rungs.
+pub(super) fn sizes<'a>(rungs: impl Iterator<Item = &'a Rung>) -> Vec<(u32, u32)> {
+    rungs.map(|rung| (rung.width, rung.height)).collect()
+}
+
+fn spec(shape: &Shape, video: &VideoStream, sizes: &[(u32, u32)], tone_map: bool) -> String {
+    let mut spec = String::from("[in]");
+    if shape.interlaced && shape.width >= 3 && shape.height >= 3 {
+        spec.push_str("bwdif=mode=send_frame:deint=interlaced,");
+    }
+    spec.push_str(upright(video));
+    let (width, height) = sizes.first().copied().unwrap_or((2, 2));
+    spec.push_str(&if tone_map {
+        tone_mapped(shape, (width, height))
+    } else {
+        plain(shape, (width, height))
+    });
+    spec.push_str(",setsar=1");
+    for at in 0..sizes.len() {
+        match sizes.get(at + 1) {
+            // Writing into a string can't go wrong.
+            Some((width, height)) => {
+                let _ = write!(spec, ",split[out{at}][next{at}];[next{at}]scale={width}:{height}");
+            }
+            None => {
+                let _ = write!(spec, "[out{at}]");
+            }
+        }
+    }
+    spec
+}
+
+fn upright(video: &VideoStream) -> &'static str {
+    match (video.mirrored, video.rotation) {
+        (false, 90) => "transpose=clock,",
+        (false, 180) => "hflip,vflip,",
+        (false, 270) => "transpose=cclock,",
+        (true, 90) => "hflip,transpose=clock,",
+        (true, 180) => "vflip,",
+        (true, 270) => "hflip,transpose=cclock,",
+        (true, _) => "hflip,",
+        (false, _) => "",
+    }
+}
+
+fn plain(shape: &Shape, (width, height): (u32, u32)) -> String {
+    let matrix = matrix(shape).map(|matrix| format!(":in_color_matrix={matrix}:out_color_matrix=bt709"));
+    format!("scale={width}:{height}{}:out_range=tv,format=yuv420p", matrix.unwrap_or_default())
+}
+
+/// What the samples mean; by the picture's height where nobody says.
+fn matrix(shape: &Shape) -> Option<&'static str> {
+    match shape.space {
+        Space::RGB => None,
+        Space::BT709 => Some("bt709"),
+        Space::BT470BG | Space::SMPTE170M => Some("bt601"),
+        Space::FCC => Some("fcc"),
+        Space::SMPTE240M => Some("smpte240m"),
+        Space::BT2020NCL | Space::BT2020CL => Some("bt2020"),
+        _ if shape.height.min(shape.width) >= 720 => Some("bt709"),
+        _ => Some("bt601"),
+    }
+}
+
+fn tone_mapped(shape: &Shape, (width, height): (u32, u32)) -> String {
+    let transfer = if shape.transfer == Transfer::ARIB_STD_B67 { "arib-std-b67" } else { "smpte2084" };
+    format!(
+        "scale={width}:{height},zscale=tin={transfer}:pin=2020:min=2020_ncl:t=linear:npl=100,format=gbrpf32le,\
+         zscale=p=709,tonemap=hable:desat=0,zscale=t=709:m=709:r=limited,format=yuv420p"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::media::Fraction;
+
+    fn video(rotation: u16, hdr: bool) -> VideoStream {
+        VideoStream {
+            index: 0,
+            codec: "h264".to_owned(),
+            width: 1280,
+            height: 720,
+            rotation,
+            mirrored: false,
+            pixel_aspect: Fraction { num: 1, den: 1 },
+            frame_rate: Fraction { num: 25, den: 1 },
+            pixel_format: "yuv420p".to_owned(),
+            bit_depth: 8,
+            interlaced: false,
+            hdr,
+            start_pts: 0,
+            time_base: Fraction { num: 1, den: 90_000 },
+            bitrate: 0,
+            web_friendly: false,
+        }
+    }
+
+    fn shape(interlaced: bool) -> Shape {
+        Shape {
+            width: 720,
+            height: 576,
+            format: format::Pixel::YUV420P,
+            space: Space::Unspecified,
+            range: Range::Unspecified,
+            transfer: Transfer::Unspecified,
+            interlaced,
+        }
+    }
+
+    #[test]
+    fn each_rung_is_scaled_from_the_one_above() {
+        insta::assert_snapshot!(
+            spec(&shape(true), &video(90, false), &[(576, 720), (360, 450)], false),
+            @"[in]bwdif=mode=send_frame:deint=interlaced,transpose=clock,scale=576:720:in_color_matrix=bt601:out_color_matrix=bt709:out_range=tv,format=yuv420p,setsar=1,split[out0][next0];[next0]scale=360:450[out1]"
+        );
+    }
+
+    #[test]
+    fn bright_colours_are_mapped_after_the_first_scale() {
+        insta::assert_snapshot!(
+            spec(&shape(false), &video(0, true), &[(1280, 720)], true),
+            @"[in]scale=1280:720,zscale=tin=smpte2084:pin=2020:min=2020_ncl:t=linear:npl=100,format=gbrpf32le,zscale=p=709,tonemap=hable:desat=0,zscale=t=709:m=709:r=limited,format=yuv420p,setsar=1[out0]"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Repairs the times of decoded pictures: monotonic, without strays, and no more of them a second than the rung takes.
+
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
+
+/// A step back up to this much is a stray picture; beyond it the source's clock was set anew.
+const STRAY: Ticks = TICKS_PER_SECOND / 2;
+/// Strays in a row after which the times are taken for missing.
+const MAX_STRAYS: u32 = 3;
+/// A step ahead beyond this, in a source whose length nobody knows, is a clock set anew.
+const LEAP: Ticks = 60 * TICKS_PER_SECOND;
+
+/// Makes a strictly rising time for each picture.
+#[derive(Debug)]
+pub(super) struct Pace {
+    nominal: Ticks,
+    open: bool,
+    shift: Ticks,
+    last: Option<Ticks>,
+    strays: u32,
+}
+
+impl Pace {
+    /// `nominal` is a picture's usual duration; `open`, nobody knows how long the source is.
+    pub fn new(nominal: Ticks, open: bool) -> Self {
+        Self { nominal: nominal.max(1), open, shift: 0, last: None, strays: 0 }
+    }
+
+    /// The time at which a picture is shown; `None` where it's a stray to be dropped.
+    pub fn time(&mut self, stamp: Option<Ticks>) -> Option<Ticks> {
+        let Some(last) = self.last else {
+            self.last = Some(stamp.unwrap_or(0));
+            return self.last;
+        };
+        let Some(at) = stamp.map(|stamp| stamp + self.shift) else { return self.follow(last) };
+        if at > last && !(self.open && at - last > LEAP) {
+            self.strays = 0;
+            self.last = Some(at);
+            return self.last;
+        }
+        if (last - at).abs() > STRAY {
+            self.shift += last + self.nominal - at;
+            return self.follow(last);
+        }
+        self.strays += 1;
+        if self.strays < MAX_STRAYS { None } else { self.follow(last) }
+    }
+
+    fn follow(&mut self, last: Ticks) -> Option<Ticks> {
+        self.last = Some(last + self.nominal);
+        self.last
+    }
+}
+
+/// The place of a picture among those a rung takes, counted from its segment's start; one picture a place is kept.
+pub(super) fn place(since_start: Ticks, rate: f64) -> i64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a segment has few places"
+    )]
+    // The eighth keeps pictures that fall on the edge of a place from jittering over it.
+    let place = (since_start as f64 * rate / 90_000.0 + 0.125).floor() as i64;
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paced(open: bool, stamps: &[Option<Ticks>]) -> Vec<Option<Ticks>> {
+        let mut pace = Pace::new(3000, open);
+        stamps.iter().map(|stamp| pace.time(*stamp)).collect()
+    }
+
+    #[test]
+    fn a_good_clock_is_left_alone() {
+        assert_eq!(paced(false, &[Some(0), Some(3000), Some(900_000)]), [Some(0), Some(3000), Some(900_000)]);
+    }
+
+    #[test]
+    fn a_missing_time_follows_the_last() {
+        assert_eq!(paced(false, &[Some(0), None, None]), [Some(0), Some(3000), Some(6000)]);
+    }
+
+    #[test]
+    fn a_lone_stray_is_dropped_and_a_run_is_laid_out() {
+        let times = paced(false, &[Some(0), Some(0), Some(3000), Some(3000), Some(3000), Some(3000)]);
+        assert_eq!(times, [Some(0), None, Some(3000), None, None, Some(6000)]);
+    }
+
+    #[test]
+    fn a_clock_set_back_goes_on_from_where_it_was() {
+        assert_eq!(
+            paced(false, &[Some(900_000), Some(0), Some(3000)]),
+            [Some(900_000), Some(903_000), Some(906_000)]
+        );
+    }
+
+    #[test]
+    fn a_leap_of_hours_is_no_pause_where_the_length_is_unknown() {
+        assert_eq!(paced(true, &[Some(0), Some(900_000_000)]), [Some(0), Some(3000)]);
+        assert_eq!(paced(false, &[Some(0), Some(900_000_000)]), [Some(0), Some(900_000_000)]);
+    }
+
+    #[test]
+    fn every_second_picture_has_a_place_at_half_the_rate() {
+        let places = (0..6).map(|picture| place(picture * 750, 60.0)).collect::<Vec<_>>();
+        assert_eq!(places, [0, 0, 1, 1, 2, 2]);
+    }
+}

@@ -1,0 +1,207 @@
+//! The one pass over a chunk: packets to the passed-through rung, pictures to the encoders.
+
+use ffmpeg_next::{decoder, frame};
+
+use super::copy::Copy;
+use super::graph::{Graph, Shape, sizes};
+use super::pace::Pace;
+use super::pictures::{Pictures, Span};
+use super::reader::Reader;
+use super::rung::{Feed, Parcel};
+use crate::domain::media::{Coding, Ticks};
+use crate::domain::{Refusal, RefusalCode};
+use crate::media::error::Error;
+use crate::media::grid::Grid;
+use crate::media::libav;
+use crate::media::pulse::Pulse;
+use crate::media::task::Chunk;
+use crate::media::wire::Emit;
+
+/// A source this much faster than its rung loses pictures; less is the jitter of averages.
+const FASTER: f64 = 1.05;
+
+/// Everything between the reader and the encoders.
+pub(super) struct Pass<'a> {
+    task: &'a Chunk,
+    emit: &'a Emit,
+    reader: Reader,
+    copy: Option<Copy<'a>>,
+    decoding: Option<Decoding<'a>>,
+}
+
+impl<'a> Pass<'a> {
+    pub fn open(task: &'a Chunk, reader: Reader, grid: &Grid, emit: &'a Emit) -> Result<Self, Error> {
+        let copy = Copy::open(task, &reader, grid, emit)?;
+        let encodes = task.rungs.iter().any(|rung| rung.coding != Coding::Copy);
+        let decoding = encodes.then(|| Decoding::open(task, &reader, grid)).transpose()?;
+        Ok(Self { task, emit, reader, copy, decoding })
+    }
+
+    /// Reads the chunk to its end, which is returned.
+    pub fn run(mut self, mut feeds: Vec<Feed>) -> Result<Ticks, Error> {
+        let mut pulse = Pulse::new(self.emit);
+        while !self.is_done(&feeds) {
+            let Some(packet) = self.reader.next() else { break };
+            pulse.beat(self.reader.shown_until())?;
+            self.copied(|copy, reader| copy.take(&packet, reader))?;
+            if let Some(decoding) = &mut self.decoding {
+                decoding.packet(&packet, &self.reader, &mut feeds)?;
+            }
+        }
+        self.finish(feeds)
+    }
+
+    fn is_done(&self, feeds: &[Feed]) -> bool {
+        let copied = self.copy.as_ref().is_none_or(|copy| copy.ended().is_some());
+        let decoded = self.decoding.as_ref().is_none_or(|decoding| decoding.pictures.ended().is_some());
+        copied && (decoded || !feeds.iter().any(Feed::is_open))
+    }
+
+    fn finish(mut self, mut feeds: Vec<Feed>) -> Result<Ticks, Error> {
+        let mut end = self.copy.as_ref().and_then(Copy::ended);
+        if let Some(decoding) = &mut self.decoding {
+            end = decoding.finish(&self.reader, &mut feeds)?.or(end);
+        }
+        let begun = self.copy.as_ref().is_some_and(Copy::has_begun)
+            || self.decoding.as_ref().is_some_and(|decoding| decoding.pictures.has_begun());
+        if !begun && self.task.first_segment == 0 {
+            let refusal = Refusal::new(RefusalCode::NoFrames, "No picture of this video could be decoded.");
+            return Err(Error::Refused(refusal));
+        }
+        let end = end.unwrap_or_else(|| self.copied_end());
+        for feed in &mut feeds {
+            feed.send(Parcel::End(end));
+        }
+        self.copied(|copy, _| copy.finish(end))?;
+        Ok(end)
+    }
+
+    /// The end where nothing but copying tells it.
+    fn copied_end(&self) -> Ticks {
+        let natural = self.reader.shown_until();
+        if !self.copy.as_ref().is_some_and(Copy::has_begun) {
+            return self.task.starts.first().copied().unwrap_or(0);
+        }
+        if self.reader.is_cut_short() { natural.min(self.task.end) } else { self.task.end }
+    }
+
+    /// A passed-through rung that can't go on is told and left out.
+    fn copied(
+        &mut self,
+        step: impl FnOnce(&mut Copy<'a>, &Reader) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(copy) = &mut self.copy else { return Ok(()) };
+        match step(copy, &self.reader) {
+            Err(Error::Libav { doing, source }) => {
+                let rung = copy.rung;
+                self.copy = None;
+                super::fail(self.emit, rung, &format!("could not {doing}: {source}"))
+            }
+            other => other,
+        }
+    }
+}
+
+/// From packets to the pictures each encoder gets.
+struct Decoding<'a> {
+    task: &'a Chunk,
+    decoder: decoder::Video,
+    pace: Pace,
+    pictures: Pictures<frame::Video>,
+    sizes: Vec<(u32, u32)>,
+    graph: Option<(Shape, Graph)>,
+}
+
+impl<'a> Decoding<'a> {
+    fn open(task: &'a Chunk, reader: &Reader, grid: &Grid) -> Result<Self, Error> {
+        let encoded = || task.rungs.iter().filter(|rung| rung.coding != Coding::Copy);
+        let slowest = encoded().map(|rung| rung.frame_rate.as_f64()).fold(f64::MAX, f64::min);
+        let rate = (task.video.frame_rate.as_f64() > slowest * FASTER).then_some(slowest);
+        let span = Span { grid: grid.clone(), end: task.end, last: task.last, open: task.open, rate };
+        Ok(Self {
+            task,
+            decoder: reader.decoder(super::threads(0))?,
+            pace: Pace::new(reader.nominal(), task.open),
+            pictures: Pictures::new(span, libav::repeat),
+            sizes: sizes(encoded()),
+            graph: None,
+        })
+    }
+
+    fn packet(
+        &mut self,
+        packet: &ffmpeg_next::Packet,
+        reader: &Reader,
+        feeds: &mut [Feed],
+    ) -> Result<(), Error> {
+        if self.pictures.ended().is_some() {
+            return Ok(());
+        }
+        // A packet that can't be decoded costs its pictures only.
+        let _ = self.decoder.send_packet(packet);
+        self.receive(reader, feeds)
+    }
+
+    fn receive(&mut self, reader: &Reader, feeds: &mut [Feed]) -> Result<(), Error> {
+        let mut picture = frame::Video::empty();
+        while self.pictures.ended().is_none() && self.decoder.receive_frame(&mut picture).is_ok() {
+            let stamp = picture.timestamp().map(|stamp| reader.ticks(stamp));
+            let decoded = std::mem::replace(&mut picture, frame::Video::empty());
+            let Some(at) = self.pace.time(stamp) else { continue };
+            let shown = self.pictures.take(at, decoded);
+            self.show(shown, feeds)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, reader: &Reader, feeds: &mut [Feed]) -> Result<Option<Ticks>, Error> {
+        if self.pictures.ended().is_none() {
+            // A decoder that can't end has no more pictures.
+            let _ = self.decoder.send_eof();
+            self.receive(reader, feeds)?;
+        }
+        let held = self.pictures.finish(reader.shown_until(), reader.is_cut_short());
+        self.show(held, feeds)?;
+        self.end_graph(feeds);
+        Ok(self.pictures.ended().filter(|_| self.pictures.has_begun()))
+    }
+
+    fn show(&mut self, shown: Vec<(Ticks, frame::Video)>, feeds: &mut [Feed]) -> Result<(), Error> {
+        for (at, mut picture) in shown {
+            self.fit_graph(&picture, feeds)?;
+            if let Some((_, graph)) = &mut self.graph {
+                graph.push(at, &mut picture)?;
+                deliver(graph, feeds);
+            }
+        }
+        Ok(())
+    }
+
+    /// A graph that fits the picture; sources may change their size or format on the way.
+    fn fit_graph(&mut self, picture: &frame::Video, feeds: &mut [Feed]) -> Result<(), Error> {
+        let interlaced =
+            self.graph.as_ref().map_or(self.task.video.interlaced, |(shape, _)| shape.is_interlaced());
+        let shape = Shape::of(picture, interlaced);
+        if self.graph.as_ref().is_none_or(|(fits, _)| *fits != shape) {
+            self.end_graph(feeds);
+            let graph = Graph::build(&shape, &self.task.video, &self.sizes)?;
+            self.graph = Some((shape, graph));
+        }
+        Ok(())
+    }
+
+    fn end_graph(&mut self, feeds: &mut [Feed]) {
+        if let Some((_, mut graph)) = self.graph.take() {
+            graph.end();
+            deliver(&mut graph, feeds);
+        }
+    }
+}
+
+fn deliver(graph: &mut Graph, feeds: &mut [Feed]) {
+    for (sink, feed) in feeds.iter_mut().enumerate() {
+        while let Some(picture) = graph.pull(sink) {
+            feed.send(Parcel::Picture(picture));
+        }
+    }
+}

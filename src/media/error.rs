@@ -1,0 +1,73 @@
+//! What can go wrong around the caged child, on both sides of the socket.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::domain::Refusal;
+
+/// Why a media task came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The child said nothing, or did not end, in time; it has been killed.
+    #[error("media process gave no sign within {limit:?}")]
+    Hung { limit: Duration },
+    /// The child died before it was done.
+    #[error("media process ended with {ending}: {stderr}")]
+    Crashed { ending: Ending, stderr: String },
+    /// The child could not be started.
+    #[error("media process can't be started")]
+    Start(#[source] io::Error),
+    /// One side said what the other can't understand.
+    #[error("media process and worker disagree: {0}")]
+    Protocol(String),
+    /// The socket to the other side broke.
+    #[error("socket between worker and media process")]
+    Socket(#[source] io::Error),
+    /// A lock of the cage would not close.
+    #[error("sandbox refused {lock}: {reason}")]
+    Sandbox { lock: &'static str, reason: String },
+    /// libav gave up; names what it was at.
+    #[error("libav could not {doing}")]
+    Libav { doing: &'static str, source: ffmpeg_next::Error },
+    /// The source can't be used, for a reason worth telling its editor.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Error {
+    /// For `map_err`: libav's error with what it was at.
+    pub fn libav(doing: &'static str) -> impl FnOnce(ffmpeg_next::Error) -> Self {
+        move |source| Self::Libav { doing, source }
+    }
+}
+
+/// How a child died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Code(i32),
+    Signal(i32),
+    /// Its socket closed and it is not known how it went.
+    Unknown,
+}
+
+impl From<std::process::ExitStatus> for Ending {
+    fn from(status: std::process::ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("an unknown status"),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Opening a source: only self-contained containers, no protocol at all, bounded looking ahead.
+
+use std::io::{Read, Seek};
+
+use ffmpeg_next::format::context::{Input, StreamIo};
+use ffmpeg_next::format::stream::{Disposition, Stream};
+use ffmpeg_next::{Dictionary, Packet, codec, decoder, media};
+
+use super::error::Error;
+use super::raw;
+use crate::domain::{Refusal, RefusalCode};
+
+/// Demuxers that read one file and never open another: no playlists, no scripts, no sequences of pictures.
+const CONTAINERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpegtsraw,mpeg,avi,flv,live_flv,ogg,asf,asf_o,rm,\
+    mxf,gxf,dv,wtv,nut,ivf,obu,av1,h264,hevc,m4v,mpegvideo,vc1,vc1test,dirac,cavsvideo,yuv4mpegpipe,swf,\
+    mp3,wav,w64,aac,loas,flac,ac3,eac3,dts,dtshd,truehd,mlp,amr,amrnb,amrwb,aiff,au,caf,ape,tta,wv,mpc,mpc8,tak,dsf";
+/// Bytes and microseconds looked at to learn what the streams are.
+const LOOK_BYTES: &str = "10000000";
+const LOOK_MICROSECONDS: &str = "10000000";
+/// A header that declares more streams than this is an attack on memory.
+const MAX_STREAMS: &str = "100";
+/// A read of libav becomes one of ours; larger than its default saves calls.
+const BUFFER_BYTES: usize = 64 << 10;
+/// How far before the wanted time to look for a keyframe, in seconds, where the container has no index.
+const STEPS_BACK: [i64; 6] = [0, 2, 5, 10, 30, 60];
+/// Packets read for a keyframe after a jump before giving up on it.
+const MAX_PACKETS_TO_KEY: usize = 5000;
+
+/// Opens a source whose pictures have been found small enough before.
+pub fn open(stream: impl Read + Seek + Send + 'static) -> Result<Input, Error> {
+    open_within(stream, u64::MAX)
+}
+
+/// Opens a source; refuses pictures of more than `max_pixels` before any of them is decoded.
+pub fn open_within(stream: impl Read + Seek + Send + 'static, max_pixels: u64) -> Result<Input, Error> {
+    let io = StreamIo::from_read_seek_with_capacity(stream, BUFFER_BYTES)
+        .map_err(Error::libav("wrap the source"))?;
+    let mut input = raw::open_header(io, options())?;
+    check_pixels(&input, max_pixels)?;
+    // What could not be learned is seen in the parameters, and often decodes all the same.
+    let _ = raw::find_stream_info(&mut input);
+    check_pixels(&input, max_pixels)?;
+    Ok(input)
+}
+
+/// An opened decoder of pictures, set as the probe had it; `threads` 0 means one per core.
+pub fn video_decoder(stream: &Stream<'_>, threads: usize) -> Result<decoder::Video, Error> {
+    let mut context = decoder_context(stream)?;
+    raw::prepare_decoder(&mut context, MAX_DECODED_PIXELS);
+    context.set_threading(codec::threading::Config::count(threads));
+    let mut decoder = context.decoder();
+    decoder.set_packet_time_base(stream.time_base());
+    decoder.video().map_err(Error::libav("open the video decoder"))
+}
+
+/// An opened decoder of sound.
+pub fn audio_decoder(stream: &Stream<'_>) -> Result<decoder::Audio, Error> {
+    let mut decoder = decoder_context(stream)?.decoder();
+    decoder.set_packet_time_base(stream.time_base());
+    decoder.audio().map_err(Error::libav("open the audio decoder"))
+}
+
+/// Goes to a keyframe of `stream` at or before `pts` and tells its time; `None` where the container can't.
+///
+/// The next packet of the stream is that keyframe, or comes shortly before it.
+pub fn seek_before(input: &mut Input, stream: usize, pts: i64) -> Result<Option<i64>, Error> {
+    let Some(second) = input.stream(stream).map(|stream| f64::from(stream.time_base().invert())) else {
+        return Ok(None);
+    };
+    for back in STEPS_BACK {
+        #[expect(clippy::cast_possible_truncation, reason = "a time base is at most a few billion a second")]
+        let target = pts.saturating_sub(back.saturating_mul(second as i64));
+        if raw::seek_back(input, stream, target).is_err() {
+            continue;
+        }
+        if let Some(found) = next_key(input, stream).filter(|found| *found <= pts) {
+            raw::seek_back(input, stream, target)?;
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// A cover, a thumbnail or a still: a stream of pictures that isn't the video.
+pub fn is_attached_picture(stream: &Stream<'_>) -> bool {
+    stream.disposition().contains(Disposition::ATTACHED_PIC)
+}
+
+/// Beyond what any limit allows; a guard against a picture that grows in mid-stream.
+const MAX_DECODED_PIXELS: u64 = 16_384 * 16_384;
+
+fn options() -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    for (name, value) in [
+        ("format_whitelist", CONTAINERS),
+        ("protocol_whitelist", ""),
+        ("probesize", LOOK_BYTES),
+        ("analyzeduration", LOOK_MICROSECONDS),
+        ("max_streams", MAX_STREAMS),
+        ("enable_drefs", "0"),
+        ("use_absolute_path", "0"),
+    ] {
+        options.set(name, value);
+    }
+    options
+}
+
+fn decoder_context(stream: &Stream<'_>) -> Result<codec::Context, Error> {
+    codec::Context::from_parameters(stream.parameters())
+        .map_err(Error::libav("take over the stream's parameters"))
+}
+
+fn check_pixels(input: &Input, max_pixels: u64) -> Result<(), Error> {
+    for stream in input.streams() {
+        let parameters = raw::parameters(&stream);
+        let (width, height) = (parameters.width.unsigned_abs(), parameters.height.unsigned_abs());
+        let pictures = stream.parameters().medium() == media::Type::Video && !is_attached_picture(&stream);
+        if pictures && u64::from(width) * u64::from(height) > max_pixels {
+            let message =
+                format!("The picture is {width} × {height} pixels, more than the {max_pixels} allowed.");
+            return Err(Refusal::new(RefusalCode::TooManyPixels, message).into());
+        }
+    }
+    Ok(())
+}
+
+fn next_key(input: &mut Input, stream: usize) -> Option<i64> {
+    let mut packet = Packet::empty();
+    for _ in 0..MAX_PACKETS_TO_KEY {
+        packet.read(input).ok()?;
+        if packet.stream() == stream && packet.is_key() {
+            return packet.pts().or(packet.dts());
+        }
+    }
+    None
+}

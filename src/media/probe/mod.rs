@@ -1,0 +1,124 @@
+//! Says what a source is, or why it can't be used: one pass over its packets, decoding as little as will do.
+
+mod audio;
+mod clock;
+mod idr;
+mod keys;
+mod look;
+mod outline;
+mod picture;
+mod promise;
+mod rate;
+mod reading;
+mod span;
+mod tail;
+mod track;
+mod verdict;
+mod video;
+
+use std::io::{Read, Seek};
+
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::media;
+
+use self::outline::Outline;
+use self::reading::Reading;
+use super::task::{Limits, Outcome};
+use super::wire::Emit;
+use super::{Error, input};
+use crate::domain::Refusal;
+use crate::domain::media::{Probe, TICKS_PER_SECOND};
+
+/// Probes a source.
+///
+/// # Errors
+/// `Refused` where the source is at fault, anything else where we are.
+pub fn run(
+    limits: &Limits,
+    stream: impl Read + Seek + Send + 'static,
+    emit: &Emit,
+) -> Result<Outcome, Error> {
+    let probe = probe(limits, stream, emit)?;
+    Ok(Outcome::Probed { probe: Box::new(probe) })
+}
+
+fn probe(
+    limits: &Limits,
+    mut stream: impl Read + Seek + Send + 'static,
+    emit: &Emit,
+) -> Result<Probe, Error> {
+    let outline = Outline::of(&mut stream).map_err(Error::Socket)?;
+    refuse_if(outline.size == 0, verdict::empty)?;
+    refuse_if(outline.is_picture(), verdict::still_picture)?;
+    let mut input = open(stream, limits, &outline)?;
+    check_video(&input).map_err(|covers_only| verdict::without_video(&outline, covers_only))?;
+    let whole = span::must_read_whole(&input, &outline, limits);
+    let reading = Reading::of(&mut input, whole, emit)?;
+    let Some(index) = video::choose(&input, &reading) else {
+        return Err(verdict::without_pictures(&outline, video::blank(&input, &reading).as_blank()).into());
+    };
+    conclude(&mut input, &reading, index, &Frame { limits, outline: &outline })
+}
+
+/// What stays the same around one probe.
+struct Frame<'a> {
+    limits: &'a Limits,
+    outline: &'a Outline,
+}
+
+fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_>) -> Result<Probe, Error> {
+    let encrypted = video::is_encrypted(input, reading, index);
+    refuse_if(encrypted, verdict::encrypted)?;
+    let mut stream = video::describe(input, reading, index)?;
+    let (sound, undecodable) = audio::choose(input, reading, &stream);
+    let span = span::measure(input, reading, &stream, frame.outline);
+    let most = frame.limits.max_duration;
+    refuse_if(span.duration > most, || {
+        verdict::too_long(span.duration / TICKS_PER_SECOND, most / TICKS_PER_SECOND)
+    })?;
+    video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
+    let seekable = span::is_seekable(input, reading, &stream, span.duration)?;
+    let keyframes = if stream.web_friendly { keys::times(input, reading, &stream) } else { Vec::new() };
+    stream.web_friendly &= !keyframes.is_empty();
+    let truncated = span.truncated.then(verdict::truncated);
+    Ok(Probe {
+        container: input.format().name().to_owned(),
+        duration: span.duration,
+        duration_is_exact: span.exact,
+        seekable,
+        video: stream,
+        audio: sound,
+        warnings: truncated.into_iter().chain(undecodable).collect(),
+        keyframes,
+    })
+}
+
+fn open(
+    stream: impl Read + Seek + Send + 'static,
+    limits: &Limits,
+    outline: &Outline,
+) -> Result<Input, Error> {
+    match input::open_within(stream, limits.max_pixels) {
+        // Running out of memory is no verdict on the file: the task fails and may be tried again.
+        Err(Error::Libav { source: ffmpeg_next::Error::Other { errno }, .. })
+            if errno == ffmpeg_next::ffi::ENOMEM =>
+        {
+            Err(Error::libav("open the source")(ffmpeg_next::Error::Other { errno }))
+        }
+        Err(Error::Libav { .. }) => Err(verdict::unopened(outline).into()),
+        opened => opened,
+    }
+}
+
+/// Ok where there are moving pictures; otherwise whether there is nothing but covers.
+fn check_video(input: &Input) -> Result<(), bool> {
+    let of = |kind| input.streams().filter(move |stream| stream.parameters().medium() == kind);
+    if of(media::Type::Video).any(|stream| !input::is_attached_picture(&stream)) {
+        return Ok(());
+    }
+    Err(of(media::Type::Video).next().is_some() && of(media::Type::Audio).next().is_none())
+}
+
+fn refuse_if(so: bool, refusal: impl FnOnce() -> Refusal) -> Result<(), Error> {
+    if so { Err(refusal().into()) } else { Ok(()) }
+}

@@ -1,0 +1,136 @@
+//! One pass over the packets: counts every stream, and decodes until enough is known.
+
+use std::collections::BTreeMap;
+
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::format::stream::Stream;
+use ffmpeg_next::{Packet, Rational, codec, media};
+
+use super::clock::to_ticks;
+use super::idr::Framing;
+use super::look::{Pictures, Sound};
+use super::track::Track;
+use crate::media::wire::Emit;
+use crate::media::{Error, input, raw};
+
+/// Streams of each kind that are tried at most; a source with more is looked at in part.
+const MAX_PICTURES: usize = 4;
+const MAX_SOUNDS: usize = 16;
+/// How much is read for sound that is late where the whole is not to be read.
+const LOOK_BYTES: u64 = 64 << 20;
+/// Broken packets in a row after which the rest is taken for lost.
+const MAX_BROKEN: u32 = 10_000;
+/// A sign of life each so many packets.
+const PROGRESS_PACKETS: u64 = 256;
+
+/// What one pass found, by stream index.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub tracks: BTreeMap<usize, Track>,
+    pub pictures: BTreeMap<usize, Pictures>,
+    pub sounds: BTreeMap<usize, Sound>,
+    /// The pass went on to the end of the source.
+    pub whole: bool,
+    /// Streams of real pictures, decodable or not.
+    pub videos: Vec<usize>,
+    pub audios: Vec<usize>,
+    /// How H.264 streams frame their NAL units.
+    pub framings: BTreeMap<usize, Framing>,
+    bases: BTreeMap<usize, Rational>,
+}
+
+impl Reading {
+    /// Reads the source once: to its end where `whole`, otherwise until pictures and sound have been decoded.
+    pub fn of(input: &mut Input, whole: bool, emit: &Emit) -> Result<Self, Error> {
+        let mut reading = Self::default();
+        for stream in input.streams() {
+            reading.meet(&stream);
+        }
+        let kept: Vec<usize> = reading.bases.keys().copied().collect();
+        raw::keep_only(input, &kept);
+        reading.read(input, whole, emit)?;
+        reading.pictures.values_mut().for_each(Pictures::finish);
+        reading.sounds.values_mut().for_each(Sound::finish);
+        Ok(reading)
+    }
+
+    fn meet(&mut self, stream: &Stream<'_>) {
+        let (index, parameters) = (stream.index(), stream.parameters());
+        match parameters.medium() {
+            media::Type::Video if !input::is_attached_picture(stream) => {
+                self.videos.push(index);
+                if self.pictures.len() < MAX_PICTURES
+                    && let Ok(pictures) = Pictures::of(stream)
+                {
+                    self.pictures.insert(index, pictures);
+                }
+                if parameters.id() == codec::Id::H264 {
+                    self.framings.insert(index, Framing::of(raw::extradata(stream)));
+                }
+            }
+            media::Type::Audio => {
+                self.audios.push(index);
+                if self.sounds.len() < MAX_SOUNDS
+                    && let Ok(sound) = Sound::of(stream)
+                {
+                    self.sounds.insert(index, sound);
+                }
+            }
+            _ => return,
+        }
+        self.bases.insert(index, stream.time_base());
+        self.tracks.insert(index, Track::default());
+    }
+
+    fn read(&mut self, input: &mut Input, whole: bool, emit: &Emit) -> Result<(), Error> {
+        let (mut packet, mut broken, mut packets) = (Packet::empty(), 0, 0_u64);
+        while whole || !self.is_enough() {
+            match packet.read(input) {
+                Ok(()) => broken = 0,
+                Err(error) if broken < MAX_BROKEN && is_passing(error) => {
+                    broken += 1;
+                    continue;
+                }
+                Err(_) => {
+                    self.whole = true;
+                    break;
+                }
+            }
+            self.take(&packet);
+            packets += 1;
+            if packets % PROGRESS_PACKETS == 1 {
+                emit.progress(self.at(&packet))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, packet: &Packet) {
+        let index = packet.stream();
+        let (Some(track), Some(base)) = (self.tracks.get_mut(&index), self.bases.get(&index)) else { return };
+        track.count(packet, *base, self.framings.get(&index).copied());
+        if let Some(pictures) = self.pictures.get_mut(&index) {
+            pictures.feed(packet);
+        }
+        if let Some(sound) = self.sounds.get_mut(&index) {
+            sound.feed(packet);
+        }
+    }
+
+    fn at(&self, packet: &Packet) -> i64 {
+        let time = packet.pts().or(packet.dts()).unwrap_or(0);
+        self.bases.get(&packet.stream()).map_or(0, |base| to_ticks(time, *base))
+    }
+
+    fn is_enough(&self) -> bool {
+        let known = self.pictures.values().any(Pictures::is_done)
+            && self.sounds.values().all(|sound| sound.heard.is_some());
+        known || self.tracks.values().map(|track| track.bytes).sum::<u64>() > LOOK_BYTES
+    }
+}
+
+/// The demuxer can go on after this.
+fn is_passing(error: ffmpeg_next::Error) -> bool {
+    use ffmpeg_next::{Error, ffi};
+    matches!(error, Error::InvalidData | Error::Other { errno: ffi::EAGAIN })
+}

@@ -1,0 +1,156 @@
+//! How long a source is, how sure that is, and whether it can be jumped into.
+
+use std::collections::BTreeMap;
+
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Rational, media};
+
+use super::clock::to_ticks;
+use super::outline::Outline;
+use super::reading::Reading;
+use super::tail;
+use super::track::Track;
+use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::media::task::Limits;
+use crate::media::{Error, input, raw};
+
+/// A source up to this size is read whole: it costs little, and everything is known exactly.
+const SMALL_BYTES: u64 = 64 << 20;
+/// Microseconds, the base of a container's own times.
+const CONTAINER_BASE: Rational = Rational(1, 1_000_000);
+/// A header may promise this much more than is there before it is called a loss.
+const SLACK: Ticks = TICKS_PER_SECOND;
+/// How far before the promised end the last packets are looked for.
+const RUN_UP: Ticks = 10 * TICKS_PER_SECOND;
+/// A jump may land this far before its aim and still be worth it.
+const MAX_RUN_UP: Ticks = 60 * TICKS_PER_SECOND;
+
+/// A source's length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// From the first picture to the end of the longer of video and audio; at least one tick.
+    pub duration: Ticks,
+    pub exact: bool,
+    pub truncated: bool,
+}
+
+/// Nothing but reading every packet will tell the duration, or reading them costs little.
+pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits) -> bool {
+    let claimed = to_ticks(input.duration(), CONTAINER_BASE);
+    let vague = claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input);
+    let scattered = outline.is_fragmented() || outline.ends_early() || points_beyond(input, outline.size);
+    outline.size <= SMALL_BYTES || vague || scattered
+}
+
+/// Measures by the packets where all were read, by the index or the last packets otherwise, or else by the container's
+/// word.
+pub(super) fn measure(input: &mut Input, reading: &Reading, video: &VideoStream, outline: &Outline) -> Span {
+    let start = start(input, video);
+    let promised = raw::container_start(input).saturating_add(input.duration());
+    let promised = to_ticks(promised, CONTAINER_BASE).saturating_sub(start);
+    let cut = outline.ends_early() || points_beyond(input, outline.size) || last_is_cut(reading);
+    if !reading.whole && is_indexed(input) {
+        return Span { duration: promised.max(1), exact: !cut, truncated: cut };
+    }
+    let found = if reading.whole {
+        end(&reading.tracks, reading, video, start)
+    } else {
+        read_tail(input, reading, video, start.saturating_add(promised))
+            .and_then(|tracks| end(&tracks, reading, video, start))
+    };
+    let Some(found) = found.or(reading.whole.then_some(start)) else {
+        return Span { duration: promised.max(1), exact: false, truncated: cut };
+    };
+    let duration = found.saturating_sub(start).max(1);
+    let short = !raw::duration_is_a_guess(input) && promised - duration > SLACK.max(promised / 20);
+    Span { duration, exact: true, truncated: cut || short }
+}
+
+fn read_tail(
+    input: &mut Input,
+    reading: &Reading,
+    video: &VideoStream,
+    end: Ticks,
+) -> Option<BTreeMap<usize, Track>> {
+    let index = video.index as usize;
+    let base = input.stream(index)?.time_base();
+    tail::read(input, reading, index, from_ticks(end.saturating_sub(RUN_UP), base))
+}
+
+/// A jump to the middle lands on a keyframe not far before it.
+pub(super) fn is_seekable(
+    input: &mut Input,
+    reading: &Reading,
+    video: &VideoStream,
+    duration: Ticks,
+) -> Result<bool, Error> {
+    let index = video.index as usize;
+    let Some(base) = input.stream(index).map(|stream| stream.time_base()) else { return Ok(false) };
+    if reading.tracks.get(&index).is_none_or(|track| track.untimed > 0) {
+        return Ok(false);
+    }
+    let middle = start(input, video).saturating_add(duration / 2);
+    let last = reading.tracks.get(&index).and_then(|track| track.last).filter(|_| reading.whole);
+    let aim = last.map_or(middle, |last| middle.min(last));
+    let Some(landed) = input::seek_before(input, index, from_ticks(aim, base))? else { return Ok(false) };
+    let landed = to_ticks(landed, base);
+    let keys = reading.tracks.get(&index).into_iter().flat_map(|track| &track.keys);
+    let best = keys.map(|(at, _)| *at).filter(|at| *at <= aim).max().filter(|_| reading.whole);
+    Ok(aim.saturating_sub(landed) <= MAX_RUN_UP || best.is_some_and(|best| landed >= best))
+}
+
+fn start(input: &Input, video: &VideoStream) -> Ticks {
+    input.stream(video.index as usize).map_or(0, |stream| to_ticks(video.start_pts, stream.time_base()))
+}
+
+fn from_ticks(ticks: Ticks, base: Rational) -> i64 {
+    let scaled = i128::from(ticks) * i128::from(base.denominator());
+    let per_tick = i128::from(base.numerator().max(1)) * i128::from(TICKS_PER_SECOND);
+    i64::try_from(scaled / per_tick).unwrap_or(i64::MAX)
+}
+
+fn end(
+    tracks: &BTreeMap<usize, Track>,
+    reading: &Reading,
+    video: &VideoStream,
+    start: Ticks,
+) -> Option<Ticks> {
+    let index = video.index as usize;
+    let delay = reading.tracks.get(&index).map_or(0, |track| reordering(track, start));
+    let pictures = tracks.get(&index).and_then(|track| Some(track.ends(one_picture(video))? + delay));
+    let sounds = reading.sounds.iter().filter(|(_, sound)| sound.heard.is_some());
+    let sound = sounds.filter_map(|(index, _)| tracks.get(index)?.ends(0)).max();
+    pictures.max(sound)
+}
+
+/// How much later pictures are shown than decoded, where a stream only tells the latter.
+fn reordering(track: &Track, start: Ticks) -> Ticks {
+    let delay = start - track.first.unwrap_or(start);
+    if track.by_decoding { delay.clamp(0, TICKS_PER_SECOND) } else { 0 }
+}
+
+fn one_picture(video: &VideoStream) -> Ticks {
+    let rate = video.frame_rate;
+    TICKS_PER_SECOND * Ticks::from(rate.den) / Ticks::from(rate.num.max(1))
+}
+
+/// An index that covers the whole source, as an MP4 with sample tables has.
+fn is_indexed(input: &Input) -> bool {
+    input.format().name().contains("mp4")
+        && input.streams().all(|stream| raw::index_len(&stream) > 0 || stream.frames() == 0)
+}
+
+/// Something an MP4's index points at lies beyond the end of the file.
+fn points_beyond(input: &Input, size: u64) -> bool {
+    let beyond = |entry: raw::Entry| {
+        let end = entry.position.saturating_add(entry.size);
+        u64::try_from(end).is_ok_and(|end| end > size)
+    };
+    let kinds = [media::Type::Video, media::Type::Audio];
+    let mut played = input.streams().filter(|stream| kinds.contains(&stream.parameters().medium()));
+    input.format().name().contains("mp4") && played.any(|stream| raw::index(&stream).any(beyond))
+}
+
+fn last_is_cut(reading: &Reading) -> bool {
+    reading.whole && reading.tracks.values().any(|track| track.cut)
+}

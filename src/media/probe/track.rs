@@ -1,0 +1,86 @@
+//! What is counted of one stream while its packets go by.
+
+use ffmpeg_next::codec::packet::side_data;
+use ffmpeg_next::{Packet, Rational};
+
+use super::clock::to_ticks;
+use super::idr;
+use crate::domain::media::Ticks;
+use crate::media::raw;
+
+/// Fewer gaps between pictures than this say little about a rate.
+const MIN_GAPS: u64 = 8;
+
+/// Counts of the packets that are shown or heard; times in ticks of the source's own clock.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    pub packets: u64,
+    /// Those an edit list doesn't leave out.
+    pub shown: u64,
+    pub bytes: u64,
+    pub first: Option<Ticks>,
+    pub last: Option<Ticks>,
+    /// Where the last of them ends, as far as their durations tell.
+    pub end: Option<Ticks>,
+    /// The last packet is cut off.
+    pub cut: bool,
+    /// Its data is encrypted sample by sample.
+    pub encrypted: bool,
+    /// Some of its times are of decoding, for want of presentation times.
+    pub by_decoding: bool,
+    /// Packets without any time of their own.
+    pub untimed: u64,
+    /// Keyframes by presentation time; true where it is an IDR picture.
+    pub keys: Vec<(Ticks, bool)>,
+    last_duration: Ticks,
+}
+
+impl Track {
+    /// Counts one packet.
+    pub fn count(&mut self, packet: &Packet, base: Rational, nal: Option<idr::Framing>) {
+        self.cut = packet.is_corrupt();
+        self.encrypted |= packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo);
+        self.bytes += packet.size() as u64;
+        self.packets += 1;
+        if raw::is_discarded(packet) {
+            return;
+        }
+        self.shown += 1;
+        let duration = to_ticks(packet.duration().max(0), base);
+        let time = packet.pts().or(packet.dts());
+        self.by_decoding |= packet.pts().is_none();
+        self.untimed += u64::from(time.is_none());
+        let at = time.map_or(self.end.unwrap_or(0), |time| to_ticks(time, base));
+        self.place(at, duration);
+        if packet.is_key() {
+            let idr = nal.is_some_and(|nal| packet.data().is_some_and(|data| nal.begins_with_idr(data)));
+            self.keys.push((at, idr));
+        }
+    }
+
+    fn place(&mut self, at: Ticks, duration: Ticks) {
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        if self.last.is_none_or(|last| at >= last) {
+            self.last = Some(at);
+            self.last_duration = duration;
+        }
+        let end = at.saturating_add(duration);
+        self.end = Some(self.end.map_or(end, |known| known.max(end)));
+    }
+
+    /// Pictures a second by the packets' own times; `None` where too few went by to tell.
+    pub fn rate(&self) -> Option<f64> {
+        let span = self.last?.checked_sub(self.first?)?;
+        let timed = self.shown.checked_sub(self.untimed + 1).filter(|gaps| *gaps >= MIN_GAPS)?;
+        #[expect(clippy::cast_precision_loss, reason = "counts of packets and ticks fit a float's 53 bits")]
+        let rate = (span > 0 && timed > 0).then(|| timed as f64 * 90_000.0 / span as f64);
+        rate
+    }
+
+    /// Where the stream ends; its last packet lasts `usual` where it doesn't say.
+    pub fn ends(&self, usual: Ticks) -> Option<Ticks> {
+        let (last, end) = (self.last?, self.end?);
+        let held = if self.last_duration > 0 { self.last_duration } else { usual };
+        Some(end.max(last.saturating_add(held)))
+    }
+}

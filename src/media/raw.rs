@@ -1,0 +1,178 @@
+//! What ffmpeg-next's safe API doesn't reach: the only unsafe code of reading sources.
+#![expect(unsafe_code, reason = "ffmpeg-next has no safe call for these")]
+
+use std::ptr;
+
+use ffmpeg_next::codec::packet::Ref as _;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::format::context::{Input, StreamIo};
+use ffmpeg_next::format::stream::Stream;
+use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame};
+
+use super::error::Error;
+
+/// An entry of a demuxer's index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub position: i64,
+    pub size: i64,
+    /// Decoding time in the stream's time base.
+    pub timestamp: i64,
+    pub key: bool,
+    pub discarded: bool,
+}
+
+/// Reads a container's header only: no stream is looked into, nothing is decoded.
+pub(super) fn open_header(mut io: StreamIo, options: Dictionary) -> Result<Input, Error> {
+    // SAFETY: the context is allocated here and, on failure, freed by `avformat_open_input` itself; `io` outlives it,
+    // as `wrap_with_custom_io` keeps both together.
+    unsafe {
+        let mut context = ffi::avformat_alloc_context();
+        if context.is_null() {
+            return Err(Error::libav("allocate")(ffmpeg_next::Error::Other { errno: ffi::ENOMEM }));
+        }
+        (*context).pb = io.as_mut_ptr();
+        (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
+        let mut options = options.disown();
+        let status =
+            ffi::avformat_open_input(&raw mut context, ptr::null(), ptr::null_mut(), &raw mut options);
+        drop(Dictionary::own(options));
+        match status {
+            0 => Ok(Input::wrap_with_custom_io(context, io)),
+            error => Err(Error::libav("read the header")(error.into())),
+        }
+    }
+}
+
+/// Reads ahead until the streams' parameters are known; what stays unknown is seen in the parameters.
+pub(super) fn find_stream_info(input: &mut Input) -> Result<(), Error> {
+    // SAFETY: the context is open, and no options are passed.
+    match unsafe { ffi::avformat_find_stream_info(input.as_mut_ptr(), ptr::null_mut()) } {
+        status if status < 0 => Err(Error::libav("look into the streams")(status.into())),
+        _ => Ok(()),
+    }
+}
+
+/// The codec parameters of a stream.
+pub(super) fn parameters<'a>(stream: &'a Stream<'_>) -> &'a ffi::AVCodecParameters {
+    // SAFETY: a stream of an open context always has parameters; they live as long as the context the stream borrows.
+    unsafe { &*(*stream.as_ptr()).codecpar }
+}
+
+/// The shape of a pixel by the container or else the codec; 0 where neither says.
+pub(super) fn pixel_aspect(input: &mut Input, index: usize) -> Rational {
+    // SAFETY: `index` is checked against the context's streams; a null frame is allowed.
+    unsafe {
+        let context = input.as_mut_ptr();
+        if index >= input.nb_streams() as usize {
+            return Rational(0, 1);
+        }
+        let stream = *(*context).streams.add(index);
+        ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut()).into()
+    }
+}
+
+/// Tells the demuxer which streams to leave out.
+pub(super) fn keep_only(input: &mut Input, kept: &[usize]) {
+    // SAFETY: every index is below the context's number of streams, and each stream pointer is valid.
+    unsafe {
+        for index in 0..input.nb_streams() as usize {
+            let discard = if kept.contains(&index) {
+                ffi::AVDiscard::AVDISCARD_DEFAULT
+            } else {
+                ffi::AVDiscard::AVDISCARD_ALL
+            };
+            (**(*input.as_mut_ptr()).streams.add(index)).discard = discard;
+        }
+    }
+}
+
+/// How many entries the demuxer's index of a stream has.
+pub(super) fn index_len(stream: &Stream<'_>) -> i32 {
+    // SAFETY: the stream is valid as long as it borrows its context.
+    unsafe { ffi::avformat_index_get_entries_count(stream.as_ptr()) }
+}
+
+/// The entries of the demuxer's index of a stream, in decoding order.
+pub(super) fn index<'a>(stream: &'a Stream<'_>) -> impl Iterator<Item = Entry> + 'a {
+    (0..index_len(stream)).filter_map(|at| {
+        // SAFETY: the entry is read at once, before the index can change; out of range gives null.
+        let entry = unsafe { ffi::avformat_index_get_entry(stream.as_ptr().cast_mut(), at).as_ref() }?;
+        Some(Entry {
+            position: entry.pos,
+            size: i64::from(entry.size()),
+            timestamp: entry.timestamp,
+            key: entry.flags() & ffi::AVINDEX_KEYFRAME != 0,
+            discarded: entry.flags() & ffi::AVINDEX_DISCARD_FRAME != 0,
+        })
+    })
+}
+
+/// Jumps to the last keyframe of `stream` at or before `timestamp`.
+pub(super) fn seek_back(input: &mut Input, stream: usize, timestamp: i64) -> Result<(), Error> {
+    let stream = i32::try_from(stream).unwrap_or(-1);
+    // SAFETY: the context is open; libav checks the stream's index.
+    match unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) } {
+        status if status < 0 => Err(Error::libav("seek")(status.into())),
+        _ => Ok(()),
+    }
+}
+
+/// An edit list leaves this packet's picture or sound out.
+pub(super) fn is_discarded(packet: &Packet) -> bool {
+    // SAFETY: a packet's fields may always be read.
+    unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Makes a decoder also give pictures it doubts, as every player does, and refuse pictures larger than `max_pixels`.
+pub(super) fn prepare_decoder(context: &mut ffmpeg_next::codec::Context, max_pixels: u64) {
+    // SAFETY: the context is allocated and not opened yet.
+    unsafe {
+        let context = &mut *context.as_mut_ptr();
+        context.flags |= i32::try_from(ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT).unwrap_or(0);
+        context.max_pixels = i64::try_from(max_pixels).unwrap_or(i64::MAX);
+    }
+}
+
+/// The transfer characteristic a decoded picture is tagged with.
+pub(super) fn transfer(picture: &frame::Video) -> ffi::AVColorTransferCharacteristic {
+    // SAFETY: a frame's fields may always be read.
+    unsafe { (*picture.as_ptr()).color_trc }
+}
+
+/// The codec's own header, as the container keeps it.
+pub(super) fn extradata<'a>(stream: &'a Stream<'_>) -> &'a [u8] {
+    let parameters = parameters(stream);
+    let length = usize::try_from(parameters.extradata_size).unwrap_or(0);
+    if parameters.extradata.is_null() || length == 0 {
+        return &[];
+    }
+    // SAFETY: libav keeps `extradata_size` bytes there for as long as the stream lives.
+    unsafe { std::slice::from_raw_parts(parameters.extradata, length) }
+}
+
+/// How many channels the header declares.
+pub(super) fn channels(stream: &Stream<'_>) -> u16 {
+    u16::try_from(parameters(stream).ch_layout.nb_channels).unwrap_or(0)
+}
+
+/// Bits of a pixel format's first component; 0 where there is no such format.
+pub(super) fn bit_depth(format: Pixel) -> u8 {
+    // SAFETY: the descriptor is a constant of libav's, or null.
+    let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format.into()).as_ref() };
+    descriptor.map_or(0, |descriptor| u8::try_from(descriptor.comp[0].depth).unwrap_or(0))
+}
+
+/// The duration is the size divided by a bit rate, and worth as much.
+pub(super) fn duration_is_a_guess(input: &Input) -> bool {
+    // SAFETY: the context is open.
+    let method = unsafe { (*input.as_ptr()).duration_estimation_method };
+    method == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE
+}
+
+/// When the container's first stream starts, in microseconds.
+pub(super) fn container_start(input: &Input) -> i64 {
+    // SAFETY: the context is open.
+    let start = unsafe { (*input.as_ptr()).start_time };
+    if start == ffi::AV_NOPTS_VALUE { 0 } else { start }
+}

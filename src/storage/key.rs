@@ -1,0 +1,310 @@
+//! Names every object in the bucket, its content type and its cache rule, and reads the names back.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::{UploadId, VideoId};
+
+/// Media and stills never change under their name: whoever has them may keep them for a year.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// Sources and what is on the way to one are nobody's to cache.
+const PRIVATE: &str = "private, no-store";
+
+/// What an object is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Object {
+    /// The finished original, as uploaded.
+    Source { video: VideoId, upload: UploadId },
+    /// A finished part of a tus concatenation.
+    Partial { upload: UploadId },
+    /// The end of an unfinished upload that isn't part-sized yet, up to `offset` in bytes.
+    Tail { upload: UploadId, offset: u64 },
+    /// A rung's initialisation segment.
+    Init { video: VideoId, revision: u32, rung: String },
+    /// Consecutive segments of a rung.
+    Pack { video: VideoId, revision: u32, rung: String, first_segment: u32, attempt: u32 },
+    /// A picture or the index of pictures.
+    Still { video: VideoId, revision: u32, still: Still },
+}
+
+/// The stills of a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Still {
+    Poster,
+    Storyboard,
+    StoryboardIndex,
+}
+
+/// The name of one object.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    text: String,
+    object: Object,
+}
+
+/// The text names no object of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} names no object of policast")]
+pub struct ParseKeyError(String);
+
+impl Key {
+    /// The name of `object`.
+    pub fn new(object: Object) -> Self {
+        Self { text: object.to_string(), object }
+    }
+
+    /// `sources/{video}/{upload}`
+    pub fn source(video: VideoId, upload: UploadId) -> Self {
+        Self::new(Object::Source { video, upload })
+    }
+
+    /// `arriving/{upload}`
+    pub fn partial(upload: UploadId) -> Self {
+        Self::new(Object::Partial { upload })
+    }
+
+    /// `arriving/{upload}.tail-{offset}`, `offset` in bytes.
+    pub fn tail(upload: UploadId, offset: u64) -> Self {
+        Self::new(Object::Tail { upload, offset })
+    }
+
+    /// `media/{video}/{revision}/{rung}/init.mp4`
+    pub fn init(video: VideoId, revision: u32, rung: &str) -> Self {
+        Self::new(Object::Init { video, revision, rung: rung.to_owned() })
+    }
+
+    /// `stills/{video}/{revision}/poster.jpg` and its neighbours.
+    pub fn still(video: VideoId, revision: u32, still: Still) -> Self {
+        Self::new(Object::Still { video, revision, still })
+    }
+
+    /// The prefixes that hold everything made by one revision.
+    pub fn revision_prefixes(video: VideoId, revision: u32) -> [String; 2] {
+        [format!("media/{video}/{revision}/"), format!("stills/{video}/{revision}/")]
+    }
+
+    /// The prefixes that hold everything of one video.
+    pub fn video_prefixes(video: VideoId) -> [String; 3] {
+        [format!("sources/{video}/"), format!("media/{video}/"), format!("stills/{video}/")]
+    }
+
+    /// The name as S3 has it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What the object is.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// The upload whose bytes it holds.
+    pub fn upload(&self) -> Option<UploadId> {
+        match self.object {
+            Object::Source { upload, .. } | Object::Partial { upload } | Object::Tail { upload, .. } => {
+                Some(upload)
+            }
+            Object::Init { .. } | Object::Pack { .. } | Object::Still { .. } => None,
+        }
+    }
+
+    /// The media type the object is stored with.
+    pub fn content_type(&self) -> &'static str {
+        match &self.object {
+            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => {
+                "application/octet-stream"
+            }
+            Object::Init { rung, .. } if rung == "audio" => "audio/mp4",
+            Object::Pack { rung, .. } if rung == "audio" => "audio/mp4",
+            Object::Init { .. } | Object::Pack { .. } => "video/mp4",
+            Object::Still { still: Still::StoryboardIndex, .. } => "text/vtt; charset=utf-8",
+            Object::Still { .. } => "image/jpeg",
+        }
+    }
+
+    /// The `Cache-Control` the object is stored with.
+    pub fn cache_control(&self) -> &'static str {
+        match &self.object {
+            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => PRIVATE,
+            _ => IMMUTABLE,
+        }
+    }
+}
+
+impl Still {
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Poster => "poster.jpg",
+            Self::Storyboard => "storyboard.jpg",
+            Self::StoryboardIndex => "storyboard.vtt",
+        }
+    }
+
+    fn from_file_name(name: &str) -> Option<Self> {
+        [Self::Poster, Self::Storyboard, Self::StoryboardIndex].into_iter().find(|s| s.file_name() == name)
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source { video, upload } => write!(f, "sources/{video}/{upload}"),
+            Self::Partial { upload } => write!(f, "arriving/{upload}"),
+            Self::Tail { upload, offset } => write!(f, "arriving/{upload}.tail-{offset}"),
+            Self::Init { video, revision, rung } => write!(f, "media/{video}/{revision}/{rung}/init.mp4"),
+            Self::Pack { video, revision, rung, first_segment, attempt } => {
+                write!(f, "media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s")
+            }
+            Self::Still { video, revision, still } => {
+                write!(f, "stills/{video}/{revision}/{}", still.file_name())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.text)
+    }
+}
+
+impl FromStr for Key {
+    type Err = ParseKeyError;
+
+    /// Only the exact text that `as_str` gives is taken: `007` is no revision.
+    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+        parse(text)
+            .map(Self::new)
+            .filter(|key| key.text == text)
+            .ok_or_else(|| ParseKeyError(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Object> {
+    let parts: Vec<&str> = text.split('/').collect();
+    match parts[..] {
+        ["sources", video, upload] => {
+            Some(Object::Source { video: video.parse().ok()?, upload: upload.parse().ok()? })
+        }
+        ["arriving", name] => parse_arriving(name),
+        ["media", video, revision, rung, name] if !rung.is_empty() => {
+            parse_media(video.parse().ok()?, revision.parse().ok()?, (rung, name))
+        }
+        ["stills", video, revision, name] => Some(Object::Still {
+            video: video.parse().ok()?,
+            revision: revision.parse().ok()?,
+            still: Still::from_file_name(name)?,
+        }),
+        _ => None,
+    }
+}
+
+fn parse_arriving(name: &str) -> Option<Object> {
+    match name.split_once(".tail-") {
+        None => Some(Object::Partial { upload: name.parse().ok()? }),
+        Some((upload, offset)) => {
+            Some(Object::Tail { upload: upload.parse().ok()?, offset: offset.parse().ok()? })
+        }
+    }
+}
+
+fn parse_media(video: VideoId, revision: u32, (rung, name): (&str, &str)) -> Option<Object> {
+    let rung = rung.to_owned();
+    if name == "init.mp4" {
+        return Some(Object::Init { video, revision, rung });
+    }
+    let (first_segment, attempt) = name.strip_suffix(".m4s")?.split_once('-')?;
+    let (first_segment, attempt) = (first_segment.parse().ok()?, attempt.parse().ok()?);
+    Some(Object::Pack { video, revision, rung, first_segment, attempt })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_of_each() -> Vec<Key> {
+        let (video, upload) = (VideoId::new(), UploadId::new());
+        let rung = "720p".to_owned();
+        let pack = Object::Pack { video, revision: 3, rung, first_segment: 21, attempt: 2 };
+        let stills = [Still::Poster, Still::Storyboard, Still::StoryboardIndex];
+        let made = [
+            Key::source(video, upload),
+            Key::partial(upload),
+            Key::tail(upload, 1 << 40),
+            Key::init(video, 3, "audio"),
+        ];
+        let stills = stills.into_iter().map(|still| Key::still(video, 3, still));
+        made.into_iter().chain([Key::new(pack)]).chain(stills).collect()
+    }
+
+    #[test]
+    fn a_name_survives_its_text() {
+        for key in one_of_each() {
+            assert_eq!(key.as_str().parse::<Key>().ok().as_ref(), Some(&key), "{key}");
+        }
+    }
+
+    #[test]
+    fn names_are_laid_out_as_documented() {
+        let video: VideoId = "0197a0f0-0000-7000-8000-000000000001".parse().unwrap();
+        let upload: UploadId = "0197a0f0-0000-7000-8000-000000000002".parse().unwrap();
+        let rung = "720p".to_owned();
+        let pack = Object::Pack { video, revision: 1, rung, first_segment: 5, attempt: 2 };
+        let names = [Key::source(video, upload), Key::tail(upload, 5), Key::new(pack)];
+        let names: Vec<String> =
+            names.iter().map(|key| key.as_str().replace(&video.to_string(), "V")).collect();
+        assert_eq!(names[0], format!("sources/V/{upload}"));
+        assert_eq!(names[1], format!("arriving/{upload}.tail-5"));
+        assert_eq!(names[2], "media/V/1/720p/5-2.m4s");
+    }
+
+    #[test]
+    fn a_text_that_is_not_exactly_a_name_is_refused() {
+        let video = VideoId::new();
+        let wrong = ["", "sources", "sources/x/y", "media/../../etc/passwd", "stills//1/poster.jpg"];
+        for text in wrong {
+            assert!(text.parse::<Key>().is_err(), "{text}");
+        }
+        for text in ["01/poster.jpg", "1/poster.png", "+1/poster.jpg", "1/poster.jpg/"] {
+            assert!(format!("stills/{video}/{text}").parse::<Key>().is_err(), "{text}");
+        }
+        for text in ["1/720p/1.m4s", "1/720p/1-1.mp4", "1//init.mp4", "1/720p/x-1.m4s"] {
+            assert!(format!("media/{video}/{text}").parse::<Key>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_object_lies_under_its_videos_prefixes() {
+        for key in one_of_each() {
+            let video = key.as_str().split('/').nth(1).unwrap().parse().unwrap();
+            assert!(
+                Key::video_prefixes(video).iter().any(|prefix| key.as_str().starts_with(prefix)),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_revision_made_lies_under_its_prefixes_and_the_source_does_not() {
+        for key in one_of_each() {
+            let video = key.as_str().split('/').nth(1).unwrap().parse().unwrap();
+            let made = !matches!(key.object(), Object::Source { .. } | Object::Tail { .. });
+            let prefixes = Key::revision_prefixes(video, 3);
+            assert_eq!(prefixes.iter().any(|prefix| key.as_str().starts_with(prefix)), made, "{key}");
+        }
+    }
+
+    #[test]
+    fn only_what_never_changes_may_be_cached_by_anyone() {
+        for key in one_of_each() {
+            let private = key.as_str().starts_with("sources/");
+            assert_eq!(key.cache_control() == PRIVATE, private, "{key}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Pages for people: watch, embed, home and errors, rendered on the server, with the player they embed.
+
+pub mod assets;
+pub mod csp;
+pub mod embed;
+pub mod error;
+pub mod home;
+pub mod language;
+mod links;
+mod load;
+mod pages;
+mod phrases;
+mod player;
+mod spoken;
+pub mod watch;
+
+pub use pages::router;

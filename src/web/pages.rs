@@ -1,0 +1,106 @@
+//! The pages' handlers: each loads what its page shows, renders it, and answers with its content security policy.
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::csp::{self, Framing};
+use super::{embed, error, home, language, load, watch};
+use crate::domain::{Language, VideoId};
+use crate::http::{App, Error};
+
+/// What any page may be asked with.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    pub token: Option<String>,
+    pub q: Option<String>,
+    pub account: Option<String>,
+    pub topic: Option<String>,
+    pub cursor: Option<String>,
+    lang: Option<String>,
+}
+
+/// The reader's language: by `?lang=`, else by `Accept-Language`.
+struct Reader(Language);
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let asked: Option<Query<Asked>> = Query::try_from_uri(&parts.uri).ok();
+        let accept = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Ok(Self(language::pick(asked.as_ref().and_then(|asked| asked.lang.as_deref()), accept)))
+    }
+}
+
+/// Every page and asset.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(home_page))
+        .route("/watch/{id}", get(watch_page))
+        .route("/embed/{id}", get(embed_page))
+        .with_state(app)
+        .merge(super::assets::router())
+}
+
+async fn home_page(State(app): State<App>, Reader(reader): Reader, Query(asked): Query<Asked>) -> Response {
+    let page = load::home(&app, &asked).await;
+    answer(&app, &reader, Framing::Own, page, home::render)
+}
+
+async fn watch_page(
+    State(app): State<App>,
+    Reader(reader): Reader,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let page = find(&app, &id, asked.token).await;
+    answer(&app, &reader, Framing::Own, page, watch::render)
+}
+
+async fn embed_page(
+    State(app): State<App>,
+    Reader(reader): Reader,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let page = find(&app, &id, asked.token).await;
+    answer(&app, &reader, Framing::Anyone, page, embed::render)
+}
+
+async fn find(app: &App, id: &str, token: Option<String>) -> Result<watch::Page, Error> {
+    let id: VideoId = id.parse().map_err(|_| crate::publishing::Error::NotFound("video"))?;
+    load::watch(app, id, token).await
+}
+
+fn answer<P>(
+    app: &App,
+    reader: &Language,
+    framing: Framing,
+    page: Result<P, Error>,
+    render: impl FnOnce(&P, &Language) -> Result<String, askama::Error>,
+) -> Response {
+    let (status, rendered) = match page {
+        Ok(page) => (StatusCode::OK, render(&page, reader)),
+        Err(error) => {
+            // The API's table of errors says which status it is.
+            let status = error.into_response().status();
+            (status, error::render(&error::Page { status: status.as_u16() }, reader))
+        }
+    };
+    let Ok(html) = rendered else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let policy = csp::policy(&load::media_origins(app), framing);
+    let mut response = (status, Html(html)).into_response();
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Language"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    response
+}

@@ -1,0 +1,115 @@
+//! The pages in English.
+
+use time::OffsetDateTime;
+
+use super::{Levels, Phrases, Player, Sentence, Wrong};
+use crate::domain::{Refusal, Timestamp};
+
+/// English.
+pub const PHRASES: Phrases = Phrases {
+    tag: "en",
+    controls: "en",
+    other_tag: "zh-Hans",
+    other_name: "简体中文",
+    tagline: "Public policy, explained on video",
+    verified: "Verified account",
+    published: "Published",
+    topic: "Topic",
+    notices: "Notices",
+    draft: "This is a draft. Only people with its link can see it.",
+    withdrawn: "This video was withdrawn by its publisher.",
+    waiting: "This video has not been uploaded yet. It will appear here as soon as it can be played.",
+    processing: "This video is being processed. It will appear here as soon as it can be played.",
+    progress: "Processing",
+    degraded: "One of the qualities could not be made. The video plays in the others.",
+    failed: "This video can’t be played.",
+    more_coming: "Higher qualities are still being prepared.",
+    quality: "Quality",
+    speed: "Speed",
+    captions: "Captions",
+    no_script: "Playing this video needs JavaScript.",
+    embed: "Embed this video",
+    embed_code: "HTML for your page",
+    home: "Home",
+    search: "Search videos",
+    search_go: "Search",
+    latest: "Latest videos",
+    results: "Results for",
+    nothing: "No videos here yet.",
+    older: "Older videos",
+    duration: "Length",
+    player: Player {
+        stopped: "Playback stopped. The connection may have been lost.",
+        unsupported: "This browser can’t play the video.",
+        again: "Try again",
+    },
+    wrong: Wrong {
+        not_found: Sentence {
+            title: "Not found",
+            text: "There is nothing at this address. It may have been mistyped, or the video was removed.",
+        },
+        not_public: Sentence {
+            title: "Not public",
+            text: "This video isn’t public, or the link to it has expired. Ask its publisher for a new one.",
+        },
+        gone: Sentence { title: "Withdrawn", text: "This video was withdrawn by its publisher." },
+        too_many: Sentence {
+            title: "Too many requests",
+            text: "Too many requests came from your address. Wait a minute and try again.",
+        },
+        bad_request: Sentence {
+            title: "Bad request",
+            text: "The server didn’t understand this address. Check it and try again.",
+        },
+        unavailable: Sentence {
+            title: "Unavailable for a moment",
+            text: "The service can’t be reached just now. Try again in a minute.",
+        },
+        broken: Sentence {
+            title: "Something went wrong",
+            text: "That is our fault, not yours. Try again in a minute.",
+        },
+    },
+    levels: Levels {
+        central: "Central",
+        provincial: "Provincial",
+        municipal: "Municipal",
+        district: "District",
+        community: "Community",
+    },
+    sectors: &[
+        ("agriculture", "Agriculture"),
+        ("city-management", "City management"),
+        ("civil-affairs", "Civil affairs"),
+        ("culture", "Culture"),
+        ("education", "Education"),
+        ("emergency", "Emergency management"),
+        ("environment", "Environment"),
+        ("finance", "Finance"),
+        ("health", "Health"),
+        ("housing", "Housing"),
+        ("human-resources", "Human resources and social security"),
+        ("justice", "Justice"),
+        ("market-regulation", "Market regulation"),
+        ("public-security", "Public security"),
+        ("science", "Science and technology"),
+        ("taxation", "Taxation"),
+        ("tourism", "Tourism"),
+        ("transport", "Transport"),
+        ("water", "Water"),
+    ],
+    refusal: as_written,
+    date,
+};
+
+/// Refusals are written in English where they arise, with the values that matter.
+fn as_written(refusal: &Refusal) -> &str {
+    &refusal.message
+}
+
+fn date(time: Timestamp) -> String {
+    match OffsetDateTime::from_unix_timestamp(time.0.div_euclid(1000)) {
+        Ok(time) => format!("{} {} {}", time.day(), time.month(), time.year()),
+        Err(_) => String::new(),
+    }
+}

@@ -1,0 +1,19 @@
+// Keys beyond media-chrome's own: 0-9 jump to that tenth; on the embed page keys work wherever the focus is.
+
+/** Letters work only while the player has the focus (WCAG 2.1.4), or where there is nothing but the player. */
+export function keyboard(controller, video, alone) {
+  controller.addEventListener('keydown', (event) => jump(event, video));
+  if (!alone) return;
+  document.addEventListener('keydown', (event) => {
+    if (event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey) return;
+    jump(event, video);
+    controller.keyboardShortcutHandler(event);
+    if ([' ', 'ArrowUp', 'ArrowDown'].includes(event.key)) event.preventDefault();
+  });
+}
+
+function jump(event, video) {
+  if (event.ctrlKey || event.metaKey || event.altKey || !/^[0-9]$/.test(event.key)) return;
+  const end = video.seekable.length ? video.seekable.end(video.seekable.length - 1) : 0;
+  if (end > 0) video.currentTime = (end * Number(event.key)) / 10;
+}

@@ -1,0 +1,52 @@
+//! Keeps a claim alive while its job is done, and hears of cancellations.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Worker;
+use crate::catalogue::job::{self, Fence};
+
+/// How far a job is, from 0 to 1, told by whoever does it.
+#[derive(Debug, Default)]
+pub(super) struct Progress(AtomicU64);
+
+impl Progress {
+    pub(super) fn set(&self, share: f64) {
+        self.0.store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    fn share(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Why a job must stop.
+pub(super) enum Lease {
+    /// Another attempt has it, or it ran out while the database was away.
+    Lost,
+    Cancelled,
+}
+
+impl Worker {
+    /// Renews the lease three times in its life; returns when the job must stop.
+    pub(super) async fn keep_lease(&self, fence: Fence, progress: &Progress) -> Lease {
+        let lease = self.settings.lease;
+        let mut good_until = tokio::time::Instant::now() + lease;
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            match self.renew(fence, progress.share()).await {
+                Ok(Some(false)) => good_until = tokio::time::Instant::now() + lease,
+                Ok(Some(true)) => return Lease::Cancelled,
+                Ok(None) => return Lease::Lost,
+                Err(_) if tokio::time::Instant::now() < good_until => {}
+                Err(_) => return Lease::Lost,
+            }
+        }
+    }
+
+    async fn renew(&self, fence: Fence, share: f64) -> Result<Option<bool>, super::Error> {
+        let mut tx = self.publishing.db.begin().await?;
+        let renewed = job::renew(tx.conn(), fence, self.settings.lease, share).await?;
+        tx.commit().await?;
+        Ok(renewed)
+    }
+}

@@ -1,0 +1,232 @@
+//! Claims jobs and does them, one job per file. Holds no transaction while it works: claim, renew, hand in.
+
+mod chunk;
+mod digest;
+mod encode;
+mod lease;
+mod pack;
+mod probe;
+mod sound;
+mod stills;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalogue::job::{Claim, Row};
+use crate::catalogue::{self, job};
+use crate::domain::job::Job;
+use crate::domain::{Refusal, RefusalCode};
+use crate::media::cage::CageLimits;
+use crate::media::ladder::LadderSettings;
+use crate::media::task::Limits;
+use crate::publishing::{Giving, Publishing, fence_of};
+use crate::{media, publishing, storage};
+
+/// Polling is only the safety net under the wake-ups, and how other nodes' work is found.
+const POLL: Duration = Duration::from_millis(700);
+/// How often lost jobs are looked for.
+const REAP_EVERY: Duration = Duration::from_secs(5);
+/// How often expired uploads and retired revisions are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// What a worker is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its name in the queue: host and process.
+    pub name: String,
+    /// Jobs at a time.
+    pub slots: usize,
+    /// How long a claim lasts unless it is renewed.
+    pub lease: Duration,
+    /// Jobs one account may have running on all nodes together.
+    pub account_cap: u32,
+    /// This binary, to be started again as the caged child.
+    pub program: PathBuf,
+    pub cage: CageLimits,
+    pub limits: Limits,
+    pub ladder: LadderSettings,
+}
+
+/// Why a job could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Publishing(#[from] publishing::Error),
+    #[error(transparent)]
+    Catalogue(#[from] catalogue::Error),
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    #[error(transparent)]
+    Media(#[from] media::Error),
+    #[error("rungs {0}")]
+    Rungs(String),
+    #[error("row of the {0} is gone")]
+    Gone(&'static str),
+}
+
+impl Error {
+    /// Somebody else has the job now: nothing may be said of it any more.
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::Publishing(publishing::Error::LeaseLost))
+    }
+
+    /// The error and its causes in one line, for the job's row.
+    fn story(&self) -> String {
+        let mut story = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let said = error.to_string();
+            if !story.contains(&said) {
+                story = format!("{story}: {said}");
+            }
+            cause = error.source();
+        }
+        story
+    }
+}
+
+/// A worker; cheap to clone.
+#[derive(Clone)]
+pub struct Worker {
+    publishing: Publishing,
+    settings: Arc<Settings>,
+}
+
+/// Works until told to stop: `drain` takes no new job and ends those at hand, `cut` hands them over at once.
+pub async fn run(
+    publishing: Publishing,
+    settings: Settings,
+    drain: CancellationToken,
+    cut: CancellationToken,
+) {
+    let worker = Worker { publishing, settings: Arc::new(settings) };
+    let tasks = TaskTracker::new();
+    for slot in 0..worker.settings.slots {
+        let (worker, drain, cut) = (worker.clone(), drain.clone(), cut.clone());
+        tasks.spawn(async move { worker.work(slot, &drain, &cut).await });
+    }
+    let (keeper, stop) = (worker.clone(), drain.clone());
+    tasks.spawn(async move { keeper.keep_house(&stop).await });
+    tasks.close();
+    tasks.wait().await;
+}
+
+impl Worker {
+    async fn work(&self, slot: usize, drain: &CancellationToken, cut: &CancellationToken) {
+        let name = format!("{}/{slot}", self.settings.name);
+        while !drain.is_cancelled() {
+            // Asked for before the look, so that no wake-up falls between the two.
+            let woken = self.publishing.changes.work();
+            match self.claim(&name).await {
+                Ok(Some(row)) => self.attempt(row, cut).await,
+                Ok(None) => idle(woken, drain).await,
+                Err(error) => {
+                    tracing::warn!(error = %error.story(), "no job could be claimed");
+                    idle(std::future::pending(), drain).await;
+                }
+            }
+        }
+    }
+
+    async fn claim(&self, name: &str) -> Result<Option<Row>, Error> {
+        let claim =
+            Claim { worker: name, lease: self.settings.lease, account_cap: self.settings.account_cap };
+        let mut tx = self.publishing.db.begin().await?;
+        let row = job::claim(&mut tx, &claim).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// One attempt at a job, from claim to word about it.
+    async fn attempt(&self, row: Row, cut: &CancellationToken) {
+        let (fence, work) = (fence_of(&row), row.work.0.clone());
+        let progress = lease::Progress::default();
+        tracing::debug!(job = %row.name, attempt = row.attempt, "job begun");
+        let ended = tokio::select! {
+            done = self.carry_out(&row, &progress) => match done {
+                Ok(()) => Ok(()),
+                Err(error) if error.is_lost() => Ok(()),
+                Err(error) => self.give_back(&row, &error).await,
+            },
+            lease = self.keep_lease(fence, &progress) => match lease {
+                lease::Lease::Lost => Ok(()),
+                lease::Lease::Cancelled => self.publishing.finish_cancelled(fence, &work).await,
+            },
+            () = cut.cancelled() => self.publishing.hand_over(fence).await,
+        };
+        if let Err(error) = ended {
+            tracing::warn!(job = %row.name, error = %Error::from(error).story(), "outcome could not be told; the lease will run out");
+        }
+    }
+
+    async fn carry_out(&self, row: &Row, progress: &lease::Progress) -> Result<(), Error> {
+        let fence = fence_of(row);
+        let publishing = &self.publishing;
+        match row.work.0 {
+            Job::Assemble { upload } => publishing.assemble(upload).await?,
+            Job::Digest { upload } => return self.digest(fence, upload).await,
+            Job::Probe { video, revision } => return self.probe(row, (video, revision)).await,
+            Job::Audio { video, revision } => self.sound(fence, (video, revision), progress).await?,
+            Job::Chunk { video, revision, .. } => self.chunk(row, (video, revision), progress).await?,
+            Job::Stills { video, revision } => self.stills(fence, (video, revision)).await?,
+            Job::Retire { video, revision } => publishing.retire(video, revision).await?,
+            Job::Purge { video } => publishing.purge(video).await?,
+        }
+        match publishing.finish_job(fence, &row.work).await {
+            // The audio job says itself that the sound can't be used.
+            Ok(()) | Err(publishing::Error::LeaseLost) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some((video, revision)) = row.work.revision() {
+            publishing.sweep_revision(video, revision).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, row: &Row, error: &Error) -> Result<(), publishing::Error> {
+        let story = error.story();
+        tracing::warn!(job = %row.name, attempt = row.attempt, error = %story, "attempt came to nothing");
+        let fence = fence_of(row);
+        let last = row.attempt >= row.max_attempts;
+        match (&row.work.0, error) {
+            (Job::Probe { video, revision }, Error::Media(media)) if last => {
+                let refusal = match media {
+                    media::Error::Refused(refusal) => refusal.clone(),
+                    _ => Refusal::new(
+                        RefusalCode::MediaCrashed,
+                        "The file brings the media software down, however often it is tried.",
+                    ),
+                };
+                self.publishing.refuse_source(fence, (*video, *revision), &refusal).await
+            }
+            _ => self.publishing.give_back(fence, row, Giving { error: &story, for_good: false }).await,
+        }
+    }
+
+    async fn keep_house(&self, stop: &CancellationToken) {
+        let mut reap = tokio::time::interval(REAP_EVERY);
+        let mut tidy = tokio::time::interval(TIDY_EVERY);
+        loop {
+            let done = tokio::select! {
+                _ = reap.tick() => self.publishing.reap().await.map(drop),
+                _ = tidy.tick() => self.publishing.tidy().await,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = done {
+                tracing::warn!(error = %Error::from(error).story(), "housekeeping will be tried again");
+            }
+        }
+    }
+}
+
+async fn idle(woken: impl Future<Output = ()>, drain: &CancellationToken) {
+    tokio::select! {
+        () = woken => {}
+        () = tokio::time::sleep(POLL) => {}
+        () = drain.cancelled() => {}
+    }
+}

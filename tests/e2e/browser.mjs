@@ -1,0 +1,53 @@
+// Debian's Chromium, headless, and a page that reports what it trips over.
+import { chromium } from 'playwright-core';
+
+const args = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
+];
+
+/** A broken promise, told in one sentence. */
+export class Broken extends Error {}
+
+export function promise(kept, sentence) {
+  if (!kept) throw new Broken(sentence);
+}
+
+/** Runs `work` with a browser and ends the process: 0, or 1 with the sentence of what is broken. */
+export async function withBrowser(work) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
+  try {
+    await work(browser);
+  } catch (error) {
+    console.error(error instanceof Broken ? `broken: ${error.message}` : error);
+    process.exitCode = 1;
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Opens `url`; what scripts, the policy or hls.js complain of is gathered in `page.troubles`. */
+export async function open(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.troubles = [];
+  page.on('pageerror', (error) => page.troubles.push(`the script threw ${error.message}`));
+  await page.exposeFunction('trouble', (text) => page.troubles.push(text));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      window.trouble(`the content security policy refused ${blockedURI} (${violatedDirective})`));
+  });
+  const answer = await page.goto(url);
+  promise(answer?.ok(), `${url} answers ${answer?.status()}`);
+  return page;
+}
+
+/** Waits until `check` holds in the page, or tells `sentence`. */
+export async function until(page, check, argument, sentence, timeout = 30_000) {
+  try {
+    await page.waitForFunction(check, argument, { timeout, polling: 100 });
+  } catch (error) {
+    if (error.name !== 'TimeoutError') throw error;
+    throw new Broken(`${sentence} (after ${timeout / 1000} s)`);
+  }
+}

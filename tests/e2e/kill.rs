@@ -1,0 +1,248 @@
+//! The power goes at the worst moment: in every state the server is killed, started again, and nothing is lost.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+
+use crate::api::Api;
+use crate::clients::ends_well;
+use crate::clip::heavy;
+use crate::server::{Server, parent_of};
+use crate::tool::fixture;
+
+/// How often a state may slip by unseen before a test gives up on it.
+const TRIES: usize = 8;
+
+async fn scene() -> Server {
+    // What a killed server held is given out again after this long.
+    let server = Server::start_with(&[("POLICAST_LEASE", "5s")]).await;
+    server.api.agency().await;
+    server
+}
+
+async fn upload(server: &Server, title: &str) -> String {
+    let video = server.api.video(title).await.id;
+    let (status, body) = server.api.put_source(&video, &fixture("short.mp4")).await;
+    assert!(status.is_success(), "{status} {body}");
+    video
+}
+
+/// A job of this kind runs for the video right now.
+async fn is_running(api: &Api, video: &str, kind: &str) -> bool {
+    let jobs = api.get(&format!("/api/v1/admin/jobs?video={video}&state=running")).await;
+    jobs["items"].as_array().is_some_and(|jobs| jobs.iter().any(|job| job["kind"] == kind))
+}
+
+/// Waits until such a job runs; false where it came and went unseen.
+async fn catch(api: &Api, video: &str, kind: &str) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_mins(1) {
+        if is_running(api, video, kind).await {
+            return true;
+        }
+        let media = api.get(&format!("/api/v1/videos/{video}")).await["media"]["state"].clone();
+        if media == "ready" {
+            return false;
+        }
+    }
+    false
+}
+
+/// The video comes through, and rows and objects agree.
+async fn comes_through(server: &Server, video: &str) {
+    ends_well(server, video, &fixture("short.mp4")).await;
+    server.run(&["admin", "fsck", "--rehash"]).await;
+}
+
+async fn killed_while_running(kind: &str) {
+    let mut server = scene().await;
+    for _ in 0..TRIES {
+        let video = upload(&server, &format!("Killed while running {kind}")).await;
+        let caught = catch(&server.api, &video, kind).await;
+        server.restart().await;
+        comes_through(&server, &video).await;
+        if caught {
+            return;
+        }
+    }
+    panic!("never saw a running {kind}");
+}
+
+#[tokio::test]
+async fn killed_while_probing_it_ends_ready() {
+    killed_while_running("probe").await;
+}
+
+#[tokio::test]
+async fn killed_while_encoding_pictures_it_ends_ready() {
+    killed_while_running("chunk").await;
+}
+
+#[tokio::test]
+async fn killed_while_encoding_sound_it_ends_ready() {
+    killed_while_running("audio").await;
+}
+
+#[tokio::test]
+async fn killed_while_making_stills_it_ends_ready() {
+    killed_while_running("stills").await;
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_no_child_behind() {
+    let mut server = scene().await;
+    let video = upload(&server, "Orphans").await;
+    assert!(catch(&server.api, &video, "chunk").await, "never saw a running chunk");
+    let children = server.children();
+    assert!(!children.is_empty(), "media is worked on in a child process");
+    server.kill();
+    let begun = Instant::now();
+    while children.iter().any(|child| parent_of(*child).is_some()) {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{children:?} live on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn killed_again_and_again_it_ends_ready() {
+    let mut server = scene().await;
+    let video = upload(&server, "Killed again and again").await;
+    for pause in [0, 150, 400, 900] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        server.restart().await;
+    }
+    comes_through(&server, &video).await;
+}
+
+#[tokio::test]
+async fn killed_while_bytes_arrive_it_keeps_every_acknowledged_one() {
+    let mut server = scene().await;
+    let video = server.api.video("Killed while uploading").await.id;
+    let file = heavy(server.home(), 13 << 20);
+    let bytes = std::fs::read(&file).expect("a file");
+    let upload = tus::create(&server.api, &video, bytes.len()).await;
+    let mut offset = 0;
+    for chunk in bytes.chunks(3 << 20) {
+        offset = tus::send(&server.api, &upload, offset, chunk).await;
+        assert!(tus::offset(&server.api, &upload).await >= offset);
+        server.restart().await;
+        let kept = tus::offset(&server.api, &upload).await;
+        assert!(kept >= offset || offset == bytes.len(), "{offset} bytes were acknowledged, {kept} are left");
+    }
+    ends_well(&server, &video, &file).await;
+    server.run(&["admin", "fsck", "--rehash"]).await;
+}
+
+#[tokio::test]
+async fn killed_while_finishing_it_ends_ready() {
+    let mut server = scene().await;
+    let bytes = std::fs::read(fixture("short.mp4")).expect("a clip");
+    for pause in [0, 2, 5, 10, 20, 40] {
+        let video = server.api.video(&format!("Killed {pause} ms after the last byte")).await.id;
+        let upload = tus::create(&server.api, &video, bytes.len()).await;
+        let (api, url, body) = (server.api.clone(), upload.clone(), bytes.clone());
+        let (sending, waiting) =
+            (async move { tus::try_send(&api, &url, 0, &body).await }, Duration::from_millis(pause));
+        let _ = tokio::time::timeout(waiting, sending).await;
+        server.restart().await;
+        let left = tus::offset(&server.api, &upload).await;
+        if left < bytes.len() {
+            tus::send(&server.api, &upload, left, &bytes[left..]).await;
+        }
+        comes_through(&server, &video).await;
+    }
+}
+
+#[tokio::test]
+async fn killed_while_reprocessing_the_old_revision_plays_and_the_new_one_comes() {
+    let mut server = scene().await;
+    let video = upload(&server, "Killed while reprocessing").await;
+    let before = server.api.wait_until_ready(&video).await;
+    server.run(&["admin", "reprocess", "--video", &video]).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.restart().await;
+    let hls = before["media"]["hls"].as_str().expect("an address");
+    assert!(!server.api.bytes(hls, None).await.is_empty());
+    let revision = &before["media"]["revision"];
+    server.api.wait_until(&video, |video| video["media"]["revision"] != *revision).await;
+    comes_through(&server, &video).await;
+}
+
+#[tokio::test]
+async fn killed_while_deleting_nothing_is_left() {
+    let mut server = scene().await;
+    let video = upload(&server, "Killed while deleting").await;
+    server.api.wait_until_ready(&video).await;
+    let path = format!("/api/v1/videos/{video}");
+    let (status, body) = server.api.ask(Method::DELETE, &path, None).await;
+    assert!(status.is_success(), "{status} {body}");
+    server.restart().await;
+    let (status, body) = server.api.ask(Method::GET, &path, None).await;
+    assert_eq!(status, 404, "{body}");
+    let begun = Instant::now();
+    while jobs_left(&server.api).await {
+        assert!(begun.elapsed() < Duration::from_mins(5), "its objects are never removed");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    server.run(&["admin", "fsck", "--rehash"]).await;
+}
+
+async fn jobs_left(api: &Api) -> bool {
+    for state in ["queued", "running"] {
+        let jobs = api.get(&format!("/api/v1/admin/jobs?state={state}")).await;
+        if jobs["items"].as_array().is_some_and(|jobs| !jobs.is_empty()) {
+            return true;
+        }
+    }
+    false
+}
+
+/// tus by hand, one request at a time, so that a test knows what was acknowledged.
+mod tus {
+    use super::Api;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use reqwest::{Client, RequestBuilder, Response};
+
+    fn request(api: &Api, request: RequestBuilder) -> RequestBuilder {
+        request.bearer_auth(&api.key).header("Tus-Resumable", "1.0.0")
+    }
+
+    fn header(answer: &Response, name: &str) -> String {
+        let value = answer.headers().get(name).unwrap_or_else(|| panic!("no {name} in {answer:?}"));
+        value.to_str().expect("text").to_owned()
+    }
+
+    /// Begins an upload; its address.
+    pub async fn create(api: &Api, video: &str, size: usize) -> String {
+        let metadata = format!("filename {},video {}", STANDARD.encode("clip.mp4"), STANDARD.encode(video));
+        let post = request(api, Client::new().post(format!("{}/api/v1/uploads", api.base)));
+        let answer = post
+            .header("Upload-Length", size)
+            .header("Upload-Metadata", metadata)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 201, "{answer:?}");
+        header(&answer, "location")
+    }
+
+    /// How much of it is there.
+    pub async fn offset(api: &Api, upload: &str) -> usize {
+        let answer = request(api, Client::new().head(upload)).send().await.expect("an answer");
+        header(&answer, "upload-offset").parse().expect("a number")
+    }
+
+    /// Sends bytes that have to be taken; the offset acknowledged.
+    pub async fn send(api: &Api, upload: &str, offset: usize, bytes: &[u8]) -> usize {
+        let answer = try_send(api, upload, offset, bytes).await.expect("an answer");
+        assert_eq!(answer.status(), 204, "{answer:?}");
+        header(&answer, "upload-offset").parse().expect("a number")
+    }
+
+    /// Sends bytes, whatever comes of it.
+    pub async fn try_send(api: &Api, upload: &str, offset: usize, bytes: &[u8]) -> reqwest::Result<Response> {
+        let patch = request(api, Client::new().patch(upload)).header("Upload-Offset", offset);
+        patch.header("Content-Type", "application/offset+octet-stream").body(bytes.to_vec()).send().await
+    }
+}

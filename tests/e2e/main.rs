@@ -1,0 +1,16 @@
+//! The real binary from outside: real clients upload, a real browser plays, real tools judge what comes out.
+
+mod api;
+mod browser;
+mod clients;
+mod clip;
+mod command;
+mod kill;
+mod playlist;
+mod proxy;
+mod schema;
+mod segments;
+mod server;
+mod store;
+mod sync;
+mod tool;

@@ -1,0 +1,140 @@
+//! The cage: a child does its task in it, can't get out of it, and is missed when it dies or hangs.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use policast::domain::RefusalCode;
+use policast::media::cage::{CageLimits, Child, self_test};
+use policast::media::task::{Event, Limits, Outcome, Source, Task};
+use policast::media::{Ending, Error};
+
+use crate::clip;
+use crate::probe::hostile_texts;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_policast");
+
+fn task(size: usize) -> Task {
+    let limits = Limits { max_pixels: 8192 * 4320, max_duration: 90_000 * 3600 };
+    Task::Probe { source: Source { size_bytes: size as u64 }, limits }
+}
+
+async fn spawn(size: usize, limits: CageLimits) -> Child {
+    Child::spawn(Path::new(PROGRAM), &task(size), limits).await.expect("started")
+}
+
+fn range(source: &[u8], offset: u64, len: u32) -> Bytes {
+    let from = usize::try_from(offset).expect("small").min(source.len());
+    let to = (from + len as usize).min(source.len());
+    Bytes::copy_from_slice(&source[from..to])
+}
+
+async fn finish(child: &mut Child, source: &[u8]) -> Result<Outcome, Error> {
+    loop {
+        match child.next().await? {
+            (Event::Read { offset, len }, _) => child.feed(range(source, offset, len)).await?,
+            (Event::Done { outcome, .. }, _) => return Ok(outcome),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clip_is_probed_inside_the_cage() {
+    let source = clip::make(clip::PLAIN, "clip.mp4");
+    let mut child = spawn(source.len(), CageLimits::default()).await;
+    let outcome = finish(&mut child, &source).await.expect("done");
+    let Outcome::Probed { probe } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((probe.video.width, probe.video.height), (320, 180));
+    assert_eq!(probe.keyframes, [0, 90_000]);
+}
+
+#[tokio::test]
+async fn nothing_outside_can_be_reached_from_the_cage_and_encoding_still_works() {
+    let checks = self_test(Path::new(PROGRAM)).await.expect("tested");
+    assert!(checks.len() >= 9, "{checks:?}");
+    // A kernel without Landlock is told to the operator; the call filter alone has to hold.
+    let failed: Vec<_> = checks.iter().filter(|check| !check.ok && check.name != "landlock").collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[tokio::test]
+async fn texts_that_name_other_sources_are_refused_and_nothing_is_contacted() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    for (name, text) in hostile_texts(address) {
+        let mut child = spawn(text.len(), CageLimits::default()).await;
+        let outcome = finish(&mut child, text.as_bytes()).await.expect("done");
+        let Outcome::Refused { refusal } = outcome else { panic!("{name}: {outcome:?}") };
+        assert_eq!(refusal.code, RefusalCode::NotMedia, "{name}");
+    }
+    listener.set_nonblocking(true).expect("set");
+    assert!(listener.accept().is_err(), "something called");
+}
+
+#[tokio::test]
+async fn a_child_that_is_killed_is_reported_with_its_signal() {
+    let mut child = spawn(1000, CageLimits::default()).await;
+    assert!(matches!(child.next().await, Ok((Event::Read { .. }, _))));
+    signal(&child, Signal::SIGKILL);
+    let ending = child.next().await;
+    assert!(matches!(ending, Err(Error::Crashed { ending: Ending::Signal(9), .. })), "{ending:?}");
+}
+
+#[tokio::test]
+async fn a_child_that_stands_still_is_given_up() {
+    let limits = CageLimits { silence: Duration::from_millis(300), ..CageLimits::default() };
+    let mut child = spawn(1000, limits).await;
+    assert!(matches!(child.next().await, Ok((Event::Read { .. }, _))));
+    signal(&child, Signal::SIGSTOP);
+    child.feed(Bytes::from_static(b"no video")).await.expect("the socket takes it");
+    assert!(matches!(child.next().await, Err(Error::Hung { .. })));
+}
+
+#[tokio::test]
+async fn a_task_past_its_whole_time_is_given_up() {
+    let limits = CageLimits { wall: Duration::from_millis(300), ..CageLimits::default() };
+    let mut child = spawn(1000, limits).await;
+    assert!(matches!(child.next().await, Ok((Event::Read { .. }, _))));
+    signal(&child, Signal::SIGSTOP);
+    child.feed(Bytes::from_static(b"no video")).await.expect("the socket takes it");
+    assert!(matches!(child.next().await, Err(Error::Hung { .. })));
+}
+
+#[tokio::test]
+async fn a_slow_source_is_not_held_against_the_child() {
+    let source = clip::make(clip::PLAIN, "clip.mp4");
+    let limits = CageLimits { silence: Duration::from_secs(2), ..CageLimits::default() };
+    let mut child = spawn(source.len(), limits).await;
+    let Ok((Event::Read { offset, len }, _)) = child.next().await else { panic!("no question") };
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    child.feed(range(&source, offset, len)).await.expect("fed");
+    assert!(matches!(finish(&mut child, &source).await, Ok(Outcome::Probed { .. })));
+}
+
+#[tokio::test]
+async fn a_child_that_needs_more_memory_than_it_may_dies_alone() {
+    let source = clip::make(clip::PLAIN, "clip.mp4");
+    let limits = CageLimits { memory_bytes: 64 << 20, ..CageLimits::default() };
+    let mut child = spawn(source.len(), limits).await;
+    let ending = finish(&mut child, &source).await;
+    assert!(matches!(ending, Err(Error::Crashed { .. })), "{ending:?}");
+}
+
+#[tokio::test]
+async fn a_child_ends_when_its_worker_lets_go() {
+    let child = spawn(1000, CageLimits::default()).await;
+    let process = Pid::from_raw(i32::try_from(child.id().expect("alive")).expect("a process id"));
+    drop(child);
+    while kill(process, None).is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let process = i32::try_from(child.id().expect("alive")).expect("a process id");
+    kill(Pid::from_raw(process), signal).expect("ours to signal");
+}

@@ -1,0 +1,88 @@
+//! Small clips made by FFmpeg's own command, for each test anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Two seconds of a moving picture and a tone, keyframes a second apart.
+pub const PLAIN: &str = "-f lavfi -i testsrc2=s=320x180:r=30:d=2 -f lavfi -i sine=d=2 \
+    -c:v libx264 -preset ultrafast -profile:v main -g 30 -pix_fmt yuv420p -c:a aac";
+
+/// Runs `ffmpeg` with `arguments` split at spaces, and gives what it wrote to `name`.
+pub fn make(arguments: &str, name: &str) -> Vec<u8> {
+    let (folder, path) = place(name);
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .status()
+        .expect("ffmpeg is installed");
+    assert!(status.success(), "ffmpeg {arguments}");
+    let bytes = fs::read(&path).expect("written");
+    drop(folder);
+    bytes
+}
+
+/// Runs `ffmpeg` on a clip made before.
+pub fn remake(clip: &[u8], arguments: &str, name: &str) -> Vec<u8> {
+    let (folder, path) = place("clip");
+    fs::write(&path, clip).expect("written");
+    let made = make(&format!("-i {} {arguments}", path.display()), name);
+    drop(folder);
+    made
+}
+
+/// Where a box of an ISO file begins, by the first occurrence of its type.
+pub fn box_at(clip: &[u8], name: [u8; 4]) -> usize {
+    let at = clip.windows(4).position(|window| window == name).expect("there is such a box");
+    at.checked_sub(4).expect("a box has a size before its type")
+}
+
+/// A folder of its own and a path in it.
+pub fn place(name: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    (folder, path)
+}
+
+/// Makes a movie with its index at the end take its media from the file at `target` (an `alis` reference of `QuickTime`).
+pub fn point_elsewhere(movie: &[u8], target: &Path) -> Vec<u8> {
+    let alias = alias(target);
+    let dref = box_at(movie, *b"dref");
+    let old = u32::from_be_bytes(movie[dref..dref + 4].try_into().expect("four bytes")) as usize;
+    let entry = [&be32(alias.len() + 12), b"alis".as_slice(), &[0; 4], &alias].concat();
+    let new = [&be32(entry.len() + 16), b"dref".as_slice(), &[0; 4], &be32(1), &entry].concat();
+    let mut pointing = [&movie[..dref], &new, &movie[dref + old..]].concat();
+    for name in [*b"moov", *b"trak", *b"mdia", *b"minf", *b"dinf"] {
+        let at = box_at(movie, name);
+        let size = u32::from_be_bytes(movie[at..at + 4].try_into().expect("four bytes")) as usize;
+        pointing[at..at + 4].copy_from_slice(&be32(size + new.len() - old));
+    }
+    pointing
+}
+
+/// An alias record with an absolute path, as far as demuxers read it.
+fn alias(target: &Path) -> Vec<u8> {
+    let path = target.to_str().expect("a plain path").as_bytes();
+    let name = target.file_name().and_then(|name| name.to_str()).expect("a file name").as_bytes();
+    let mut record = vec![0; 10];
+    record.push(1);
+    record.extend([&b"V"[..], &[0; 26]].concat());
+    record.extend([0; 12]);
+    record.push(u8::try_from(name.len()).expect("short"));
+    record.extend([name, &vec![0; 63 - name.len()]].concat());
+    record.extend([0; 16]);
+    record.extend([0, 1, 0, 1]);
+    record.extend([0; 16]);
+    let path = [b"V", path].concat();
+    let length = u16::try_from(path.len()).expect("short");
+    record.extend([&[0, 2], &length.to_be_bytes()[..], &path, &vec![0; path.len() % 2]].concat());
+    record.extend([0xff, 0xff, 0, 0]);
+    record
+}
+
+fn be32(number: usize) -> [u8; 4] {
+    u32::try_from(number).expect("small").to_be_bytes()
+}

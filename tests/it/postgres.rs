@@ -1,0 +1,128 @@
+//! A PostgreSQL of the tests' own: started once a process, one empty database a test, gone with the process.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+/// Stops the server and removes its folder once its own input ends: when the test process is gone, however it went.
+const KEEPER: &str = r#"
+    "$@" >"$0/log" 2>&1 & server=$!
+    read -r _
+    kill -QUIT $server
+    wait $server
+    rm -rf "$0"
+"#;
+
+struct Postgres {
+    folder: PathBuf,
+    databases: AtomicU32,
+    /// Its input is the life line.
+    _keeper: Child,
+}
+
+/// A new, empty database; its URL.
+pub async fn database() -> String {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(start)).await.expect("a server");
+    let name = format!("test_{}", server.databases.fetch_add(1, Ordering::Relaxed));
+    let mut connection = connect(server).await;
+    connection.execute(AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
+    server.url(&name)
+}
+
+impl Postgres {
+    fn url(&self, database: &str) -> String {
+        format!("postgres://policast@localhost/{database}?host={}", self.folder.display())
+    }
+}
+
+async fn connect(server: &Postgres) -> PgConnection {
+    let begun = Instant::now();
+    loop {
+        match PgConnection::connect(&server.url("postgres")).await {
+            Ok(connection) => return connection,
+            Err(error) if begun.elapsed() > Duration::from_mins(1) => panic!("{error}: {}", server.log()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+impl Postgres {
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+fn start() -> Postgres {
+    let folder = tempfile::Builder::new().prefix("policast-pg-").tempdir().expect("a folder").keep();
+    let user = unprivileged(&folder);
+    let data = folder.join("data");
+    let options = ["-U", "policast", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"];
+    let made = as_user(user.as_ref(), &program("initdb")).args(options).arg(&data).output().expect("initdb");
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    let keeper = keep(user.as_ref(), &folder, &data);
+    Postgres { folder, databases: AtomicU32::new(0), _keeper: keeper }
+}
+
+fn keep(user: Option<&User>, folder: &Path, data: &Path) -> Child {
+    let server = as_user(user, &program("postgres"));
+    let mut keeper = Command::new("sh");
+    keeper.args(["-c", KEEPER]).arg(folder).arg(server.get_program()).args(server.get_args());
+    keeper.arg("-D").arg(data).arg("-k").arg(folder);
+    for setting in ["listen_addresses=", "fsync=off", "synchronous_commit=off", "max_connections=300"] {
+        keeper.args(["-c", setting]);
+    }
+    keeper.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    keeper.spawn().expect("a server")
+}
+
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+/// PostgreSQL refuses to run as root: then `postgres` or, where there is none, `nobody` owns the folder.
+fn unprivileged(folder: &Path) -> Option<User> {
+    if fs::metadata(folder).expect("a folder").uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").expect("users");
+    let find = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line.split(':').skip(2).map(|field| field.parse().ok());
+        Some(User { uid: numbers.next()??, gid: numbers.next()?? })
+    };
+    let user = find("postgres").or_else(|| find("nobody")).expect("an unprivileged user");
+    chown(folder, Some(user.uid), Some(user.gid)).expect("the folder is ours");
+    Some(user)
+}
+
+fn as_user(user: Option<&User>, program: &Path) -> Command {
+    let Some(User { uid, gid }) = user else { return Command::new(program) };
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
+    command.arg(program).current_dir("/");
+    command
+}
+
+/// Debian keeps them apart by version and out of the PATH; the newest.
+fn program(name: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let programs = versions.map(|version| version.path().join("bin").join(name));
+    programs.filter(|path| path.exists()).max().unwrap_or_else(|| PathBuf::from(name))
+}
+
+#[tokio::test]
+async fn two_databases_know_nothing_of_each_other() {
+    let (one, other) = (database().await, database().await);
+    let mut connection = PgConnection::connect(&one).await.expect("one");
+    connection.execute("create table only_here (id text)").await.expect("a table");
+    let mut connection = PgConnection::connect(&other).await.expect("the other");
+    assert!(connection.execute("select id from only_here").await.is_err());
+}

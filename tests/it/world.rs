@@ -1,0 +1,178 @@
+//! A whole instance for a test: database, bucket, verbs and a worker, in a folder that goes with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use policast::catalogue::{Db, video};
+use policast::domain::key::{Caller, Role};
+use policast::domain::media::{MediaState, TICKS_PER_SECOND};
+use policast::domain::upload::Door;
+use policast::domain::{Clock, KeyId, Language, Texts, VideoId};
+use policast::media::cage::CageLimits;
+use policast::media::ladder::LadderSettings;
+use policast::media::task;
+use policast::publishing::{
+    AccountDraft, Changes, Incoming, Limits, Publishing, Target, TopicDraft, VideoDraft,
+};
+use policast::storage::{Embedded, Storage};
+use policast::worker;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a clip of seconds may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// An instance.
+pub struct World {
+    pub publishing: Publishing,
+    pub operator: Caller,
+    _folder: TempDir,
+    stop: CancellationToken,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl World {
+    /// SQLite and the embedded S3 server, with one account and one topic.
+    pub async fn small() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::sqlite(&folder.path().join("policast.db")).await.expect("SQLite");
+        let embedded = Embedded::open(&folder.path().join("objects"), None).await.expect("embedded S3");
+        let storage = Storage::embedded(&embedded, "http://127.0.0.1:9");
+        Self::over(db, storage, folder).await
+    }
+
+    /// PostgreSQL and a real S3 server, both the tests' own.
+    pub async fn large() -> Self {
+        let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
+        let storage = Storage::connect(&crate::weed::settings().await);
+        Self::over(db, storage, tempfile::tempdir().expect("a folder")).await
+    }
+
+    /// One of each.
+    pub async fn both() -> [Self; 2] {
+        [Self::small().await, Self::large().await]
+    }
+
+    /// The names of all objects in the bucket.
+    pub async fn objects(&self) -> Vec<String> {
+        let page = self.publishing.storage.list("", None).await.expect("a list");
+        page.items.into_iter().map(|item| item.key).collect()
+    }
+
+    async fn over(db: Db, storage: Storage, folder: TempDir) -> Self {
+        db.migrate().await.expect("the schema");
+        storage.ensure_bucket().await.expect("a bucket");
+        let publishing = Publishing {
+            db,
+            storage,
+            clock: Clock::System,
+            limits: Limits::default(),
+            changes: Changes::default(),
+        };
+        let operator = Caller { key: KeyId::new(), role: Role::Admin, account: None };
+        let world = Self { publishing, operator, _folder: folder, stop: CancellationToken::new(), worker: None };
+        world.furnish().await;
+        world
+    }
+
+    async fn furnish(&self) {
+        let draft = AccountDraft {
+            name: english("Test agency"),
+            sector: "health".to_owned(),
+            level: "municipal".parse().expect("a level"),
+            region: "Riverside".to_owned(),
+            parent: None,
+            max_video_bytes: None,
+            quota_bytes: None,
+        };
+        self.publishing.add_account("agency".parse().expect("a handle"), draft).await.expect("an account");
+        let topic = TopicDraft { name: english("Health") };
+        self.publishing.add_topic("health".parse().expect("a slug"), topic).await.expect("a topic");
+    }
+
+    /// Starts the worker.
+    pub fn work(&mut self) {
+        let settings = worker::Settings {
+            name: "test".to_owned(),
+            slots: 2,
+            lease: Duration::from_secs(30),
+            account_cap: 16,
+            program: PathBuf::from(env!("CARGO_BIN_EXE_policast")),
+            cage: CageLimits::default(),
+            limits: task::Limits { max_pixels: 1 << 25, max_duration: 3600 * TICKS_PER_SECOND },
+            ladder: LadderSettings { enable_uhd: false, preset: "ultrafast".to_owned(), passthrough: true },
+        };
+        let (publishing, stop) = (self.publishing.clone(), self.stop.clone());
+        self.worker = Some(tokio::spawn(worker::run(publishing, settings, stop.clone(), stop)));
+    }
+
+    /// Uploads bytes as a new video.
+    pub async fn upload(&self, bytes: Bytes) -> VideoId {
+        self.send(Target::New(Box::new(draft())), bytes).await
+    }
+
+    /// Uploads bytes as the new source of a video.
+    pub async fn replace(&self, id: VideoId, bytes: Bytes) {
+        self.send(Target::Video(id), bytes).await;
+    }
+
+    async fn send(&self, target: Target, bytes: Bytes) -> VideoId {
+        let incoming = Incoming {
+            door: Door::Put,
+            target,
+            partials: Vec::new(),
+            length: Some(bytes.len() as u64),
+            filename: "clip.mp4".to_owned(),
+            metadata: std::collections::BTreeMap::new(),
+        };
+        let upload = self.publishing.begin_upload(self.operator, incoming).await.expect("an upload");
+        let mut receiver = self.publishing.receive(self.operator, upload.id, 0, None).await.expect("a receiver");
+        receiver.write(bytes).await.expect("written");
+        receiver.close().await.expect("finished");
+        upload.video_id.expect("a video")
+    }
+
+    /// Waits until nothing more happens to the video's media.
+    pub async fn settled(&self, id: VideoId) -> video::Video {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let mut read = self.publishing.db.read().await.expect("a connection");
+            let video = video::find(read.conn(), id).await.expect("an answer").expect("the video");
+            drop(read);
+            if matches!(video.media_state, MediaState::Ready | MediaState::Degraded | MediaState::Failed) {
+                return video;
+            }
+            if begun.elapsed() > PATIENCE {
+                let story = self.publishing.story(id).await.expect("a story");
+                panic!("the video never settled:\n{}", story.lines().join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Stops the worker and waits for it.
+    pub async fn rest(&mut self) {
+        self.stop.cancel();
+        if let Some(worker) = self.worker.take() {
+            worker.await.expect("the worker ends in order");
+        }
+    }
+}
+
+/// What is said of a new video.
+pub fn draft() -> VideoDraft {
+    VideoDraft {
+        account: "agency".parse().expect("a handle"),
+        topic: "health".parse().expect("a slug"),
+        title: english("A clip"),
+        description: Texts::default(),
+        language: Language::english(),
+    }
+}
+
+/// A text in English.
+pub fn english(text: &str) -> Texts {
+    Texts::one(Language::english(), text)
+}

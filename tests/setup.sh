@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing: `build` for what building and running needs, `test` for the tests.
+set -euo pipefail
+
+build=(
+    libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev
+    clang libclang-dev pkg-config gcc libc6-dev make ca-certificates
+)
+test=(ffmpeg curl postgresql fontconfig fonts-noto-cjk python3-venv)
+
+installed() {
+    dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q ' installed$'
+}
+
+# Node and Chromium often come from elsewhere than Debian's packages.
+node_is_recent() {
+    command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] >= 18 ? 0 : 1)' 2>/dev/null
+}
+
+wanted() {
+    local group
+    for group in "$@"; do
+        case $group in
+            build) printf '%s\n' "${build[@]}" ;;
+            test)
+                printf '%s\n' "${test[@]}"
+                command -v chromium >/dev/null || echo chromium
+                node_is_recent || printf '%s\n' nodejs npm
+                ;;
+            *) echo "setup.sh: $group is neither build nor test" >&2; exit 2 ;;
+        esac
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_packages() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+# The tests start a PostgreSQL of their own; nobody asked for the one Debian would make and keep running.
+without_a_cluster() {
+    installed postgresql-common && return
+    install_packages postgresql-common
+    as_root sed -ri 's/^#?(create_main_cluster) .*$/\1 = false/' /etc/postgresql-common/createcluster.conf
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "This is not Debian; these packages, by Debian's names, are needed:" $(wanted "$@") >&2
+    exit 0
+fi
+
+missing=()
+for package in $(wanted "$@"); do
+    installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    echo "These Debian packages are missing, and installing them needs root or sudo: ${missing[*]}" >&2
+    exit 1
+fi
+
+echo "Installing the Debian packages that are missing: ${missing[*]}"
+as_root apt-get update -q
+[[ " ${missing[*]} " != *" postgresql "* ]] || without_a_cluster
+install_packages "${missing[@]}"
