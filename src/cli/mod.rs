@@ -97,7 +97,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             assemble::open_db(&config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Openapi => output::document(&crate::http::openapi()?),
+        Command::Openapi => output::document(&crate::http::openapi()),
         Command::Health(args) => health::run(&args).await,
     }
 }

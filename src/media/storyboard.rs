@@ -24,7 +24,13 @@ pub fn plan(duration: Ticks, width: u32, height: u32) -> Storyboard {
         let scaled = u64::from(length) * u64::from(TILE_SIDE) / long;
         (u32::try_from(scaled).unwrap_or(TILE_SIDE) & !1).max(2)
     };
-    Storyboard { tile_width: side(width), tile_height: side(height), columns: COLUMNS.min(tiles), tiles, interval }
+    Storyboard {
+        tile_width: side(width),
+        tile_height: side(height),
+        columns: COLUMNS.min(tiles),
+        tiles,
+        interval,
+    }
 }
 
 /// The moment a tile shows: the middle of its time.
@@ -39,7 +45,8 @@ pub fn vtt(storyboard: &Storyboard, duration: Ticks, image_url: &str) -> String 
     let mut text = String::from("WEBVTT\n");
     for tile in 0..storyboard.tiles {
         let begin = Ticks::from(tile) * storyboard.interval;
-        let end = if tile + 1 == storyboard.tiles { duration.max(begin + 90) } else { begin + storyboard.interval };
+        let end =
+            if tile + 1 == storyboard.tiles { duration.max(begin + 90) } else { begin + storyboard.interval };
         let (column, row) = (tile % storyboard.columns.max(1), tile / storyboard.columns.max(1));
         let Storyboard { tile_width, tile_height, .. } = *storyboard;
         // Writing into a string can't go wrong.

@@ -131,5 +131,5 @@ impl Publishing {
 pub(crate) fn pack_key((video, revision): (VideoId, u32), pack: &pack::Pack) -> Key {
     let first = u32::try_from(pack.first_segment).unwrap_or(0);
     let attempt = u32::try_from(pack.attempt).unwrap_or(0);
-    Key::new(Object::Pack { video, revision, rung: pack.rung.clone(), first_segment: first, attempt })
+    Key::pack((video, revision), &pack.rung, first, attempt)
 }

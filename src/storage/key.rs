@@ -73,6 +73,11 @@ impl Key {
         Self::new(Object::Init { video, revision, rung: rung.to_owned() })
     }
 
+    /// `media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s`
+    pub fn pack((video, revision): (VideoId, u32), rung: &str, first_segment: u32, attempt: u32) -> Self {
+        Self::new(Object::Pack { video, revision, rung: rung.to_owned(), first_segment, attempt })
+    }
+
     /// `stills/{video}/{revision}/poster.jpg` and its neighbours.
     pub fn still(video: VideoId, revision: u32, still: Still) -> Self {
         Self::new(Object::Still { video, revision, still })

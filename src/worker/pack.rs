@@ -8,7 +8,7 @@ use crate::domain::VideoId;
 use crate::domain::media::Segment;
 use crate::media::timeline;
 use crate::publishing::NewPack;
-use crate::storage::{Key, Object};
+use crate::storage::Key;
 
 /// A pack is closed at this size whatever its number of segments: it is held in memory until then.
 const MAX_PACK_BYTES: usize = 16 << 20;
@@ -67,13 +67,8 @@ impl Worker {
         closed: Option<(NewPack, Bytes)>,
     ) -> Result<(), Error> {
         let Some((pack, bytes)) = closed else { return Ok(()) };
-        let key = Key::new(Object::Pack {
-            video: id.0,
-            revision: id.1,
-            rung: pack.rung.clone(),
-            first_segment: pack.first_segment,
-            attempt: u32::try_from(fence.attempt).unwrap_or(u32::MAX),
-        });
+        let attempt = u32::try_from(fence.attempt).unwrap_or(u32::MAX);
+        let key = Key::pack(id, &pack.rung, pack.first_segment, attempt);
         self.publishing.storage.put(&key, bytes).await?;
         self.publishing.add_pack(fence, id, pack).await?;
         Ok(())
