@@ -1,5 +1,7 @@
 //! The table of answers kept under an `Idempotency-Key`.
 
+use std::time::Duration;
+
 use super::{Conn, Error, on};
 use crate::domain::{KeyId, Timestamp};
 
@@ -15,7 +17,8 @@ pub struct Answer {
 }
 
 const CLAIM: &str = "insert into idempotency (api_key_id, key, digest, created_at) values ($1, $2, $3, $4)
-    on conflict (api_key_id, key) do nothing";
+    on conflict (api_key_id, key) do update set digest = excluded.digest, created_at = excluded.created_at
+    where idempotency.status is null and idempotency.created_at < $5";
 const SELECT: &str =
     "select digest, status, location, body from idempotency where api_key_id = $1 and key = $2";
 const ANSWER: &str =
@@ -25,6 +28,9 @@ const EXPIRE: &str = "delete from idempotency where created_at < $1";
 
 /// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[CLAIM, SELECT, ANSWER, FORGET, EXPIRE];
+
+/// How long an answer may take; then its process is taken for dead, and the same key may try again.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A request's place in the table.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +46,7 @@ pub async fn claim(conn: Conn<'_>, place: Place<'_>, digest: &str, now: Timestam
         .bind(place.key)
         .bind(digest)
         .bind(now)
+        .bind(now.minus(PATIENCE))
         .execute(c)
         .await?
         .rows_affected());

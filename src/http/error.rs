@@ -18,6 +18,12 @@ const RETRY_AFTER_SECS: u16 = 5;
 pub(super) const CREATED: StatusCode = StatusCode::CREATED;
 pub(super) const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
 
+/// The status of an answer that was given before.
+pub(super) fn with_status(status: Option<i64>) -> StatusCode {
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK)
+}
+
 /// Why a request was not answered as hoped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -12,11 +12,9 @@ use tokio::time::Instant;
 use super::auth::Viewer;
 use super::extract::{Path, Query};
 use super::play::gate::Bearer;
-use super::video::{Links, describe_shared, is_there};
-use super::{App, Error, videos};
-use crate::catalogue::video::{self, Video};
+use super::video::look;
+use super::{App, Error};
 use crate::domain::VideoId;
-use crate::publishing;
 
 /// Other nodes' changes are found by looking this often.
 const LOOK: Duration = Duration::from_secs(2);
@@ -95,27 +93,9 @@ impl Watch {
     /// The video as it stands: what makes it differ, and what is sent. Tokens are made anew each time and make no
     /// difference.
     async fn look(&self) -> Result<(String, String), Error> {
-        let found = video::find(self.app.read().await?.conn(), self.id).await?;
-        let row = found.ok_or(publishing::Error::NotFound("video"))?;
-        let video = match self.token_for(&row)? {
-            Some(token) => {
-                describe_shared(&self.app, &row, &Links::with_token(&self.app, Some(token))).await?
-            }
-            None => videos::look(&self.app, self.viewer, self.id).await?,
-        };
+        let (_, video) = look(&self.app, self.viewer, self.token.as_deref(), self.id).await?;
         let json = serde_json::to_value(&video).map_err(|error| Error::Internal(Box::new(error)))?;
         Ok((stamp(json.clone()), json.to_string()))
-    }
-
-    /// The token, where the viewer's key would not be enough.
-    fn token_for(&self, row: &Video) -> Result<Option<String>, Error> {
-        match &self.token {
-            Some(token) if !is_there(self.viewer, row) => {
-                self.app.tokens.check(row, token)?;
-                Ok(Some(token.clone()))
-            }
-            _ => Ok(None),
-        }
     }
 }
 

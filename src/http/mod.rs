@@ -1,20 +1,26 @@
 //! The JSON API, tus and playback: the whole public surface on one page, grouped by who calls it.
 
+mod accounts;
+mod admin;
 mod app;
-mod auth;
+pub mod auth;
 mod body;
 mod coverage;
 mod document;
 mod error;
 mod events;
-mod extract;
+pub mod extract;
 mod headers;
+mod health;
+mod idempotency;
+mod keys;
 mod layers;
 mod page;
 pub mod play;
 mod problem;
 mod reply;
 mod source;
+mod topics;
 mod uploads;
 pub mod video;
 mod videos;
@@ -22,7 +28,7 @@ mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,7 +42,8 @@ const MAX_JSON_BYTES: usize = 1 << 20;
 /// Everything there is to be asked, with the pages for people beside it.
 pub fn router(app: App, pages: Router) -> Router {
     let (api, document) = api().split_for_parts();
-    api.merge(document::router(document))
+    api.layer(from_fn_with_state(app.clone(), idempotency::once))
+        .merge(document::router(document::complete(document)))
         .with_state(app)
         .merge(pages)
         .layer(from_fn(layers::cors))
@@ -45,9 +52,9 @@ pub fn router(app: App, pages: Router) -> Router {
         .layer(from_fn(layers::identify))
 }
 
-/// The OpenAPI document of all routes.
+/// The OpenAPI document, for `policast openapi`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    api().split_for_parts().1
+    document::complete(api().into_openapi())
 }
 
 /// The routes that are documented: all.
@@ -62,7 +69,10 @@ fn api() -> OpenApiRouter<App> {
 /// Answered at once.
 fn questions() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        // Everybody, and members for what is theirs.
+        // Everybody; some of these give more to those who may see more.
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        // Members, for what is their account's.
         .routes(routes!(videos::list, videos::add))
         .routes(routes!(videos::find, videos::change, videos::delete))
         .routes(routes!(uploads::parts::parts))
@@ -70,6 +80,20 @@ fn questions() -> OpenApiRouter<App> {
         // Publishers.
         .routes(routes!(videos::publish))
         .routes(routes!(videos::withdraw))
+        // Admins, for the keys of their account; operators, for every account.
+        .routes(routes!(keys::list, keys::add))
+        .routes(routes!(keys::revoke))
+        // Operators.
+        .routes(routes!(accounts::list, accounts::add))
+        .routes(routes!(accounts::find, accounts::change))
+        .routes(routes!(topics::list, topics::add))
+        .routes(routes!(topics::find, topics::change))
+        .routes(routes!(keys::list_any, keys::add_any))
+        .routes(routes!(admin::jobs::list))
+        .routes(routes!(admin::jobs::retry))
+        .routes(routes!(admin::jobs::cancel))
+        .routes(routes!(admin::why::why))
+        .routes(routes!(admin::fsck::roll_back))
         // Players.
         .routes(routes!(play::playlists::master))
 }
@@ -91,6 +115,8 @@ fn tus() -> OpenApiRouter<App> {
 fn streams() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(source::put))
+        .routes(routes!(admin::reprocess::reprocess))
+        .routes(routes!(admin::fsck::fsck))
         .routes(routes!(events::events))
         .routes(routes!(play::media::file))
         .routes(routes!(play::stills::still))

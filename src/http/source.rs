@@ -11,8 +11,8 @@ use utoipa::IntoParams;
 use super::auth::{Member, Viewer};
 use super::body::{Remains, pour};
 use super::extract::{Json, Path, Query};
-use super::video::Video;
-use super::{App, Error, headers, videos};
+use super::video::{Video, look};
+use super::{App, Error, headers};
 use crate::catalogue::upload::Upload;
 use crate::domain::VideoId;
 use crate::domain::key::Caller;
@@ -58,7 +58,7 @@ pub async fn put(
         app.tasks.spawn(async move { publishing.abandon_upload(&upload).await });
     }
     received?;
-    videos::look(&app, Viewer(Some(caller)), id).await.map(Json)
+    Ok(Json(look(&app, Viewer(Some(caller)), None, id).await?.1))
 }
 
 async fn receive(

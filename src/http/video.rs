@@ -10,13 +10,14 @@ use super::{App, Error};
 use crate::catalogue::revision::{self, Revision};
 use crate::catalogue::rung::Rung as Row;
 use crate::catalogue::video::Video as VideoRow;
-use crate::catalogue::{Conn, rung, upload};
+use crate::catalogue::{Conn, rung, upload, video};
 use crate::domain::account::Handle;
 use crate::domain::media::{MediaState, RungState, TICKS_PER_SECOND};
 use crate::domain::topic::Slug;
 use crate::domain::upload::UploadState;
 use crate::domain::video::VideoState;
 use crate::domain::{Language, Refusal, Texts, Timestamp, VideoId};
+use crate::publishing;
 
 /// What is watched.
 #[derive(Debug, Serialize, ToSchema)]
@@ -135,7 +136,7 @@ pub struct Links {
 
 impl Links {
     /// For a viewer who may see the video.
-    pub fn new(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Self, Error> {
+    fn new(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Self, Error> {
         let token = if viewer.covers(video.account_id) { app.tokens.issue(video)? } else { None };
         Ok(Self { base: app.settings.public_url.clone(), token })
     }
@@ -158,9 +159,27 @@ fn sees_all(viewer: Viewer, video: &VideoRow) -> bool {
     video.state == VideoState::Published || viewer.covers(video.account_id)
 }
 
-/// Whether the video is there for the viewer at all.
-pub fn is_there(viewer: Viewer, video: &VideoRow) -> bool {
-    video.state != VideoState::Draft || viewer.covers(video.account_id)
+/// The row and the video as a viewer sees it, who may have come with a token for what isn't public.
+pub async fn look(
+    app: &App,
+    viewer: Viewer,
+    token: Option<&str>,
+    id: VideoId,
+) -> Result<(VideoRow, Video), Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    let row = found.ok_or(publishing::Error::NotFound("video"))?;
+    let shared = token.filter(|_| row.state != VideoState::Published && !viewer.covers(row.account_id));
+    let shown = match shared {
+        Some(token) => {
+            app.tokens.check(&row, token)?;
+            describe_shared(app, &row, &Links::with_token(app, Some(token.to_owned()))).await?
+        }
+        None if row.state == VideoState::Draft && !viewer.covers(row.account_id) => {
+            return Err(publishing::Error::NotFound("video").into());
+        }
+        None => describe(app, viewer, &row).await?,
+    };
+    Ok((row, shown))
 }
 
 /// The video for this viewer, with the addresses the viewer may use.
@@ -172,7 +191,7 @@ pub async fn describe(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Vid
     Ok(outline(video, &links, media, source))
 }
 
-/// The video for who came with a token, or sees what is public.
+/// The video with these links, for who was let in already.
 pub async fn describe_shared(app: &App, video: &VideoRow, links: &Links) -> Result<Video, Error> {
     let media = media(app.read().await?.conn(), video, links).await?;
     Ok(outline(video, links, Some(media), None))

@@ -8,7 +8,7 @@ use super::auth::{Member, Publisher, Viewer};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
 use super::reply::{Created, Gone};
-use super::video::{UploadTo, Video, describe, is_there};
+use super::video::{UploadTo, Video, describe, look};
 use super::words::Words;
 use super::{App, Error};
 use crate::catalogue::video::{self, Filter};
@@ -145,7 +145,7 @@ pub async fn add(
     };
     let upload = app.publishing.draft_with_parts(caller, draft).await?;
     let id = upload.video_id.ok_or(publishing::Error::NotFound("video"))?;
-    let mut video = look(&app, Viewer(Some(caller)), id).await?;
+    let mut video = look(&app, Viewer(Some(caller)), None, id).await?.1;
     video.upload = Some(upload_to(&app, id, upload.id));
     Ok(Created(app.url(&format!("/api/v1/videos/{id}")), video))
 }
@@ -170,13 +170,6 @@ pub(super) async fn account_of(app: &App, caller: Caller, named: Option<Handle>)
     }
 }
 
-/// The video, where it is there for the viewer.
-pub(super) async fn look(app: &App, viewer: Viewer, id: VideoId) -> Result<Video, Error> {
-    let found = video::find(app.read().await?.conn(), id).await?;
-    let video = found.filter(|video| is_there(viewer, video)).ok_or(publishing::Error::NotFound("video"))?;
-    describe(app, viewer, &video).await
-}
-
 /// One video
 ///
 /// A draft is there for its own account only; of a withdrawn one everybody may read why.
@@ -187,7 +180,7 @@ pub async fn find(
     viewer: Viewer,
     Path(id): Path<VideoId>,
 ) -> Result<Json<Video>, Error> {
-    look(&app, viewer, id).await.map(Json)
+    Ok(Json(look(&app, viewer, None, id).await?.1))
 }
 
 /// Change what is said of a video

@@ -83,12 +83,7 @@ impl Shown {
     pub fn master(&self, pass: &Pass) -> playlist::Master {
         let variants = self.playable().filter(|rung| !rung.audio).filter_map(|rung| self.variant(pass, rung));
         let audio = self.playable().find(|rung| rung.audio).and_then(|rung| self.audio(pass, rung));
-        playlist::Master {
-            variants: variants.collect(),
-            audio,
-            target: self.target(),
-            growing: !self.is_settled(),
-        }
+        playlist::Master { variants: variants.collect(), audio, target: self.target() }
     }
 
     fn uri(&self, pass: &Pass, rung: &str, file: &str) -> String {

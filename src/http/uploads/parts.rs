@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::super::auth::{Member, Viewer};
 use super::super::extract::{Json, MaybeJson, Path};
-use super::super::video::Video;
-use super::super::{App, Error, videos};
+use super::super::video::{Video, look};
+use super::super::{App, Error};
 use crate::domain::upload::MAX_PARTS;
 use crate::domain::{Timestamp, UploadId};
 use crate::publishing;
@@ -100,9 +100,14 @@ pub async fn finish(
     Path(id): Path<UploadId>,
     MaybeJson(finish): MaybeJson<Finish>,
 ) -> Result<Json<Video>, Error> {
-    let claim = |sent: Sent| StoredPart { number: sent.number, size_bytes: 0, tag: PartTag(sent.etag.trim_matches('"').to_owned()) };
+    let claim = |sent: Sent| StoredPart { number: sent.number, size_bytes: 0, tag: tag(&sent.etag) };
     let claimed: Vec<StoredPart> = finish.parts.into_iter().map(claim).collect();
     let upload = app.publishing.finish_parts(caller, id, &claimed).await?;
     let video = upload.video_id.ok_or(publishing::Error::NotFound("video"))?;
-    videos::look(&app, Viewer(Some(caller)), video).await.map(Json)
+    Ok(Json(look(&app, Viewer(Some(caller)), None, video).await?.1))
+}
+
+/// With or without its quotes, as clients send it.
+fn tag(etag: &str) -> PartTag {
+    PartTag(etag.trim_matches('"').to_owned())
 }

@@ -19,8 +19,6 @@ pub struct Master {
     pub audio: Option<Audio>,
     /// Seconds, rounded, no segment is longer than.
     pub target: u32,
-    /// Segments are still being added.
-    pub growing: bool,
 }
 
 /// One video rendition.
@@ -242,28 +240,90 @@ mod tests {
                 segments: sound,
             }),
             target: 4,
-            growing: false,
         }
     }
 
     #[test]
     fn a_settled_rendition_is_vod_over_byte_ranges() {
-        insta::assert_snapshot!(media(&rendition(false)), @"");
+        insta::assert_snapshot!(media(&rendition(false)), @r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-MEDIA-SEQUENCE:0
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-MAP:URI="init.mp4"
+        #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:1000@0
+        0-1.m4s
+        #EXTINF:4.004000,
+        #EXT-X-BYTERANGE:2000@0
+        1-1.m4s
+        #EXTINF:1.000011,
+        #EXT-X-BYTERANGE:500@2000
+        1-1.m4s
+        #EXT-X-ENDLIST
+        "##);
     }
 
     #[test]
     fn a_growing_rendition_is_an_event_that_begins_at_its_beginning() {
-        insta::assert_snapshot!(media(&rendition(true)), @"");
+        insta::assert_snapshot!(media(&rendition(true)), @r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-MEDIA-SEQUENCE:0
+        #EXT-X-PLAYLIST-TYPE:EVENT
+        #EXT-X-START:TIME-OFFSET=0,PRECISE=YES
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-MAP:URI="init.mp4"
+        #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:1000@0
+        0-1.m4s
+        #EXTINF:4.004000,
+        #EXT-X-BYTERANGE:2000@0
+        1-1.m4s
+        #EXTINF:1.000011,
+        #EXT-X-BYTERANGE:500@2000
+        1-1.m4s
+        "##);
     }
 
     #[test]
     fn keyframes_are_prefixes_of_their_segments() {
-        insta::assert_snapshot!(iframes(&rendition(false)), @"");
+        insta::assert_snapshot!(iframes(&rendition(false)), @r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-MEDIA-SEQUENCE:0
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-I-FRAMES-ONLY
+        #EXT-X-MAP:URI="init.mp4"
+        #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:300@0
+        0-1.m4s
+        #EXTINF:4.004000,
+        #EXT-X-BYTERANGE:400@0
+        1-1.m4s
+        #EXTINF:1.000011,
+        #EXT-X-BYTERANGE:200@2000
+        1-1.m4s
+        #EXT-X-ENDLIST
+        "##);
     }
 
     #[test]
     fn the_master_says_what_a_player_needs_to_choose() {
-        insta::assert_snapshot!(master(&ladder(true)), @"");
+        insta::assert_snapshot!(master(&ladder(true)), @r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="zh-Hans",LANGUAGE="zh-Hans",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="1/audio/playlist.m3u8"
+        #EXT-X-STREAM-INF:BANDWIDTH=4317,AVERAGE-BANDWIDTH=3377,CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO="audio"
+        1/720p/playlist.m3u8
+        #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=960,AVERAGE-BANDWIDTH=800,CODECS="avc1.64001f",RESOLUTION=1280x720,URI="1/720p/iframes.m3u8"
+        "##);
     }
 
     #[test]

@@ -1,0 +1,203 @@
+//! Verified accounts.
+
+use axum::extract::State;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::{Operator, Viewer};
+use super::extract::{Json, Path, Query};
+use super::page::{Page, limit};
+use super::reply::Created;
+use super::words::{ByLanguage, Words};
+use super::{App, Error};
+use crate::catalogue::account::{self, Account as Row, Filter};
+use crate::domain::account::{Handle, Level};
+use crate::domain::{AccountId, Language, Texts, Timestamp};
+use crate::publishing::{self, AccountDraft};
+
+/// Who speaks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Account {
+    #[schema(value_type = String, format = Uuid)]
+    id: AccountId,
+    #[schema(value_type = String, example = "shenyang-ecology")]
+    handle: Handle,
+    #[schema(value_type = ByLanguage)]
+    name: Texts,
+    sector: String,
+    level: Level,
+    region: String,
+    /// The handle of the account above.
+    #[schema(value_type = Option<String>)]
+    parent: Option<Handle>,
+    /// For its own keys and operators only.
+    limits: Option<Limits>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// What an account may keep.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Limits {
+    /// Bytes one upload may have; null: as many as the instance allows.
+    max_video_bytes: Option<i64>,
+    /// Bytes all sources may have; null: no limit.
+    quota_bytes: Option<i64>,
+}
+
+/// A new account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$", example = "shenyang-ecology")]
+    handle: Handle,
+    /// At most 300 characters; a plain text is English.
+    name: Words,
+    #[schema(example = "environment")]
+    sector: String,
+    level: Level,
+    #[schema(example = "Shenyang")]
+    region: String,
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
+    parent: Option<Handle>,
+    #[schema(minimum = 0)]
+    max_video_bytes: Option<u64>,
+    #[schema(minimum = 0)]
+    quota_bytes: Option<u64>,
+}
+
+/// What is changed of an account; what is left out stays, null takes away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    name: Option<Words>,
+    sector: Option<String>,
+    level: Option<Level>,
+    region: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
+    parent: Option<Option<Handle>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 0)]
+    max_video_bytes: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 0)]
+    quota_bytes: Option<Option<u64>>,
+}
+
+/// Tells null from left out.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// What a list of accounts is narrowed by.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Narrowing {
+    level: Option<Level>,
+    sector: Option<String>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+fn describe(viewer: Viewer, row: Row) -> Account {
+    let limits = Limits { max_video_bytes: row.max_video_bytes, quota_bytes: row.quota_bytes };
+    Account {
+        limits: viewer.covers(row.id).then_some(limits),
+        id: row.id,
+        handle: row.handle,
+        name: row.name.0,
+        sector: row.sector,
+        level: row.level,
+        region: row.region,
+        parent: row.parent,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}
+
+/// Accounts by handle
+#[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts", params(Narrowing), security((), ("key" = [])),
+    responses((status = 200, body = Page<Account>)))]
+pub async fn list(
+    State(app): State<App>,
+    viewer: Viewer,
+    Query(narrowing): Query<Narrowing>,
+) -> Result<Json<Page<Account>>, Error> {
+    let Narrowing { level, sector, cursor, limit: asked } = narrowing;
+    let filter = Filter { level, sector, cursor, limit: limit(asked)? };
+    let page = account::list(app.read().await?.conn(), &filter).await?;
+    let items = page.items.into_iter().map(|row| describe(viewer, row)).collect();
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// Add a verified account
+#[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = Draft, security(("key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = Account, headers(("Location" = String)))))]
+pub async fn add(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Json(draft): Json<Draft>,
+) -> Result<Created<Account>, Error> {
+    let about = AccountDraft {
+        name: draft.name.into_texts(&Language::english()),
+        sector: draft.sector,
+        level: draft.level,
+        region: draft.region,
+        parent: draft.parent,
+        max_video_bytes: draft.max_video_bytes,
+        quota_bytes: draft.quota_bytes,
+    };
+    let row = app.publishing.add_account(draft.handle, about).await?;
+    Ok(Created(app.url(&format!("/api/v1/accounts/{}", row.handle)), describe(Viewer(Some(caller)), row)))
+}
+
+/// The account of a handle; to be asked for by others than operators it need not be covered.
+pub(super) async fn find_row(app: &App, handle: &Handle) -> Result<Row, Error> {
+    let found = account::find(app.read().await?.conn(), handle).await?;
+    found.ok_or_else(|| publishing::Error::NotFound("account").into())
+}
+
+/// One account
+#[utoipa::path(get, path = "/api/v1/accounts/{handle}", tag = "accounts", security((), ("key" = [])),
+    params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
+    responses((status = 200, body = Account)))]
+pub async fn find(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(handle): Path<Handle>,
+) -> Result<Json<Account>, Error> {
+    Ok(Json(describe(viewer, find_row(&app, &handle).await?)))
+}
+
+/// Change an account
+#[utoipa::path(patch, path = "/api/v1/accounts/{handle}", tag = "accounts", security(("key" = [])),
+    request_body = Change, params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
+    responses((status = 200, body = Account)))]
+pub async fn change(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(handle): Path<Handle>,
+    Json(change): Json<Change>,
+) -> Result<Json<Account>, Error> {
+    let before = find_row(&app, &handle).await?;
+    let kept = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    let about = AccountDraft {
+        name: change
+            .name
+            .map_or(before.name.0.clone(), |name| name.change(&before.name, &Language::english())),
+        sector: change.sector.unwrap_or(before.sector),
+        level: change.level.unwrap_or(before.level),
+        region: change.region.unwrap_or(before.region),
+        parent: change.parent.unwrap_or(before.parent),
+        max_video_bytes: change.max_video_bytes.unwrap_or(kept(before.max_video_bytes)),
+        quota_bytes: change.quota_bytes.unwrap_or(kept(before.quota_bytes)),
+    };
+    let row = app.publishing.change_account(&handle, about).await?;
+    Ok(Json(describe(Viewer(Some(caller)), row)))
+}

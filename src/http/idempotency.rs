@@ -1,0 +1,140 @@
+//! `Idempotency-Key`: a request that is sent again gets the first one's answer again, and nothing happens twice.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::uploads::protocol;
+use super::{App, Error, MAX_JSON_BYTES, auth, error, headers};
+use crate::catalogue::idempotency::{self, Answer, Place};
+use crate::domain::KeyId;
+use crate::publishing;
+
+const NAME: &str = "idempotency-key";
+const REPLAYED: &str = "idempotent-replayed";
+/// A longer key is no key.
+const MAX_KEY: usize = 255;
+
+/// The place of a request's answer.
+#[derive(Clone)]
+struct Slot {
+    api_key: KeyId,
+    key: String,
+    digest: String,
+}
+
+impl Slot {
+    fn place(&self) -> Place<'_> {
+        Place { api_key: self.api_key, key: &self.key }
+    }
+}
+
+/// Answers a `POST` with an `Idempotency-Key` once; bodies of bytes go through, tus resumes them by itself.
+pub async fn once(State(app): State<App>, request: Request, next: Next) -> Result<Response, Error> {
+    let key = headers::text(request.headers(), NAME)?.map(ToOwned::to_owned);
+    let Some(key) =
+        key.filter(|_| request.method() == Method::POST && !protocol::is_bytes(request.headers()))
+    else {
+        return Ok(next.run(request).await);
+    };
+    if key.is_empty() || key.len() > MAX_KEY {
+        return Err(Error::Header { name: NAME, message: format!("it has 1 to {MAX_KEY} characters") });
+    }
+    let caller = auth::find_caller(request.headers(), &app).await?.ok_or(Error::KeyMissing)?;
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_JSON_BYTES).await.map_err(|_| Error::BodyTooLarge)?;
+    let mut digest = Sha256::new();
+    digest.update(format!("{} {}\n", parts.method, parts.uri));
+    for (name, value) in parts.headers.iter().filter(|(name, _)| name.as_str().starts_with("upload-")) {
+        digest.update(format!("{name}: {value:?}\n"));
+    }
+    digest.update(&body);
+    let slot = Slot { api_key: caller.key, key, digest: hex::encode(digest.finalize()) };
+    if let Some(answer) = claim(&app, &slot).await? {
+        return replay(answer);
+    }
+    let request = Request::from_parts(parts, Body::from(body));
+    // In a task of its own: a client that hangs up must not leave its key claimed for ever.
+    let task = app.tasks.spawn(answer(app.clone(), slot, request, next));
+    task.await.map_err(|error| Error::Internal(Box::new(error)))?
+}
+
+/// Takes the place, or finds the answer that is there.
+async fn claim(app: &App, slot: &Slot) -> Result<Option<Answer>, Error> {
+    let mut tx = app.publishing.db.begin().await.map_err(publishing::Error::from)?;
+    let now = app.publishing.clock.now();
+    if idempotency::claim(tx.conn(), slot.place(), &slot.digest, now).await? {
+        tx.commit().await?;
+        return Ok(None);
+    }
+    match idempotency::find(tx.conn(), slot.place()).await? {
+        Some(found) if found.digest != slot.digest => Err(Error::KeyReused),
+        Some(found) if found.status.is_some() => Ok(Some(found)),
+        _ => Err(Error::StillRunning),
+    }
+}
+
+async fn answer(app: App, slot: Slot, request: Request, next: Next) -> Result<Response, Error> {
+    let response = next.run(request).await;
+    let mut tx = app.publishing.db.begin().await.map_err(publishing::Error::from)?;
+    if !response.status().is_success() {
+        // A refusal changed nothing: the same key may try again.
+        idempotency::forget(tx.conn(), slot.place()).await?;
+        tx.commit().await?;
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|error| Error::Internal(Box::new(error)))?;
+    let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let kept = Answer {
+        digest: slot.digest.clone(),
+        status: Some(i64::from(parts.status.as_u16())),
+        location: location.map(ToOwned::to_owned),
+        body: (!bytes.is_empty()).then(|| without_secret(&String::from_utf8_lossy(&bytes))),
+    };
+    idempotency::answer(tx.conn(), slot.place(), &kept).await?;
+    tx.commit().await?;
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// Secrets are shown once and kept nowhere.
+fn without_secret(body: &str) -> String {
+    let Ok(mut json) = serde_json::from_str::<serde_json::Value>(body) else { return body.to_owned() };
+    match json.as_object_mut().filter(|fields| fields.contains_key("secret")) {
+        Some(fields) => {
+            fields.insert("secret".to_owned(), serde_json::Value::Null);
+            fields.insert("code".to_owned(), "secret_shown_once".into());
+            json.to_string()
+        }
+        None => body.to_owned(),
+    }
+}
+
+fn replay(answer: Answer) -> Result<Response, Error> {
+    let mut response = error::with_status(answer.status).into_response();
+    let headers = response.headers_mut();
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    if let Some(location) = answer.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+    if let Some(body) = answer.body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Body::from(body);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_kept() {
+        let kept = without_secret(r#"{"id":"1","secret":"pk_abc","code":null}"#);
+        assert_eq!(kept, r#"{"code":"secret_shown_once","id":"1","secret":null}"#);
+        assert_eq!(without_secret(r#"{"id":"1"}"#), r#"{"id":"1"}"#);
+    }
+}

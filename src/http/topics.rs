@@ -1,0 +1,131 @@
+//! Policy topics: a tree of slugs.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::Operator;
+use super::extract::{Json, Path, Query};
+use super::page::{Page, limit};
+use super::reply::Created;
+use super::words::{ByLanguage, Words};
+use super::{App, Error};
+use crate::catalogue::topic::{self, Topic as Row};
+use crate::domain::topic::Slug;
+use crate::domain::{Language, Texts, Timestamp, TopicId};
+use crate::publishing::{self, TopicDraft};
+
+/// What a video explains.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Topic {
+    #[schema(value_type = String, format = Uuid)]
+    id: TopicId,
+    #[schema(value_type = String, example = "environment/air")]
+    slug: Slug,
+    #[schema(value_type = ByLanguage)]
+    name: Texts,
+    /// The slug above; null at the root.
+    #[schema(value_type = Option<String>)]
+    parent: Option<Slug>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl From<Row> for Topic {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            parent: row.slug.parent(),
+            slug: row.slug,
+            name: row.name.0,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// A new topic.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    #[schema(value_type = String, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$", example = "environment/air")]
+    slug: Slug,
+    /// At most 300 characters; a plain text is English.
+    name: Words,
+}
+
+/// What is changed of a topic.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    name: Words,
+}
+
+/// What a list of topics is narrowed by.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Narrowing {
+    /// This topic and all below it.
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
+    under: Option<Slug>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+}
+
+/// Topics by slug
+#[utoipa::path(get, path = "/api/v1/topics", tag = "topics", params(Narrowing),
+    responses((status = 200, body = Page<Topic>)))]
+pub async fn list(
+    State(app): State<App>,
+    Query(narrowing): Query<Narrowing>,
+) -> Result<Json<Page<Topic>>, Error> {
+    let Narrowing { under, cursor, limit: asked } = narrowing;
+    let limit = limit(asked)?;
+    let page = topic::list(app.read().await?.conn(), under.as_ref(), cursor.as_deref(), limit).await?;
+    Ok(Json(Page { items: page.items.into_iter().map(Topic::from).collect(), next: page.next }))
+}
+
+/// Add a topic
+///
+/// Those above it that are missing are added with it.
+#[utoipa::path(post, path = "/api/v1/topics", tag = "topics", request_body = Draft, security(("key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = Topic, headers(("Location" = String)))))]
+pub async fn add(
+    State(app): State<App>,
+    _: Operator,
+    Json(draft): Json<Draft>,
+) -> Result<Created<Topic>, Error> {
+    let about = TopicDraft { name: draft.name.into_texts(&Language::english()) };
+    let row = app.publishing.add_topic(draft.slug, about).await?;
+    Ok(Created(app.url(&format!("/api/v1/topics/{}", row.slug)), row.into()))
+}
+
+/// One topic
+#[utoipa::path(get, path = "/api/v1/topics/{*slug}", tag = "topics",
+    params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")),
+    responses((status = 200, body = Topic)))]
+pub async fn find(State(app): State<App>, Path(slug): Path<Slug>) -> Result<Json<Topic>, Error> {
+    let found = topic::find(app.read().await?.conn(), &slug).await?;
+    Ok(Json(found.ok_or(publishing::Error::NotFound("topic"))?.into()))
+}
+
+/// Change a topic's names
+#[utoipa::path(patch, path = "/api/v1/topics/{*slug}", tag = "topics", request_body = Change,
+    params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")), security(("key" = [])),
+    responses((status = 200, body = Topic)))]
+pub async fn change(
+    State(app): State<App>,
+    _: Operator,
+    Path(slug): Path<Slug>,
+    Json(change): Json<Change>,
+) -> Result<Json<Topic>, Error> {
+    let found = topic::find(app.read().await?.conn(), &slug).await?;
+    let before = found.ok_or(publishing::Error::NotFound("topic"))?;
+    let about = TopicDraft { name: change.name.change(&before.name, &Language::english()) };
+    Ok(Json(app.publishing.change_topic(&slug, about).await?.into()))
+}
