@@ -20,7 +20,7 @@ const MAX_REQUEST_ID: usize = 128;
 /// How long an answer that isn't a stream may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a browser may remember what CORS allows.
-const CORS_AGE: Duration = Duration::from_secs(24 * 3600);
+const CORS_AGE: Duration = Duration::from_hours(24);
 
 /// Gives the request its id, its span and its line in the log, and every problem its request id.
 pub async fn identify(request: Request, next: Next) -> Response {
