@@ -111,7 +111,8 @@ fn frame_rate(source: Fraction) -> Fraction {
 
 fn encoded((width, height): (u32, u32), frame_rate: Fraction, preset: &str) -> Rung {
     let max_bitrate = max_bitrate((width, height), frame_rate);
-    let coding = Coding::H264 { crf: CRF, max_bitrate, buffer_bits: 2 * max_bitrate, preset: preset.to_owned() };
+    let coding =
+        Coding::H264 { crf: CRF, max_bitrate, buffer_bits: 2 * max_bitrate, preset: preset.to_owned() };
     Rung { name: format!("{}p", width.min(height)), width, height, frame_rate, coding }
 }
 

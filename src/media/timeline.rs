@@ -57,7 +57,8 @@ fn on_keyframes(keyframes: &[Ticks], end: Ticks) -> Vec<Ticks> {
     let mut start = 0;
     let off = |at: Ticks, start: Ticks| (at - start - SEGMENT).abs();
     let ends_well = |start: Ticks, next: Ticks| end - start <= LONGEST && off(end, start) <= off(next, start);
-    while let Some(next) = next_start(keyframes, start).filter(|next| *next < end && !ends_well(start, *next)) {
+    while let Some(next) = next_start(keyframes, start).filter(|next| *next < end && !ends_well(start, *next))
+    {
         starts.push(next);
         start = next;
     }
@@ -100,7 +101,10 @@ mod tests {
     #[test]
     fn an_encoded_video_is_cut_every_four_seconds() {
         let timeline = planned(|_| {});
-        assert_eq!(timeline.starts.iter().map(|start| start / S).collect::<Vec<_>>(), [0, 4, 8, 12, 16, 20, 24, 28]);
+        assert_eq!(
+            timeline.starts.iter().map(|start| start / S).collect::<Vec<_>>(),
+            [0, 4, 8, 12, 16, 20, 24, 28]
+        );
         assert_eq!((timeline.end, timeline.open, timeline.chunks), (30 * S, false, vec![0, 1, 5]));
     }
 

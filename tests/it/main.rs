@@ -1,13 +1,20 @@
 //! The one integration binary: whole rooms and the real program, on clips made as the tests run.
 
+mod app;
+mod auth;
 mod cage;
 mod catalogue;
 mod clip;
+mod errors;
+mod parts;
 mod pipeline;
+mod play;
 mod postgres;
 mod probe;
 mod processing;
 mod receiving;
 mod storage;
+mod tus;
+mod videos;
 mod weed;
 mod world;

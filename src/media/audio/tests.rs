@@ -1,5 +1,5 @@
-use crate::domain::media::{AudioRung, TICKS_PER_SECOND as S, Ticks};
 use crate::domain::RefusalCode;
+use crate::domain::media::{AudioRung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::audio;
 use crate::media::task::{Audio, Outcome, Source};
 use crate::media::trial::{Clip, Track, clip, ear, loudness, seen, true_peak, video};
@@ -82,7 +82,8 @@ fn silence_and_sound_that_ends_early_are_padded_to_the_end() {
 #[test]
 fn sound_that_cannot_be_decoded_is_refused() {
     let good = clip("a.mkv", &format!("{PICTURE} -f lavfi -i sine=440:d=1 -c:a flac"));
-    let bad = clip("b.mkv", &format!("{PICTURE} -f lavfi -i sine=440:d=1 -c:a flac -bsf:a noise=amount=1:drop=0"));
+    let bad =
+        clip("b.mkv", &format!("{PICTURE} -f lavfi -i sine=440:d=1 -c:a flac -bsf:a noise=amount=1:drop=0"));
     let (track, outcome) = run(&bad, &task(&good, &[0], S));
     match outcome {
         Outcome::Refused { refusal } => assert_eq!(refusal.code, RefusalCode::AudioUndecodable),

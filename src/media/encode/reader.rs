@@ -53,7 +53,8 @@ impl Reader {
     /// A decoder for the stream, on this many threads.
     pub fn decoder(&self, threads: usize) -> Result<decoder::Video, Error> {
         let parameters = self.parameters()?;
-        let mut context = codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
+        let mut context =
+            codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
         context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
         libav::tolerate(&mut context);
         libav::set_packet_base(&mut context, self.base);
@@ -63,7 +64,9 @@ impl Reader {
     /// The stream's parameters.
     pub fn parameters(&self) -> Result<codec::Parameters, Error> {
         let stream = self.input.stream(self.stream);
-        stream.map(|stream| stream.parameters()).ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
+        stream
+            .map(|stream| stream.parameters())
+            .ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
     }
 
     /// Goes to a keyframe at or before `at`; where that can't be had, to the beginning.

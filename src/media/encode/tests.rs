@@ -30,7 +30,8 @@ fn size_of(clip: &Clip, chunk: &Chunk) -> (u64, u64, String) {
     let track = heard.tracks.values().next().expect("a rung");
     let told = probe(&clip.beside("out.mp4", &track.whole()), &["-show_streams"]);
     let stream = &told["streams"][0];
-    let tags = ["pix_fmt", "color_range", "color_space", "color_transfer", "color_primaries", "sample_aspect_ratio"];
+    let tags =
+        ["pix_fmt", "color_range", "color_space", "color_transfer", "color_primaries", "sample_aspect_ratio"];
     let tags = tags.map(|tag| stream[tag].as_str().unwrap_or("-").to_owned());
     (stream["width"].as_u64().unwrap_or(0), stream["height"].as_u64().unwrap_or(0), tags.join(" "))
 }
@@ -76,7 +77,8 @@ fn a_single_picture_is_held_to_the_end() {
 
 #[test]
 fn a_web_friendly_source_is_cut_where_the_other_rungs_are() {
-    let clip = clip("a.mp4", &format!("-f lavfi -i testsrc2=s=320x180:r=25:d=9 {X264} -g 50 -bf 3 -b_strategy 0"));
+    let clip =
+        clip("a.mp4", &format!("-f lavfi -i testsrc2=s=320x180:r=25:d=9 {X264} -g 50 -bf 3 -b_strategy 0"));
     let mut rungs = two_rungs();
     rungs[0].coding = Coding::Copy;
     let whole = chunk(&clip, &[0, 4 * S, 6 * S], 9 * S, rungs);
@@ -130,7 +132,10 @@ fn pictures_come_out_upright_even_and_tagged_whatever_went_in() {
 fn interlaced_and_bright_pictures_are_encoded_as_plain_ones() {
     let sources = [
         ("interlaced.ts", "-vf tinterlace=interleave_top,fieldorder=tff -c:v mpeg2video -flags +ildct+ilme"),
-        ("hdr.mkv", "-vf format=yuv420p10le -c:v ffv1 -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc"),
+        (
+            "hdr.mkv",
+            "-vf format=yuv420p10le -c:v ffv1 -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc",
+        ),
     ];
     for (name, codec) in sources {
         let clip = clip(name, &format!("-f lavfi -i testsrc2=s=160x90:r=50:d=2 {codec}"));

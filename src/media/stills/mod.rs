@@ -45,7 +45,10 @@ pub fn run(task: &Stills, input: Input, emit: &Emit) -> Result<Outcome, Error> {
     };
     emit.send_with(&Event::Still { still: Still::Poster, width, height }, &jpeg::encode(&poster)?)?;
     let (width, height) = sheet.size();
-    emit.send_with(&Event::Still { still: Still::Storyboard, width, height }, &jpeg::encode(sheet.picture())?)?;
+    emit.send_with(
+        &Event::Still { still: Still::Storyboard, width, height },
+        &jpeg::encode(sheet.picture())?,
+    )?;
     Ok(Outcome::Encoded { ended_at: task.duration })
 }
 
@@ -79,7 +82,11 @@ fn straight_through(
     Ok(())
 }
 
-fn first_minute(shots: &mut Shots<'_>, candidates: &mut Candidates, pulse: &mut Pulse<'_>) -> Result<(), Error> {
+fn first_minute(
+    shots: &mut Shots<'_>,
+    candidates: &mut Candidates,
+    pulse: &mut Pulse<'_>,
+) -> Result<(), Error> {
     let mut next_candidate = 0;
     while let Some((at, shot)) = shots.next(false, pulse)? {
         if at > POSTER_WITHIN {

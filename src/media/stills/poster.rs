@@ -50,7 +50,8 @@ fn choose(looks: &[Look]) -> Option<usize> {
     }
     let chosen = looks.iter().enumerate().filter(|(_, look)| telling(look)).collect::<Vec<_>>();
     let average = average(&chosen);
-    let distance = |look: &Look| look.histogram.iter().zip(&average).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let distance =
+        |look: &Look| look.histogram.iter().zip(&average).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
     chosen.iter().min_by(|a, b| distance(a.1).total_cmp(&distance(b.1))).map(|(at, _)| *at)
 }
 

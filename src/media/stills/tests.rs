@@ -17,7 +17,10 @@ fn pictures(clip: &Clip, duration: Ticks, seekable: bool) -> Vec<(Still, u32, u3
         let path = clip.beside("still.jpg", bytes);
         let told = probe(&path, &["-show_streams"]);
         assert_eq!(told["streams"][0]["codec_name"], "mjpeg");
-        assert_eq!((&told["streams"][0]["width"], &told["streams"][0]["height"]), (&(*width).into(), &(*height).into()));
+        assert_eq!(
+            (&told["streams"][0]["width"], &told["streams"][0]["height"]),
+            (&(*width).into(), &(*height).into())
+        );
         (*still, *width, *height)
     });
     judged.collect()
