@@ -1,6 +1,6 @@
 //! Every setting: from flags, the environment and an optional TOML file, in that order of precedence.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -193,8 +193,14 @@ impl FromStr for Span {
 impl Config {
     /// The public address, without a slash at its end.
     pub fn public_url(&self) -> String {
-        let own = || format!("http://{}", self.listen);
+        let own = || format!("http://{}", reachable(self.listen));
         self.public_url.clone().unwrap_or_else(own).trim_end_matches('/').to_owned()
+    }
+
+    /// The address of the embedded S3 server that clients see.
+    pub fn s3_public_endpoint(&self) -> String {
+        let own = || format!("http://{}", reachable(self.s3.s3_listen));
+        self.s3.s3_public_endpoint.clone().unwrap_or_else(own)
     }
 
     /// The embedded S3 server is used.
@@ -206,6 +212,15 @@ impl Config {
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+}
+
+/// Every address is none to connect to: this machine's own stands for it.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let own = || match listen.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    if listen.ip().is_unspecified() { SocketAddr::new(own(), listen.port()) } else { listen }
 }
 
 /// A configuration file that can't be used.

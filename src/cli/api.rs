@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use futures::StreamExt;
 use reqwest::{Client, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How long a single answer may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,10 +70,6 @@ impl Api {
         bail!("the server ended the stream of events")
     }
 
-    /// The body of a new video.
-    pub fn draft(account: &str, topic: &str, title: &str, language: &str) -> Value {
-        json!({"account": account, "topic": topic, "title": title, "language": language})
-    }
 }
 
 /// The server said no, in RFC 9457's words.

@@ -58,7 +58,7 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
     if config.is_embedded() {
         make_folder(&config.data_dir)?;
         let folder = config.data_dir.join("objects");
-        let endpoint = s3.s3_public_endpoint.clone().unwrap_or_else(|| format!("http://{}", s3.s3_listen));
+        let endpoint = config.s3_public_endpoint();
         return match Embedded::open(&folder, None).await {
             Ok(embedded) => Ok((Storage::embedded(&embedded, &endpoint), Some(embedded))),
             Err(OpenError::Locked { .. }) => Ok((join_embedded(&folder, config)?, None)),

@@ -124,7 +124,7 @@ impl Server {
             }
             None => None,
         };
-        let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config)).transpose()?;
+        let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config));
         let work = work.map(|settings| {
             let publishing = self.rooms.publishing.clone();
             worker::run(publishing, settings, shutdown.drain.clone(), shutdown.cut.clone())
@@ -182,15 +182,16 @@ async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) -
     }
 }
 
-fn worker_settings(config: &Config) -> anyhow::Result<worker::Settings> {
+fn worker_settings(config: &Config) -> worker::Settings {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-    Ok(worker::Settings {
+    worker::Settings {
         name: format!("{host}/{}", std::process::id()),
         slots: config.media.worker_slots.unwrap_or(processors.max(2)),
         lease: config.media.lease.0,
         account_cap: config.media.account_jobs,
-        program: std::env::current_exe().context("this binary's own path")?,
+        // The running image itself, also after an upgrade has put another in its place.
+        program: "/proc/self/exe".into(),
         cage: CageLimits {
             memory_bytes: config.media.media_memory_bytes,
             silence: config.media.media_silence.0,
@@ -206,5 +207,5 @@ fn worker_settings(config: &Config) -> anyhow::Result<worker::Settings> {
             preset: config.media.preset.clone(),
             passthrough: config.media.passthrough,
         },
-    })
+    }
 }

@@ -32,6 +32,13 @@ impl Slug {
         self.0.rsplit_once('/').map(|(above, _)| Self(above.to_owned()))
     }
 
+    /// The last label as words, for a topic nobody has named yet: `Air quality` of `environment/air-quality`.
+    pub fn words(&self) -> String {
+        let label = self.0.rsplit('/').next().unwrap_or_default().replace('-', " ");
+        let mut chars = label.chars();
+        chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    }
+
     /// From the root down to this topic.
     pub fn path(&self) -> Vec<Self> {
         let mut path: Vec<_> = std::iter::successors(Some(self.clone()), Self::parent).collect();

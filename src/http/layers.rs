@@ -33,8 +33,12 @@ pub async fn identify(request: Request, next: Next) -> Response {
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), latency_ms, "answered");
+        let (status, latency) = (response.status().as_u16(), begun.elapsed());
+        let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, latency_ms, "answered");
+        let labels = [("method", method.to_string()), ("status", status.to_string())];
+        metrics::counter!("policast_http_requests_total", &labels).increment(1);
+        metrics::histogram!("policast_http_request_seconds", &labels).record(latency);
         response
     }
     .instrument(span)

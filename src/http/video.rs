@@ -304,6 +304,6 @@ fn overall(state: MediaState, rungs: &[Rung]) -> f64 {
     if matches!(state, MediaState::Ready | MediaState::Degraded) {
         return 1.0;
     }
-    let count = u32::try_from(rungs.len().max(1)).unwrap_or(u32::MAX);
+    let Ok(count @ 1..) = u32::try_from(rungs.len()) else { return 0.0 };
     rungs.iter().map(|rung| rung.progress).sum::<f64>() / f64::from(count)
 }

@@ -24,7 +24,7 @@ pub(super) fn avc_codec(init: &[u8]) -> Option<String> {
 
 fn first_sample_size(moof: &[u8]) -> Option<u32> {
     let traf = find(moof, *b"traf")?;
-    let run = find(traf, *b"trun").and_then(|trun| size_in_run(trun));
+    let run = find(traf, *b"trun").and_then(size_in_run);
     run.or_else(|| find(traf, *b"tfhd").and_then(default_size))
 }
 
@@ -74,9 +74,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut out = (8 + body.len() as u32).to_be_bytes().to_vec();
-        out.extend_from_slice(kind);
+    fn boxed(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(8 + body.len()).expect("small");
+        let mut out = size.to_be_bytes().to_vec();
+        out.extend_from_slice(&kind);
         out.extend_from_slice(body);
         out
     }
@@ -87,24 +88,24 @@ mod tests {
 
     #[test]
     fn the_first_sample_is_found_by_its_run() {
-        let trun = boxed(b"trun", &words(&[0x205, 1, 99, 0, 5]));
-        let traf = boxed(b"traf", &[boxed(b"tfhd", &words(&[0, 1])), trun].concat());
-        let segment = [boxed(b"moof", &traf), boxed(b"mdat", &[0; 20])].concat();
+        let trun = boxed(*b"trun", &words(&[0x205, 1, 99, 0, 5]));
+        let traf = boxed(*b"traf", &[boxed(*b"tfhd", &words(&[0, 1])), trun].concat());
+        let segment = [boxed(*b"moof", &traf), boxed(*b"mdat", &[0; 20])].concat();
         let moof = segment.len() as u64 - 28;
         assert_eq!(first_sample_end(&segment), Some(moof + 8 + 5));
     }
 
     #[test]
     fn the_first_sample_is_found_by_the_track_s_default() {
-        let tfhd = boxed(b"tfhd", &words(&[0x20038, 1, 512, 7, 0]));
-        let traf = boxed(b"traf", &[tfhd, boxed(b"trun", &words(&[0x1, 1, 99]))].concat());
-        let segment = [boxed(b"moof", &traf), boxed(b"mdat", &[0; 20])].concat();
+        let tfhd = boxed(*b"tfhd", &words(&[0x20038, 1, 512, 7, 0]));
+        let traf = boxed(*b"traf", &[tfhd, boxed(*b"trun", &words(&[0x1, 1, 99]))].concat());
+        let segment = [boxed(*b"moof", &traf), boxed(*b"mdat", &[0; 20])].concat();
         assert_eq!(first_sample_end(&segment), Some(segment.len() as u64 - 20 + 7));
     }
 
     #[test]
     fn a_codec_is_named_by_profile_and_level() {
-        let init = boxed(b"avcC", &[1, 0x64, 0, 0x1f, 0xff]);
+        let init = boxed(*b"avcC", &[1, 0x64, 0, 0x1f, 0xff]);
         assert_eq!(avc_codec(&init).as_deref(), Some("avc1.64001f"));
         assert_eq!(avc_codec(b"avcC"), None);
     }

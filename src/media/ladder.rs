@@ -54,6 +54,7 @@ impl Default for LadderSettings {
 }
 
 /// The renditions of a source, highest first; none is larger than the source.
+#[must_use]
 pub fn plan(probe: &Probe, settings: &LadderSettings) -> Ladder {
     let video = &probe.video;
     let frame_rate = frame_rate(video.frame_rate);

@@ -13,6 +13,8 @@ mod libav;
 mod mux;
 pub mod playlist;
 pub mod probe;
+#[cfg(test)]
+mod proof;
 mod pulse;
 mod raw;
 mod rehearsal;
@@ -22,8 +24,6 @@ pub mod stills;
 pub mod storyboard;
 pub mod task;
 pub mod timeline;
-#[cfg(test)]
-mod trial;
 pub mod wire;
 
 pub use error::{Ending, Error};

@@ -14,6 +14,7 @@ const MAX_TILES: u32 = 100;
 const SHORTEST_INTERVAL: Ticks = TICKS_PER_SECOND;
 
 /// The grid for a video of this length and shown size.
+#[must_use]
 pub fn plan(duration: Ticks, width: u32, height: u32) -> Storyboard {
     let duration = duration.max(1);
     let interval = SHORTEST_INTERVAL.max((duration + Ticks::from(MAX_TILES) - 1) / Ticks::from(MAX_TILES));
@@ -41,6 +42,7 @@ pub(super) fn moment(storyboard: &Storyboard, tile: u32, duration: Ticks) -> Tic
 }
 
 /// A cue for each tile, with its place in the sheet as a media fragment (`#xywh`, W3C Media Fragments 4.2.2).
+#[must_use]
 pub fn vtt(storyboard: &Storyboard, duration: Ticks, image_url: &str) -> String {
     let mut text = String::from("WEBVTT\n");
     for tile in 0..storyboard.tiles {

@@ -12,6 +12,7 @@ const SHORTEST_REST: Ticks = TICKS_PER_SECOND;
 const GROWTH: [u32; 3] = [1, 4, 16];
 
 /// The timeline shared by all rungs of a ladder.
+#[must_use]
 pub fn plan(probe: &Probe, ladder: &Ladder) -> Timeline {
     let end = if probe.duration > 0 { probe.duration } else { SEGMENT };
     let copied = ladder.rungs.iter().any(|rung| rung.coding == Coding::Copy);
@@ -28,12 +29,14 @@ pub fn plan(probe: &Probe, ladder: &Ladder) -> Timeline {
 }
 
 /// The first segment of each pack of a rung with this many segments. Packs are as long as chunks, or part of one.
+#[must_use]
 pub fn pack_starts(segments: u32) -> Vec<u32> {
     let next = |first: &u32| Some(pack_end(*first)).filter(|end| *end < segments);
     std::iter::successors(Some(0), next).collect()
 }
 
 /// One past the last segment of the pack that `segment` belongs to.
+#[must_use]
 pub fn pack_end(segment: u32) -> u32 {
     let mut end = 0;
     for size in GROWTH {

@@ -11,7 +11,7 @@ use crate::domain::account::{Handle, Level};
 use crate::domain::key::{Role, Secret};
 use crate::domain::topic::Slug;
 use crate::domain::video::{MAX_NAME_CHARS, check_line, check_texts};
-use crate::domain::{AccountId, KeyId, Texts, TopicId};
+use crate::domain::{AccountId, KeyId, Language, Texts, TopicId};
 
 /// What is said of an account.
 #[derive(Debug, Clone)]
@@ -108,8 +108,7 @@ impl Publishing {
         let now = self.clock.now();
         for step in slug.path().into_iter().filter(|step| step != slug) {
             if topic::find(conn.again(), &step).await?.is_none() {
-                let word = step.as_str().rsplit('/').next().unwrap_or_default().replace('-', " ");
-                let name = Json(Texts::one(crate::domain::Language::english(), word));
+                let name = Json(Texts::one(Language::english(), step.words()));
                 let topic = Topic { id: TopicId::new(), slug: step, name, created_at: now, updated_at: now };
                 topic::insert(conn.again(), &topic).await?;
             }

@@ -299,6 +299,16 @@ impl Publishing {
         if let Some(id) = upload.video_id {
             self.changes.tell(id);
         }
+        self.sweep_arrivals(upload).await
+    }
+
+    /// What processes that died left of an upload beside its source: tails, and multipart uploads no row knows.
+    async fn sweep_arrivals(&self, upload: &Upload) -> Result<(), Error> {
+        self.storage.delete_prefix(&Key::tail_prefix(upload.id)).await?;
+        let key = source_key(upload);
+        for stray in self.storage.list_multiparts(key.as_str()).await? {
+            self.storage.abort_multipart(&key, &stray.id).await?;
+        }
         Ok(())
     }
 
@@ -359,9 +369,7 @@ impl Publishing {
                 Err(error) => return Err(error.into()),
             }
         }
-        if upload.tail > 0 {
-            self.storage.delete(&Key::tail(upload.id, unsigned(upload.received))).await?;
-        }
+        self.sweep_arrivals(upload).await?;
         if upload.concat == Concat::Partial {
             self.storage.delete(&key).await?;
         }

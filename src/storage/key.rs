@@ -68,6 +68,11 @@ impl Key {
         Self::new(Object::Tail { upload, offset })
     }
 
+    /// What every tail of an upload begins with.
+    pub fn tail_prefix(upload: UploadId) -> String {
+        format!("arriving/{upload}.tail-")
+    }
+
     /// `media/{video}/{revision}/{rung}/init.mp4`
     pub fn init(video: VideoId, revision: u32, rung: &str) -> Self {
         Self::new(Object::Init { video, revision, rung: rung.to_owned() })

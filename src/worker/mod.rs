@@ -145,12 +145,19 @@ impl Worker {
     async fn attempt(&self, row: Row, cut: &CancellationToken) {
         let (fence, work) = (fence_of(&row), row.work.0.clone());
         let progress = lease::Progress::default();
+        let begun = tokio::time::Instant::now();
         tracing::debug!(job = %row.name, attempt = row.attempt, "job begun");
         let ended = tokio::select! {
             done = self.carry_out(&row, &progress) => match done {
-                Ok(()) => Ok(()),
+                Ok(()) => {
+                    metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "done").increment(1);
+                    Ok(())
+                }
                 Err(error) if error.is_lost() => Ok(()),
-                Err(error) => self.give_back(&row, &error).await,
+                Err(error) => {
+                    metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "failed").increment(1);
+                    self.give_back(&row, &error).await
+                }
             },
             lease = self.keep_lease(fence, &progress) => match lease {
                 lease::Lease::Lost => Ok(()),
@@ -158,6 +165,8 @@ impl Worker {
             },
             () = cut.cancelled() => self.publishing.hand_over(fence).await,
         };
+        let kind = row.kind.as_str();
+        metrics::histogram!("policast_job_seconds", "kind" => kind).record(begun.elapsed());
         if let Err(error) = ended {
             tracing::warn!(job = %row.name, error = %Error::from(error).story(), "outcome could not be told; the lease will run out");
         }

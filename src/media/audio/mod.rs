@@ -36,7 +36,7 @@ fn levelled(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Outcome, Err
 
 /// The first reading; halfway through the task at its end.
 fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Error> {
-    let mut sound = Sound::open(input, task.stream, &task.video, task.open)?;
+    let mut sound = Sound::open(input, task)?;
     let mut chain = Chain::new(task.rung.channels, METER);
     let (mut loudness, mut heard, mut pulse) = (Loudness::silent(), false, Pulse::new(emit));
     let mut hear = |block: &ffmpeg_next::frame::Audio| {
@@ -55,11 +55,11 @@ fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Err
         }
     }
     chain.end(&mut hear)?;
-    if heard { Ok(loudness) } else { Err(undecodable(&ffmpeg_next::Error::InvalidData)) }
+    if heard { Ok(loudness) } else { Err(undecodable()) }
 }
 
 fn encode(task: &Audio, input: &mut Input, loudness: Loudness, emit: &Emit) -> Result<Outcome, Error> {
-    let mut sound = Sound::open(input, task.stream, &task.video, task.open)?;
+    let mut sound = Sound::open(input, task)?;
     let mut chain = Chain::new(task.rung.channels, loudness.correction(task.rung.loudness_lufs));
     let most = (!task.open).then(|| frames_until(task.end, task.starts.last().copied().unwrap_or(0)));
     let mut aac = Aac::open(&task.rung, Grid::new(0, &task.starts, task.open), most, emit)?;

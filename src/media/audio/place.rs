@@ -75,7 +75,8 @@ fn ticks(samples: u64, rate: u32) -> Ticks {
     Ticks::try_from(ticks).unwrap_or(Ticks::MAX)
 }
 
-fn samples(ticks: u64, rate: u32) -> u64 {
+/// How many samples last that long.
+pub(super) fn samples(ticks: u64, rate: u32) -> u64 {
     let samples = (u128::from(ticks) * u128::from(rate) + 45_000) / 90_000;
     u64::try_from(samples).unwrap_or(u64::MAX)
 }
@@ -88,8 +89,8 @@ mod tests {
 
     fn placed(open: bool, blocks: &[(Ticks, usize)]) -> Vec<(u64, usize)> {
         let mut placer = Placer::new(open);
-        let places = blocks.iter().map(|(at, count)| placer.place(Some(*at), *count, 1000));
-        places.map(|place| (place.silence, place.skip)).collect()
+        let done = blocks.iter().map(|(at, count)| placer.place(Some(*at), *count, 1000));
+        done.map(|place| (place.silence, place.skip)).collect()
     }
 
     #[test]

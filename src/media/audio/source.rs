@@ -3,11 +3,12 @@
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational, codec, decoder, frame};
 
-use super::place::Placer;
-use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks, VideoStream};
+use super::place::{Placer, samples};
+use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
 use crate::domain::{Refusal, RefusalCode};
 use crate::media::error::Error;
 use crate::media::libav::{self, TICK};
+use crate::media::task::Audio;
 
 /// Broken packets in a row after which the rest is given up.
 const MAX_BROKEN: usize = 2000;
@@ -23,21 +24,24 @@ pub(super) struct Sound<'a> {
     zero: Ticks,
     decoder: decoder::Audio,
     placer: Placer,
+    /// Nothing is wanted after this, not even silence, where the end is known.
+    end: Option<Ticks>,
     ended: bool,
 }
 
 impl<'a> Sound<'a> {
     /// Opens the decoder; refuses a codec that can't be decoded.
-    pub fn open(input: &'a mut Input, stream: u32, video: &VideoStream, open: bool) -> Result<Self, Error> {
-        let stream = stream as usize;
+    pub fn open(input: &'a mut Input, task: &Audio) -> Result<Self, Error> {
+        let (stream, video) = (task.stream as usize, &task.video);
         libav::keep_only(input, stream);
         let Some(found) = input.stream(stream) else {
             return Err(Error::Protocol(format!("stream {stream} is not in the source")));
         };
         let base = found.time_base();
-        let decoder = open_decoder(&found).map_err(|error| undecodable(&error))?;
+        let Ok(decoder) = open_decoder(&found) else { return Err(undecodable()) };
         let zero = libav::rescale(video.start_pts, base_of(video.time_base), TICK);
-        Ok(Self { input, stream, base, zero, decoder, placer: Placer::new(open), ended: false })
+        let end = (!task.open).then_some(task.end);
+        Ok(Self { input, stream, base, zero, decoder, placer: Placer::new(task.open), end, ended: false })
     }
 
     /// Where the next sample will be.
@@ -50,16 +54,13 @@ impl<'a> Sound<'a> {
         if self.ended {
             return Ok(false);
         }
-        match self.packet() {
-            // A packet that can't be decoded is a gap, and filled like one.
-            Some(packet) => {
-                let _ = self.decoder.send_packet(&packet);
-            }
-            None => {
-                self.ended = true;
-                let _ = self.decoder.send_eof();
-            }
-        }
+        // A packet that can't be decoded is a gap, and filled like one.
+        let _ = if let Some(packet) = self.packet() {
+            self.decoder.send_packet(&packet)
+        } else {
+            self.ended = true;
+            self.decoder.send_eof()
+        };
         let mut block = frame::Audio::empty();
         while self.decoder.receive_frame(&mut block).is_ok() {
             let block = std::mem::replace(&mut block, frame::Audio::empty());
@@ -77,8 +78,9 @@ impl<'a> Sound<'a> {
     ) -> Result<bool, Error> {
         libav::settle_layout(&mut block);
         let at = block.timestamp().map(|stamp| libav::rescale(stamp, self.base, TICK) - self.zero);
+        let wanted = self.end.map_or(Ticks::MAX, |end| (end - self.placer.position()).max(0));
         let place = self.placer.place(at, block.samples(), block.rate());
-        let mut left = place.silence;
+        let mut left = place.silence.min(samples(wanted.unsigned_abs(), block.rate()).saturating_add(1));
         while left > 0 {
             let count = left.min(SILENCE);
             if !each(libav::silence_like(&block, usize::try_from(count).unwrap_or(0)))? {
@@ -118,8 +120,8 @@ pub(super) fn rewind(input: &mut Input, stream: u32) -> bool {
 }
 
 /// The sound can't be used.
-pub(super) fn undecodable(error: &ffmpeg_next::Error) -> Error {
-    let message = format!("The sound of this video could not be decoded ({error}).");
+pub(super) fn undecodable() -> Error {
+    let message = "The sound of this video could not be decoded.";
     Error::Refused(Refusal::new(RefusalCode::AudioUndecodable, message))
 }
 

@@ -1,8 +1,8 @@
 use crate::domain::RefusalCode;
 use crate::domain::media::{AudioRung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::audio;
+use crate::media::proof::{Clip, Track, clip, ear, loudness, seen, true_peak, video};
 use crate::media::task::{Audio, Outcome, Source};
-use crate::media::trial::{Clip, Track, clip, ear, loudness, seen, true_peak, video};
 
 fn task(clip: &Clip, starts: &[Ticks], end: Ticks) -> Audio {
     Audio {

@@ -19,6 +19,7 @@ pub(super) struct Copy<'a> {
     end: Ticks,
     last: bool,
     filling: Option<u32>,
+    begun_at: Ticks,
     packets: Vec<Packet>,
     ended: Option<Ticks>,
 }
@@ -27,10 +28,20 @@ impl<'a> Copy<'a> {
     /// For the task's passed-through rung, where it has one.
     pub fn open(task: &'a Chunk, reader: &Reader, grid: &Grid, emit: &Emit) -> Result<Option<Self>, Error> {
         let Some(rung) = task.rungs.iter().find(|rung| rung.coding == Coding::Copy) else { return Ok(None) };
-        let muxer = Muxer::open(&reader.parameters()?, Track::Avc, (emit, &rung.name))?;
+        let muxer = Muxer::open(&reader.parameters()?, Track::video(rung), (emit, &rung.name))?;
         let last = task.last || task.open;
         let (grid, packets) = (grid.clone(), Vec::new());
-        Ok(Some(Self { rung, muxer, grid, end: task.end, last, filling: None, packets, ended: None }))
+        Ok(Some(Self {
+            rung,
+            muxer,
+            grid,
+            end: task.end,
+            last,
+            filling: None,
+            begun_at: 0,
+            packets,
+            ended: None,
+        }))
     }
 
     /// When the chunk ends, once its end has been seen.
@@ -41,6 +52,11 @@ impl<'a> Copy<'a> {
     /// A segment has begun.
     pub fn has_begun(&self) -> bool {
         self.filling.is_some() || self.ended.is_some()
+    }
+
+    /// The earliest end that all pictures kept so far fit in.
+    pub fn shown_until(&self) -> Ticks {
+        self.packets.iter().filter_map(Packet::pts).max().map_or(0, |last| last + 1)
     }
 
     /// The next packet of the source.
@@ -58,9 +74,11 @@ impl<'a> Copy<'a> {
             if self.filling != Some(segment) {
                 self.close(at)?;
                 self.filling = Some(segment);
+                self.begun_at = at;
             }
         }
-        if self.filling.is_some() {
+        // A picture from before the keyframe needs pictures that belong to the segment before.
+        if self.filling.is_some() && at >= self.begun_at {
             let mut copy = libav::share(packet);
             copy.set_pts(Some(at));
             self.packets.push(copy);

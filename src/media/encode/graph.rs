@@ -153,8 +153,14 @@ fn upright(video: &VideoStream) -> &'static str {
 }
 
 fn plain(shape: &Shape, (width, height): (u32, u32)) -> String {
-    let matrix = matrix(shape).map(|matrix| format!(":in_color_matrix={matrix}:out_color_matrix=bt709"));
-    format!("scale={width}:{height}{}:out_range=tv,format=yuv420p", matrix.unwrap_or_default())
+    let limited = shape.range != Range::JPEG && shape.format == format::Pixel::YUV420P;
+    let colours = match matrix(shape) {
+        // Said where nothing is to be done, it would cost a copy of every picture.
+        Some("bt709") if limited => String::new(),
+        Some(matrix) => format!(":in_color_matrix={matrix}:out_color_matrix=bt709:out_range=tv"),
+        None => ":out_color_matrix=bt709:out_range=tv".to_owned(),
+    };
+    format!("scale={width}:{height}{colours},format=yuv420p")
 }
 
 /// What the samples mean; by the picture's height where nobody says.

@@ -51,17 +51,28 @@ fn start<'scope, 'task: 'scope>(
     (grid, emit): (&Grid, &Emit),
 ) -> (Vec<Feed>, Running<'scope, 'task>) {
     let (mut feeds, mut running) = (Vec::new(), Vec::new());
-    for rung in task.rungs.iter().filter(|rung| rung.coding != Coding::Copy) {
+    let encoded = task.rungs.iter().filter(|rung| rung.coding != Coding::Copy).collect::<Vec<_>>();
+    for (place, rung) in encoded.iter().copied().enumerate() {
         let (feed, inbox) = rung::channel();
-        let worker = Worker { rung, grid: grid.clone(), emit: emit.clone(), threads: threads(running.len()) };
+        let threads = threads(place, encoded.len());
+        let worker = Worker { rung, grid: grid.clone(), emit: emit.clone(), threads };
         running.push((rung, scope.spawn(move || worker.run(inbox))));
         feeds.push(feed);
     }
     (feeds, running)
 }
 
-fn threads(place: usize) -> usize {
-    if place == 0 { thread::available_parallelism().map_or(1, usize::from).min(4) } else { 1 }
+/// A thread more costs a tenth more work, so the first of many encoders gets one only where cores would be idle.
+fn threads(place: usize, encoders: usize) -> usize {
+    match (place, encoders) {
+        (0, ..=2) => cores(),
+        (0, _) => (cores() / 2).max(1),
+        _ => 1,
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(4)
 }
 
 fn finish(rung: &Rung, thread: ScopedJoinHandle<'_, Result<(), Error>>, emit: &Emit) -> Result<(), Error> {

@@ -31,7 +31,16 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub fn open(task: &'a Chunk, reader: Reader, grid: &Grid, emit: &'a Emit) -> Result<Self, Error> {
-        let copy = Copy::open(task, &reader, grid, emit)?;
+        let copy = match Copy::open(task, &reader, grid, emit) {
+            Err(Error::Libav { doing, source }) => {
+                let copied = task.rungs.iter().find(|rung| rung.coding == Coding::Copy);
+                copied.map_or(Ok(()), |rung| {
+                    super::fail(emit, rung, &format!("could not {doing}: {source}"))
+                })?;
+                None
+            }
+            other => other?,
+        };
         let encodes = task.rungs.iter().any(|rung| rung.coding != Coding::Copy);
         let decoding = encodes.then(|| Decoding::open(task, &reader, grid)).transpose()?;
         Ok(Self { task, emit, reader, copy, decoding })
@@ -68,7 +77,8 @@ impl<'a> Pass<'a> {
             let refusal = Refusal::new(RefusalCode::NoFrames, "No picture of this video could be decoded.");
             return Err(Error::Refused(refusal));
         }
-        let end = end.unwrap_or_else(|| self.copied_end());
+        let end =
+            end.unwrap_or_else(|| self.copied_end()).max(self.copy.as_ref().map_or(0, Copy::shown_until));
         for feed in &mut feeds {
             feed.send(Parcel::End(end));
         }
@@ -120,7 +130,7 @@ impl<'a> Decoding<'a> {
         let span = Span { grid: grid.clone(), end: task.end, last: task.last, open: task.open, rate };
         Ok(Self {
             task,
-            decoder: reader.decoder(super::threads(0))?,
+            decoder: reader.decoder(super::cores())?,
             pace: Pace::new(reader.nominal(), task.open),
             pictures: Pictures::new(span, libav::repeat),
             sizes: sizes(encoded()),

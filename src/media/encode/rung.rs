@@ -69,7 +69,7 @@ impl Worker<'_> {
     fn open(self) -> Result<Encoding, Error> {
         let encoder = open_encoder(self.rung, self.threads)?;
         let parameters = libav::parameters(&encoder)?;
-        let muxer = Muxer::open(&parameters, Track::Avc, (&self.emit, &self.rung.name))?;
+        let muxer = Muxer::open(&parameters, Track::video(self.rung), (&self.emit, &self.rung.name))?;
         Ok(Encoding { encoder, muxer, grid: self.grid, sent: None, filling: None, packets: Vec::new() })
     }
 }

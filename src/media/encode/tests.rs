@@ -1,6 +1,6 @@
 use crate::domain::media::{Coding, Fraction, Rung, TICKS_PER_SECOND as S, Ticks};
+use crate::media::proof::{Clip, chunk, clip, encoded, judge, probe, rung, split};
 use crate::media::task::Chunk;
-use crate::media::trial::{Clip, chunk, clip, encoded, judge, probe, rung, split};
 
 const RATE: Fraction = Fraction { num: 25, den: 1 };
 const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
@@ -14,7 +14,7 @@ fn boundaries(clip: &Clip, chunks: &[Chunk]) -> Vec<Ticks> {
     let (heard, ended) = encoded(clip, chunks);
     assert_eq!(heard.failed, Vec::<String>::new());
     assert_eq!(heard.tracks.len(), chunks[0].rungs.len());
-    let mut all = heard.tracks.values().map(super::super::trial::Track::edges).collect::<Vec<_>>();
+    let mut all = heard.tracks.values().map(super::super::proof::Track::edges).collect::<Vec<_>>();
     for (name, track) in &heard.tracks {
         judge(clip, name, track);
     }

@@ -110,7 +110,7 @@ fn by_seeking(
     for tile in 0..task.storyboard.tiles {
         let wanted = moment(&task.storyboard, tile, task.duration);
         pulse.beat(wanted)?;
-        if let Some((at, shot)) = shots.near(wanted, last)? {
+        if let Some((at, shot)) = shots.near(wanted, last) {
             if candidates.is_empty() {
                 candidates.add(shots.poster_sized(&shot)?);
             }

@@ -57,9 +57,10 @@ fn choose(looks: &[Look]) -> Option<usize> {
 
 fn average(looks: &[(usize, &Look)]) -> Histogram {
     let mut sum = [0.0; 64];
+    let count = f64::from(u32::try_from(looks.len()).unwrap_or(u32::MAX));
     for (_, look) in looks {
         for (total, share) in sum.iter_mut().zip(&look.histogram) {
-            *total += share / looks.len() as f64;
+            *total += share / count;
         }
     }
     sum
@@ -81,7 +82,9 @@ fn of_samples(samples: impl Iterator<Item = u8>) -> Look {
     }
     let count = f64::max(count, 1.0);
     let mean = sum / count;
-    histogram.iter_mut().for_each(|bin| *bin /= count);
+    for bin in &mut histogram {
+        *bin /= count;
+    }
     Look { histogram, mean, spread: (squares / count - mean * mean).max(0.0).sqrt() }
 }
 

@@ -57,7 +57,7 @@ impl<'a> Shots<'a> {
     }
 
     /// The keyframe at or before a moment, unless it's the one at `known`.
-    pub fn near(&mut self, at: Ticks, known: Option<Ticks>) -> Result<Option<(Ticks, frame::Video)>, Error> {
+    pub fn near(&mut self, at: Ticks, known: Option<Ticks>) -> Option<(Ticks, frame::Video)> {
         self.ready.clear();
         self.reader.seek(at, true);
         // The packet at hand may be broken where later ones are not.
@@ -68,14 +68,14 @@ impl<'a> Shots<'a> {
             }
             let stamp = packet.pts().map(|pts| self.reader.ticks(pts));
             if stamp.is_some() && stamp == known {
-                return Ok(None);
+                return None;
             }
             self.send_alone(&packet);
             if let Some(shot) = self.ready.pop_front() {
-                return Ok(Some(shot));
+                return Some(shot);
             }
         }
-        Ok(None)
+        None
     }
 
     /// Remembers the last picture seen.

@@ -1,6 +1,6 @@
 use crate::domain::media::{TICKS_PER_SECOND as S, Ticks};
+use crate::media::proof::{Clip, clip, ear, probe, video};
 use crate::media::task::{Outcome, Source, Still, Stills};
-use crate::media::trial::{Clip, clip, ear, probe, video};
 use crate::media::{stills, storyboard};
 
 fn pictures(clip: &Clip, duration: Ticks, seekable: bool) -> Vec<(Still, u32, u32)> {

@@ -212,8 +212,11 @@ pub struct Seen {
 /// The packets of a track and its end, after `ffmpeg` has decoded the whole without a word of complaint.
 pub fn seen(clip: &Clip, name: &str, track: &Track) -> (Vec<Seen>, Ticks) {
     let path = clip.beside(&format!("{name}.mp4"), &track.whole());
-    let decoded =
-        Command::new("ffmpeg").args(["-v", "warning", "-i"]).arg(&path).args(["-f", "null", "-"]).output();
+    let decoded = Command::new("ffmpeg")
+        .args(["-v", "warning", "-i"])
+        .arg(&path)
+        .args(["-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-f", "null", "-"])
+        .output();
     let decoded = decoded.expect("ffmpeg");
     assert!(decoded.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&decoded.stderr));
     let told = probe(&path, &["-show_packets", "-show_streams"]);
@@ -238,11 +241,17 @@ pub fn judge(clip: &Clip, name: &str, track: &Track) {
     let (mut packets, end) = seen(clip, name, track);
     let keys = packets.iter().filter(|packet| packet.key).map(|packet| packet.pts).collect::<Vec<_>>();
     let edges = track.edges();
-    assert_eq!(keys, edges[..edges.len() - 1], "{name}: keyframes against told starts");
+    let starts = &edges[..edges.len() - 1];
+    assert!(starts.iter().all(|start| keys.contains(start)), "{name}: {keys:?} miss told starts {starts:?}");
+    let begins =
+        |start: &Ticks| packets.iter().find(|packet| packet.pts >= *start).is_some_and(|packet| packet.key);
+    assert!(starts.iter().all(begins), "{name}: a segment's first packet is not its keyframe");
     assert!(packets.windows(2).all(|pair| pair[0].dts < pair[1].dts), "{name}: decoding times fall back");
     packets.sort_by_key(|packet| packet.pts);
     assert!(packets.windows(2).all(|pair| pair[0].pts < pair[1].pts), "{name}: two pictures at once");
     assert_eq!(Some(&end), edges.last(), "{name}: the track's end against that told");
+    let latest = packets.iter().map(|packet| packet.pts).max().expect("packets");
+    assert!(latest < end, "{name}: a picture at {latest} is after the end at {end}");
     let told = track.segments.values().map(|(segment, _)| segment.duration).sum::<Ticks>();
     assert_eq!(told, end - edges[0], "{name}: gaps or overlaps between segments");
     for (index, (segment, bytes)) in &track.segments {
