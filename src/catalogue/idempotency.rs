@@ -30,7 +30,7 @@ const EXPIRE: &str = "delete from idempotency where created_at < $1";
 pub(super) const STATEMENTS: &[&str] = &[CLAIM, SELECT, ANSWER, FORGET, EXPIRE];
 
 /// How long an answer may take; then its process is taken for dead, and the same key may try again.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A request's place in the table.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,7 @@ use crate::domain::VideoId;
 /// Other nodes' changes are found by looking this often.
 const LOOK: Duration = Duration::from_secs(2);
 /// Then the client connects again: no connection lives for ever, and its key is checked anew.
-const LIFE: Duration = Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_hours(1);
 
 struct Watch {
     app: App,

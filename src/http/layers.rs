@@ -20,7 +20,7 @@ const MAX_REQUEST_ID: usize = 128;
 /// How long an answer that isn't a stream may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a browser may remember what CORS allows.
-const CORS_AGE: Duration = Duration::from_secs(24 * 3600);
+const CORS_AGE: Duration = Duration::from_hours(24);
 
 /// Gives the request its id, its span and its line in the log, and every problem its request id.
 pub async fn identify(request: Request, next: Next) -> Response {
@@ -56,6 +56,7 @@ fn request_id(request: &Request) -> String {
 }
 
 /// A panic in a handler, as a problem.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub fn catch(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic.downcast_ref::<String>().cloned();
     let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -114,7 +114,7 @@ fn filter(viewer: Viewer, narrowing: Narrowing) -> Result<Filter, Error> {
         account: narrowing.account,
         topic: narrowing.topic,
         state: narrowing.state,
-        published_only: !viewer.0.is_some_and(|caller| caller.account.is_none()),
+        published_only: viewer.0.is_none_or(|caller| caller.account.is_some()),
         or_owner: viewer.0.and_then(|caller| caller.account),
         tokens: search::tokens(narrowing.q.as_deref().unwrap_or_default()),
         cursor: narrowing.cursor,

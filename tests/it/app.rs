@@ -51,7 +51,7 @@ impl App {
         let settings = Settings {
             public_url: PUBLIC.to_owned(),
             token_secret: b"secret".to_vec(),
-            token_ttl: Duration::from_secs(3600),
+            token_ttl: Duration::from_hours(1),
             body_idle_timeout: Duration::from_secs(2),
             cdn_url: None,
             cache_bytes: 64 << 20,

@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn tokens(clock: &Clock) -> Tokens {
-        Tokens::new(b"secret", Duration::from_secs(60), clock.clone())
+        Tokens::new(b"secret", Duration::from_mins(1), clock.clone())
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         let token = tokens.issue(&draft).expect("signed").expect("a token");
         assert!(tokens.check(&draft, &token).is_ok());
         assert!(matches!(tokens.check(&video(VideoState::Draft), &token), Err(Error::TokenInvalid)));
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert!(matches!(tokens.check(&draft, &token), Err(Error::TokenExpired)));
     }
 
@@ -118,7 +118,7 @@ mod tests {
     fn a_token_of_another_server_is_refused() {
         let clock = Clock::fixed(Timestamp(1_000_000));
         let draft = video(VideoState::Draft);
-        let other = Tokens::new(b"other", Duration::from_secs(60), clock.clone());
+        let other = Tokens::new(b"other", Duration::from_mins(1), clock.clone());
         let token = other.issue(&draft).expect("signed").expect("a token");
         assert!(matches!(tokens(&clock).check(&draft, &token), Err(Error::TokenInvalid)));
     }
