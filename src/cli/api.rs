@@ -69,7 +69,6 @@ impl Api {
         }
         bail!("the server ended the stream of events")
     }
-
 }
 
 /// The server said no, in RFC 9457's words.

@@ -80,9 +80,7 @@ fn ffmpeg() -> Vec<Check> {
 }
 
 async fn sandbox() -> Vec<Check> {
-    let tried = async {
-        Ok::<_, anyhow::Error>(media::cage::self_test("/proc/self/exe".as_ref()).await?)
-    };
+    let tried = async { Ok::<_, anyhow::Error>(media::cage::self_test("/proc/self/exe".as_ref()).await?) };
     match tried.await {
         Ok(checks) => checks
             .into_iter()

@@ -88,7 +88,10 @@ impl Server {
         }
         let rooms = assemble::open(&config).await?;
         if config.is_embedded() && rooms.embedded.is_none() {
-            bail!("another policast serves {}: stop it, or choose another --data-dir", config.data_dir.display());
+            bail!(
+                "another policast serves {}: stop it, or choose another --data-dir",
+                config.data_dir.display()
+            );
         }
         Ok(Self { rooms, api, objects, config })
     }

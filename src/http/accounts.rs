@@ -71,6 +71,7 @@ pub struct Draft {
 /// What is changed of an account; what is left out stays, null takes away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "null is not the same as left out")]
 pub struct Change {
     name: Option<Words>,
     sector: Option<String>,

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made from the code, and a page to try it.
+//! The `OpenAPI` 3.1 document, made from the code, and a page to try it.
 
 use axum::Router;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -52,7 +52,7 @@ pub fn outline() -> OpenApi {
     OpenApiBuilder::new().info(info.build()).components(Some(components)).build()
 }
 
-/// The document with every refusal a route can give, and addresses as OpenAPI writes them.
+/// The document with every refusal a route can give, and addresses as `OpenAPI` writes them.
 pub fn complete(mut document: OpenApi) -> OpenApi {
     let paths = std::mem::take(&mut document.paths.paths);
     for (path, mut item) in paths {

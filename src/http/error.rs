@@ -67,7 +67,7 @@ pub enum Error {
     TokenInvalid,
     #[error("the playback token has expired")]
     TokenExpired,
-    #[error("Tus-Resumable is {0:?}, this server speaks 1.0.0")]
+    #[error("header Tus-Resumable is {0:?}, this server speaks 1.0.0")]
     TusVersion(String),
     #[error("{0}")]
     TusChecksum(String),

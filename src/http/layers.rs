@@ -56,6 +56,7 @@ fn request_id(request: &Request) -> String {
 }
 
 /// A panic in a handler, as a problem.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub fn catch(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic.downcast_ref::<String>().cloned();
     let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -52,7 +52,7 @@ pub fn router(app: App, pages: Router) -> Router {
         .layer(from_fn(layers::identify))
 }
 
-/// The OpenAPI document, for `policast openapi`.
+/// The `OpenAPI` document, for `policast openapi`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     document::complete(api().into_openapi())
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -38,10 +38,11 @@ pub async fn put(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<VideoId>,
-    Query(named): Query<Named>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Video>, Error> {
+    let (mut parts, body) = request.into_parts();
+    let Query(named) = Query::<Named>::from_request_parts(&mut parts, &app).await?;
+    let headers = parts.headers;
     let checksum = headers::digest(&headers)?;
     let incoming = Incoming {
         door: Door::Put,

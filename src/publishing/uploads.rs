@@ -336,7 +336,8 @@ impl Publishing {
 
     /// Revisions that were still being made are overtaken: what there is of them goes when its grace is over.
     async fn give_up_unfinished(&self, tx: &mut Tx, id: VideoId, now: Timestamp) -> Result<(), Error> {
-        let overtaken = Refusal::new(RefusalCode::Cancelled, "A newer source or reprocessing took its place.");
+        let overtaken =
+            Refusal::new(RefusalCode::Cancelled, "A newer source or reprocessing took its place.");
         for revision in revision::list(tx.conn(), id).await? {
             if revision.finished_at.is_none() {
                 let this = (id, u32::try_from(revision.number).unwrap_or(0));

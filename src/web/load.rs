@@ -30,14 +30,20 @@ pub(super) async fn watch(app: &App, id: VideoId, token: Option<String>) -> Resu
     page(app, &row, shown.media, token).await
 }
 
-async fn page(app: &App, row: &Video, media: Option<view::Media>, token: Option<String>) -> Result<Page, Error> {
+async fn page(
+    app: &App,
+    row: &Video,
+    media: Option<view::Media>,
+    token: Option<String>,
+) -> Result<Page, Error> {
     let mut read = app.publishing.db.read().await?;
     let speaker = account::find_by_id(read.conn(), row.account_id).await?;
     let topics = topic::list_path(read.conn(), &row.topic).await?;
     let url = |page: &str| format!("{}/{page}/{}", app.settings.public_url, row.id);
     let events = format!("{}/api/v1/videos/{}/events", app.settings.public_url, row.id);
     let events = token.as_deref().map_or(events.clone(), |token| links::with(&events, "token", token));
-    let changing = matches!(row.media_state, MediaState::Waiting | MediaState::Processing | MediaState::Playable);
+    let changing =
+        matches!(row.media_state, MediaState::Waiting | MediaState::Processing | MediaState::Playable);
     let withdrawn = row.withdrawn_reason.as_ref().filter(|_| row.state == VideoState::Withdrawn);
     Ok(Page {
         id: row.id,
@@ -51,7 +57,10 @@ async fn page(app: &App, row: &Video, media: Option<view::Media>, token: Option<
             level: speaker.as_ref().map(|account| account.level.to_string()).unwrap_or_default(),
             verified: true,
         },
-        topics: topics.into_iter().map(|topic| Topic { slug: topic.slug.to_string(), name: topic.name.0 }).collect(),
+        topics: topics
+            .into_iter()
+            .map(|topic| Topic { slug: topic.slug.to_string(), name: topic.name.0 })
+            .collect(),
         media: player(app, row, media, token.as_deref()),
         published_at: row.published_at,
         draft: row.state == VideoState::Draft,
@@ -69,7 +78,15 @@ fn player(app: &App, row: &Video, media: Option<view::Media>, token: Option<&str
     let hls = token.map_or(master.clone(), |token| links::with(&master, "token", token));
     let Some(media) = media else {
         let state = row.media_state;
-        return Media { state, progress: 0.0, hls, poster: None, storyboard: None, error: None, warnings: Vec::new() };
+        return Media {
+            state,
+            progress: 0.0,
+            hls,
+            poster: None,
+            storyboard: None,
+            error: None,
+            warnings: Vec::new(),
+        };
     };
     Media {
         state: media.state,
@@ -85,7 +102,8 @@ fn player(app: &App, row: &Video, media: Option<view::Media>, token: Option<&str
 /// The list of published videos, searched or narrowed.
 pub(super) async fn home(app: &App, asked: &Asked) -> Result<home::Page, Error> {
     let query = asked.q.clone().unwrap_or_default();
-    let mut filter = Filter { published_only: true, limit: VIDEOS, tokens: search::tokens(&query), ..Filter::default() };
+    let mut filter =
+        Filter { published_only: true, limit: VIDEOS, tokens: search::tokens(&query), ..Filter::default() };
     filter.account = asked.account.as_deref().and_then(|handle| handle.parse().ok());
     filter.topic = asked.topic.as_deref().and_then(|slug| slug.parse().ok());
     filter.cursor = asked.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
@@ -116,7 +134,8 @@ async fn item(app: &App, row: &Video, speaker: Texts) -> Result<home::Item, Erro
 async fn narrowed(app: &App, filter: &Filter) -> Result<Option<Narrowed>, Error> {
     let mut read = app.publishing.db.read().await?;
     if let Some(handle) = &filter.account {
-        let account = account::find(read.conn(), handle).await?.ok_or(publishing::Error::NotFound("account"))?;
+        let account =
+            account::find(read.conn(), handle).await?.ok_or(publishing::Error::NotFound("account"))?;
         let value = account.handle.to_string();
         return Ok(Some(Narrowed { by: NarrowedBy::Account, value, name: account.name.0 }));
     }

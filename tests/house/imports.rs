@@ -10,7 +10,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("observability", &["domain"]),
     ("web", &["http", "publishing", "catalogue", "domain"]),
-    ("http", &["publishing", "live", "catalogue", "storage", "domain", "media::playlist"]),
+    (
+        "http",
+        &["publishing", "live", "catalogue", "storage", "domain", "media::playlist", "media::storyboard"],
+    ),
     ("live", &["publishing", "media", "storage", "domain"]),
     ("worker", &["publishing", "media", "storage", "catalogue", "domain"]),
     ("publishing", &["catalogue", "storage", "domain", "media::ladder", "media::timeline"]),

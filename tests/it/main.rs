@@ -2,14 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops")]
 #![expect(clippy::disallowed_methods, reason = "a test owns what it spawns")]
 
+mod app;
+mod auth;
 mod cage;
 mod catalogue;
 mod clip;
+mod errors;
+mod parts;
 mod pipeline;
+mod play;
 mod postgres;
 mod probe;
 mod processing;
 mod receiving;
 mod storage;
+mod tus;
+mod videos;
 mod weed;
 mod world;

@@ -126,10 +126,13 @@ async fn fsck_finds_what_is_missing_and_what_is_nobodys_and_repairs_both() {
         storage.delete(&init).await.expect("deleted");
         let mut found = world.publishing.fsck(&CHECK).await.expect("checked");
         found.sort_by(|a, b| a.kind.cmp(&b.kind));
-        let kinds: Vec<_> = found.iter().map(|finding| (finding.kind.as_str(), finding.key.as_str())).collect();
+        let kinds: Vec<_> =
+            found.iter().map(|finding| (finding.kind.as_str(), finding.key.as_str())).collect();
         assert_eq!(kinds, [("missing_object", init.as_str()), ("orphan_object", orphan.as_str())]);
         let repair = Fsck { repair: true, ..CHECK };
-        assert!(world.publishing.fsck(&repair).await.expect("checked").iter().all(|finding| finding.repaired));
+        assert!(
+            world.publishing.fsck(&repair).await.expect("checked").iter().all(|finding| finding.repaired)
+        );
         playing(&world, id, 2).await;
         world.publishing.limits.revision_grace = Duration::ZERO;
         world.rest().await;

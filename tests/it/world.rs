@@ -72,7 +72,8 @@ impl World {
             changes: Changes::default(),
         };
         let operator = Caller { key: KeyId::new(), role: Role::Admin, account: None };
-        let world = Self { publishing, operator, _folder: folder, stop: CancellationToken::new(), worker: None };
+        let world =
+            Self { publishing, operator, _folder: folder, stop: CancellationToken::new(), worker: None };
         world.furnish().await;
         world
     }
@@ -128,7 +129,8 @@ impl World {
             metadata: std::collections::BTreeMap::new(),
         };
         let upload = self.publishing.begin_upload(self.operator, incoming).await.expect("an upload");
-        let mut receiver = self.publishing.receive(self.operator, upload.id, 0, None).await.expect("a receiver");
+        let mut receiver =
+            self.publishing.receive(self.operator, upload.id, 0, None).await.expect("a receiver");
         receiver.write(bytes).await.expect("written");
         receiver.close().await.expect("finished");
         upload.video_id.expect("a video")

@@ -1,7 +1,7 @@
 //! Everything below a revision's rung: its playlists, its initialisation segment and its packs.
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 
@@ -36,21 +36,21 @@ pub async fn file(
     State(app): State<App>,
     Path((id, number, rung, file)): Path<(VideoId, u32, String, String)>,
     Query(bearer): Query<Bearer>,
-    method: Method,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Error> {
+    let (method, headers) = (request.method().clone(), request.headers());
     let pass = gate::enter(&app, id, bearer).await?;
     let render: fn(&playlist::Media) -> String = match file.as_str() {
         "playlist.m3u8" => playlist::media,
         "iframes.m3u8" => playlist::iframes,
-        "init.mp4" => return init(&app, &pass, (number, &rung), &headers).await,
+        "init.mp4" => return init(&app, &pass, (number, &rung), headers).await,
         _ => {
             let pack = find_pack(&app, (id, number), &rung, &file).await?;
-            return segments(&app, &pass, pack, (method, &headers)).await;
+            return segments(&app, &pass, pack, (method, headers)).await;
         }
     };
     let (text, cache_control) = playlists::rung(&app, &pass, (number, &rung), render).await?;
-    playlists::answer(text, cache_control, &headers)
+    playlists::answer(text, cache_control, headers)
 }
 
 async fn init(

@@ -30,7 +30,7 @@ pub struct Wanted {
 
 /// Where the parts go, each by one `PUT`.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Parts {
+pub struct Addresses {
     /// Bytes of every part but the last.
     part_size: i64,
     parts: Vec<Part>,
@@ -65,13 +65,13 @@ pub struct Sent {
 /// Addresses to put parts to
 #[utoipa::path(post, path = "/api/v1/uploads/{id}/parts", tag = "uploads", security(("key" = [])),
     request_body = Wanted, params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Parts)))]
+    responses((status = 200, body = Addresses)))]
 pub async fn parts(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<UploadId>,
     Json(wanted): Json<Wanted>,
-) -> Result<Json<Parts>, Error> {
+) -> Result<Json<Addresses>, Error> {
     if wanted.numbers.len() > MAX_NUMBERS {
         let message = format!("{} are too many, at most {MAX_NUMBERS} at a time", wanted.numbers.len());
         return Err(Error::Invalid { field: "numbers", message });
@@ -85,7 +85,7 @@ pub async fn parts(
     let expires_at = app.publishing.clock.now().plus(app.publishing.limits.part_url_ttl);
     let (upload, urls) = app.publishing.part_urls(caller, id, wanted.size_bytes, &wanted.numbers).await?;
     let parts = urls.into_iter().map(|part| Part { number: part.number, url: part.url }).collect();
-    Ok(Json(Parts { part_size: upload.part_size, parts, expires_at }))
+    Ok(Json(Addresses { part_size: upload.part_size, parts, expires_at }))
 }
 
 /// The parts are all there

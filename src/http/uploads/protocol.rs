@@ -96,7 +96,7 @@ pub fn concatenation(headers: &HeaderMap) -> Result<Concatenation, Error> {
         text.strip_prefix("final;").ok_or_else(|| wrong(format!("{text:?} is neither partial nor final")))?;
     let id = |url: &str| {
         let last = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        last.parse::<UploadId>().map_err(|_| wrong(format!("{url:?} is no upload of this server")))
+        last.parse::<UploadId>().ok().ok_or_else(|| wrong(format!("{url:?} is no upload of this server")))
     };
     let ids = urls.split_whitespace().map(id).collect::<Result<Vec<_>, _>>()?;
     if ids.is_empty() {

@@ -1,7 +1,6 @@
 //! Sending an upload's bytes and giving it up (tus 1.0, core, checksum, termination).
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
@@ -32,9 +31,10 @@ pub async fn send(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<UploadId>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Error> {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
     if !protocol::is_bytes(&headers) {
         let got = headers::text(&headers, "content-type")?.unwrap_or("of no declared type").to_owned();
         return Err(Error::ContentType { got, expected: protocol::CONTENT_TYPE });
@@ -106,12 +106,11 @@ pub async fn overridden(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<UploadId>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Error> {
     let (state, member, path) = (State(app), Member(caller), Path(id));
-    match headers::text(&headers, "x-http-method-override")? {
-        Some("PATCH") => send(state, member, path, headers, body).await,
+    match headers::text(request.headers(), "x-http-method-override")? {
+        Some("PATCH") => send(state, member, path, request).await,
         Some("DELETE") => Ok(terminate(state, member, path).await?.into_response()),
         Some("HEAD") => look::head(state, member, path).await,
         _ => Err(Error::Method),
