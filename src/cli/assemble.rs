@@ -22,7 +22,9 @@ pub struct Rooms {
 
 /// Opens the database, without touching its schema.
 pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
-    if let Some(url) = &config.database_url { Db::postgres(url).await.context("PostgreSQL at POLICAST_DATABASE_URL") } else {
+    if let Some(url) = &config.database_url {
+        Db::postgres(url).await.context("PostgreSQL at POLICAST_DATABASE_URL")
+    } else {
         make_folder(&config.data_dir)?;
         let file = config.data_dir.join("policast.db");
         Db::sqlite(&file).await.with_context(|| format!("SQLite at {}", file.display()))
@@ -108,7 +110,9 @@ pub async fn first_key(publishing: &Publishing, given: Option<&str>) -> anyhow::
         return Ok(());
     }
     let draft = KeyDraft { account: None, role: Role::Admin, label: "first operator".to_owned() };
-    if let Some(secret) = given { drop(publishing.keep_key(draft, &Secret::new(secret)).await?) } else {
+    if let Some(secret) = given {
+        drop(publishing.keep_key(draft, &Secret::new(secret)).await?)
+    } else {
         let (_, secret) = publishing.issue_key(draft).await?;
         output::line("The first operator's key, shown this once. Keep it:");
         output::line(&format!("  {}", secret.reveal()));
