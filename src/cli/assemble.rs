@@ -111,7 +111,7 @@ pub async fn first_key(publishing: &Publishing, given: Option<&str>) -> anyhow::
     }
     let draft = KeyDraft { account: None, role: Role::Admin, label: "first operator".to_owned() };
     if let Some(secret) = given {
-        drop(publishing.keep_key(draft, &Secret::new(secret)).await?)
+        publishing.keep_key(draft, &Secret::new(secret)).await?;
     } else {
         let (_, secret) = publishing.issue_key(draft).await?;
         output::line("The first operator's key, shown this once. Keep it:");

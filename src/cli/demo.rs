@@ -45,8 +45,8 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         plays
     };
-    let (served, plays) = tokio::join!(server.serve(shutdown.clone()), showing);
-    served?;
+    let (ended, plays) = tokio::join!(server.serve(shutdown.clone()), showing);
+    ended?;
     Ok(if plays? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

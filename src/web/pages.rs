@@ -81,17 +81,17 @@ async fn find(app: &App, id: &str, token: Option<String>) -> Result<watch::Page,
 
 fn answer<P>(
     app: &App,
-    reader: &Language,
+    language: &Language,
     framing: Framing,
     found: Result<P, Error>,
     render: impl FnOnce(&P, &Language) -> Result<String, askama::Error>,
 ) -> Response {
     let (status, html) = match found {
-        Ok(page) => (StatusCode::OK, render(&page, reader)),
+        Ok(page) => (StatusCode::OK, render(&page, language)),
         Err(error) => {
             // The API's table of errors says which status it is.
             let status = error.into_response().status();
-            (status, error::render(&error::Page { status: status.as_u16() }, reader))
+            (status, error::render(&error::Page { status: status.as_u16() }, language))
         }
     };
     let Ok(html) = html else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
