@@ -89,6 +89,14 @@ impl Server {
         crate::tool::succeed(self.command(arguments).into()).await
     }
 
+    /// The same for a command that may find something: whether it ended with 0, and what it printed.
+    pub async fn try_run(&self, arguments: &[&str]) -> (bool, String) {
+        let output =
+            tokio::process::Command::from(self.command(arguments)).output().await.expect("the command");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Ends it as a power cut does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
