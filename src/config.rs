@@ -16,7 +16,7 @@ pub struct Config {
     /// Where the API and the pages are served
     #[arg(long, env = "POLICAST_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub listen: SocketAddr,
-    /// The address under which browsers reach it [default: http://LISTEN]
+    /// The address under which browsers reach it [default: <http://LISTEN>]
     #[arg(long, env = "POLICAST_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Where Prometheus finds /metrics; off unless set
@@ -31,7 +31,7 @@ pub struct Config {
         value_name = "ROLES"
     )]
     pub roles: Vec<Role>,
-    /// PostgreSQL instead of the SQLite file: postgres://user:password@host/database
+    /// PostgreSQL instead of the SQLite file: <postgres://user:password@host/database>
     #[arg(long, env = "POLICAST_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// The first operator's key, used once, at first start; made and printed where it isn't given
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_span_has_a_unit() {
-        assert_eq!("15m".parse::<Span>().map(|span| span.0).ok(), Some(Duration::from_secs(900)));
+        assert_eq!("15m".parse::<Span>().map(|span| span.0).ok(), Some(Duration::from_mins(15)));
         assert!("soon".parse::<Span>().is_err());
         assert!("99999999999999999999d".parse::<Span>().is_err());
     }

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 /// How long a single answer may take to begin.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server and a key for it; cheap to clone.
 #[derive(Clone)]

@@ -22,13 +22,12 @@ pub struct Rooms {
 
 /// Opens the database, without touching its schema.
 pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
-    match &config.database_url {
-        Some(url) => Db::postgres(url).await.context("PostgreSQL at POLICAST_DATABASE_URL"),
-        None => {
-            make_folder(&config.data_dir)?;
-            let file = config.data_dir.join("policast.db");
-            Db::sqlite(&file).await.with_context(|| format!("SQLite at {}", file.display()))
-        }
+    if let Some(url) = &config.database_url {
+        Db::postgres(url).await.context("PostgreSQL at POLICAST_DATABASE_URL")
+    } else {
+        make_folder(&config.data_dir)?;
+        let file = config.data_dir.join("policast.db");
+        Db::sqlite(&file).await.with_context(|| format!("SQLite at {}", file.display()))
     }
 }
 
@@ -111,13 +110,12 @@ pub async fn first_key(publishing: &Publishing, given: Option<&str>) -> anyhow::
         return Ok(());
     }
     let draft = KeyDraft { account: None, role: Role::Admin, label: "first operator".to_owned() };
-    match given {
-        Some(secret) => drop(publishing.keep_key(draft, &Secret::new(secret)).await?),
-        None => {
-            let (_, secret) = publishing.issue_key(draft).await?;
-            output::line("The first operator's key, shown this once. Keep it:");
-            output::line(&format!("  {}", secret.reveal()));
-        }
+    if let Some(secret) = given {
+        publishing.keep_key(draft, &Secret::new(secret)).await?;
+    } else {
+        let (_, secret) = publishing.issue_key(draft).await?;
+        output::line("The first operator's key, shown this once. Keep it:");
+        output::line(&format!("  {}", secret.reveal()));
     }
     Ok(())
 }

@@ -36,18 +36,18 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let api = Api::new(&server.public_url(), secret.reveal())?;
     let shutdown = Shutdown::default();
     let showing = async {
-        let shown = show(&api).await;
-        if args.exit || shown.is_err() {
+        let plays = show(&api).await;
+        if args.exit || plays.is_err() {
             shutdown.drain.cancel();
         } else {
             serve::asked_to_stop().await?;
             shutdown.drain.cancel();
         }
-        shown
+        plays
     };
-    let (served, shown) = tokio::join!(server.serve(shutdown.clone()), showing);
-    served?;
-    Ok(if shown? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (ended, plays) = tokio::join!(server.serve(shutdown.clone()), showing);
+    ended?;
+    Ok(if plays? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn show(api: &Api) -> anyhow::Result<bool> {

@@ -21,7 +21,7 @@ pub struct Args {
 
 #[derive(Debug, Serialize)]
 struct Check {
-    check: String,
+    name: String,
     ok: bool,
     /// What was found, and where it isn't well, what to do.
     finding: String,
@@ -33,13 +33,13 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     checks.extend(ffmpeg());
     checks.extend(sandbox().await);
     checks.extend(ports(&args.config).await);
-    output::rows(args.output, &["check", "ok", "finding"], &checks)?;
+    output::rows(args.output, &["name", "ok", "finding"], &checks)?;
     Ok(if checks.iter().all(|check| check.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn check(name: &str, found: Result<String, String>) -> Check {
     let ok = found.is_ok();
-    Check { check: name.to_owned(), ok, finding: found.unwrap_or_else(|finding| finding) }
+    Check { name: name.to_owned(), ok, finding: found.unwrap_or_else(|finding| finding) }
 }
 
 async fn database(config: &Config) -> Check {

@@ -76,7 +76,7 @@ fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Object(texts) if texts.values().all(Value::is_string) => {
-            texts.values().filter_map(Value::as_str).next().unwrap_or_default().to_owned()
+            texts.values().find_map(Value::as_str).unwrap_or_default().to_owned()
         }
         other => other.to_string(),
     }

@@ -10,9 +10,9 @@ use crate::domain::media::{RungState, Timeline};
 use crate::domain::{JobId, Timestamp};
 
 /// Finished jobs are kept this long, so that `why` can tell the whole story.
-const KEEP_JOBS: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+const KEEP_JOBS: std::time::Duration = std::time::Duration::from_hours(720);
 /// Answers under an `Idempotency-Key` are kept this long.
-const KEEP_ANSWERS: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const KEEP_ANSWERS: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// Why a worker gives a job back.
 #[derive(Debug, Clone)]

@@ -52,9 +52,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_upload_bytes: 20 << 30,
-            upload_ttl: Duration::from_secs(24 * 3600),
-            part_url_ttl: Duration::from_secs(3600),
-            revision_grace: Duration::from_secs(3600),
+            upload_ttl: Duration::from_hours(24),
+            part_url_ttl: Duration::from_hours(1),
+            revision_grace: Duration::from_hours(1),
         }
     }
 }

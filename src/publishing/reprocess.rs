@@ -43,7 +43,9 @@ impl Publishing {
             let page = revision::select(self.db.read().await?.conn(), selection, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(estimate) };
             after = Some(last.id);
-            page.iter().for_each(|video| estimate.add(video));
+            for video in &page {
+                estimate.add(video);
+            }
         }
     }
 

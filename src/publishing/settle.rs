@@ -47,7 +47,7 @@ pub(super) fn decide(facts: &Facts<'_>) -> Verdict {
         return Verdict { state, error: None, settled: false };
     }
     let whole = |rung: &&Rung| rung.state != RungState::Failed && begun(rung);
-    if !video.iter().any(|rung| whole(rung)) {
+    if !video.iter().any(whole) {
         return Verdict { state: MediaState::Failed, error: Some(nothing_plays(facts)), settled: true };
     }
     let error = complaint(facts.rungs, facts.warnings);

@@ -46,7 +46,6 @@ impl Storage {
     }
 
     /// Stores a part, in place of one with the same number.
-    #[expect(clippy::too_many_arguments, reason = "S3 names a part by key, upload and number")]
     pub async fn upload_part(
         &self,
         key: &Key,

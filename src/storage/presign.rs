@@ -12,7 +12,6 @@ const EXPIRES_MAX: Duration = Duration::from_hours(7 * 24);
 
 impl Storage {
     /// An address to PUT part `number` to.
-    #[expect(clippy::too_many_arguments, reason = "S3 names a part by key, upload and number")]
     pub async fn presign_part(
         &self,
         key: &Key,

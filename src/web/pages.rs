@@ -73,26 +73,28 @@ async fn embed_page(
 }
 
 async fn find(app: &App, id: &str, token: Option<String>) -> Result<watch::Page, Error> {
-    let id: VideoId = id.parse().map_err(|_| crate::publishing::Error::NotFound("video"))?;
-    load::watch(app, id, token).await
+    match id.parse::<VideoId>() {
+        Ok(id) => load::watch(app, id, token).await,
+        Err(_) => Err(crate::publishing::Error::NotFound("video").into()),
+    }
 }
 
 fn answer<P>(
     app: &App,
-    reader: &Language,
+    language: &Language,
     framing: Framing,
-    page: Result<P, Error>,
+    found: Result<P, Error>,
     render: impl FnOnce(&P, &Language) -> Result<String, askama::Error>,
 ) -> Response {
-    let (status, rendered) = match page {
-        Ok(page) => (StatusCode::OK, render(&page, reader)),
+    let (status, html) = match found {
+        Ok(page) => (StatusCode::OK, render(&page, language)),
         Err(error) => {
             // The API's table of errors says which status it is.
             let status = error.into_response().status();
-            (status, error::render(&error::Page { status: status.as_u16() }, reader))
+            (status, error::render(&error::Page { status: status.as_u16() }, language))
         }
     };
-    let Ok(html) = rendered else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let Ok(html) = html else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let policy = csp::policy(&load::media_origins(app), framing);
     let mut response = (status, Html(html)).into_response();
     let headers = response.headers_mut();

@@ -64,7 +64,7 @@ impl Worker {
     }
 
     pub(super) async fn start<'a>(&'a self, task: &Task, source: &'a Original) -> Result<Run<'a>, Error> {
-        let child = Child::spawn(&self.settings.program, task, self.settings.cage.clone()).await?;
+        let child = Child::spawn(&self.settings.program, task, self.settings.cage).await?;
         Ok(Run { worker: self, child, source })
     }
 }

@@ -36,9 +36,8 @@ impl Worker {
             match self.renew(fence, progress.share()).await {
                 Ok(Some(false)) => good_until = tokio::time::Instant::now() + lease,
                 Ok(Some(true)) => return Lease::Cancelled,
-                Ok(None) => return Lease::Lost,
                 Err(_) if tokio::time::Instant::now() < good_until => {}
-                Err(_) => return Lease::Lost,
+                Ok(None) | Err(_) => return Lease::Lost,
             }
         }
     }

@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(700);
 /// How often lost jobs are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// How often expired uploads and retired revisions are looked for.
-const TIDY_EVERY: Duration = Duration::from_secs(60);
+const TIDY_EVERY: Duration = Duration::from_mins(1);
 
 /// What a worker is told.
 #[derive(Debug, Clone)]
@@ -122,7 +122,8 @@ impl Worker {
             // Asked for before the look, so that no wake-up falls between the two.
             let woken = self.publishing.changes.work();
             match self.claim(&name).await {
-                Ok(Some(row)) => self.attempt(row, cut).await,
+                // On the heap: a whole attempt's state would make every slot's future huge.
+                Ok(Some(row)) => Box::pin(self.attempt(row, cut)).await,
                 Ok(None) => idle(woken, drain).await,
                 Err(error) => {
                     tracing::warn!(error = %error.story(), "no job could be claimed");
@@ -148,7 +149,7 @@ impl Worker {
         let begun = tokio::time::Instant::now();
         tracing::debug!(job = %row.name, attempt = row.attempt, "job begun");
         let ended = tokio::select! {
-            done = self.carry_out(&row, &progress) => match done {
+            done = Box::pin(self.carry_out(&row, &progress)) => match done {
                 Ok(()) => {
                     metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "done").increment(1);
                     Ok(())

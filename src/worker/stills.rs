@@ -32,7 +32,7 @@ impl Worker {
             let (event, bytes) = run.next().await?;
             match event {
                 Event::Still { still, width, height } => {
-                    self.store_still((fence, id), still, (width, height), bytes).await?
+                    self.store_still((fence, id), still, (width, height), bytes).await?;
                 }
                 Event::Done { outcome: Outcome::Encoded { .. }, .. } => return Ok(()),
                 Event::Done { outcome, .. } => return Err(unexpected(&outcome)),

@@ -1,4 +1,6 @@
 //! The one integration binary: whole rooms and the real program, on clips made as the tests run.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on stops")]
+#![expect(clippy::disallowed_methods, reason = "a test owns what it spawns")]
 
 mod app;
 mod auth;

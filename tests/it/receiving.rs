@@ -165,7 +165,7 @@ async fn finishing_goes_on_where_a_crash_cut_it() {
         // The process dies after the bucket completed the object and before the row was told.
         let mut receiver =
             world.publishing.receive(world.operator, upload.id, 8 << 20, None).await.expect("a receiver");
-        receiver.write(bytes.slice(8 * MIB..8 * MIB + 1)).await.expect("taken");
+        receiver.write(bytes.slice(8 * MIB..=8 * MIB)).await.expect("taken");
         receiver.rescue().await.expect("kept");
         send(&world, upload.id, 8 * MIB + 1, bytes.slice(8 * MIB + 1..)).await.expect("finished");
         world.publishing.finish_received(upload.id).await.expect("again");

@@ -1,3 +1,5 @@
+//! Sound that goes through the whole task, judged by FFmpeg.
+
 use crate::domain::RefusalCode;
 use crate::domain::media::{AudioRung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::audio;

@@ -1,3 +1,5 @@
+//! Chunks encoded apart, judged by `ffprobe` and `ffmpeg`.
+
 use crate::domain::media::{Coding, Fraction, Rung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::proof::{Clip, chunk, clip, encoded, judge, probe, rung, split};
 use crate::media::task::Chunk;

@@ -1,3 +1,5 @@
+//! Pictures taken out of clips, judged by `ffprobe`.
+
 use crate::domain::media::{TICKS_PER_SECOND as S, Ticks};
 use crate::media::proof::{Clip, clip, ear, probe, video};
 use crate::media::task::{Outcome, Source, Still, Stills};
