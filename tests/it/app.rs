@@ -86,7 +86,6 @@ impl App {
     }
 
     /// `method path` with JSON.
-    #[expect(clippy::too_many_arguments, reason = "what a request is made of")]
     pub async fn send(&self, method: &str, path: &str, key: Option<&str>, json: Value) -> Reply {
         let body = Body::from(json.to_string());
         self.ask(request(method, path, &[("content-type", "application/json")], body), key).await
