@@ -45,7 +45,7 @@ macro_rules! words {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
-            serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+            serde::Serialize, serde::Deserialize,
         )]
         pub enum $name {
             $($(#[$vdoc])* #[serde(rename = $word)] $variant,)*
@@ -80,6 +80,16 @@ macro_rules! words {
                 }
             }
         }
+
+        // The derive does not see a word that comes through this macro.
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let word = utoipa::openapi::schema::Type::String;
+                utoipa::openapi::ObjectBuilder::new().schema_type(word).enum_values(Some([$($word,)*])).into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
 
         $crate::domain::words::as_text!($name);
     };

@@ -8,6 +8,7 @@ use super::auth::{Admin, Operator};
 use super::extract::{Json, Path};
 use super::reply::{Created, Gone};
 use super::{App, Error, accounts};
+use crate::catalogue::account;
 use crate::catalogue::key::{self, Key as Row};
 use crate::domain::account::Handle;
 use crate::domain::key::{Caller, Role};
@@ -140,7 +141,10 @@ pub async fn add_any(
     Json(draft): Json<AnyDraft>,
 ) -> Result<Created<Issued>, Error> {
     let account = match &draft.account {
-        Some(handle) => Some(accounts::find_row(&app, handle).await?.id),
+        Some(handle) => {
+            let found = account::find(app.read().await?.conn(), handle).await?;
+            Some(found.ok_or_else(|| publishing::Error::UnknownAccount(handle.clone()))?.id)
+        }
         None => None,
     };
     issue(&app, KeyDraft { account, role: draft.role, label: draft.label }).await

@@ -60,6 +60,8 @@ async fn the_document_is_served_with_a_page_to_try_it() {
     let document = app.get("/api/openapi.json", None).await.json();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document}");
     assert!(document["paths"]["/api/v1/topics/{slug}"].is_object());
+    let role = &document["components"]["schemas"]["Role"]["enum"];
+    assert_eq!(role, &json!(["editor", "publisher", "admin"]));
     let page = app.get("/api/docs/", None).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
 }

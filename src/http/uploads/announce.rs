@@ -30,7 +30,9 @@ use crate::publishing::{Incoming, Target, VideoDraft};
         ("Idempotency-Key" = Option<String>, Header)),
     request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream"),
     responses((status = 201, description = "Announced; Location is where its bytes go",
-        headers(("Location" = String), ("Policast-Video" = String), ("Upload-Expires" = String)))))]
+        headers(("Location" = String), ("Policast-Video" = String), ("Upload-Expires" = String))),
+        (status = 404, description = "The video or a partial upload isn't there", body = crate::http::problem::Problem,
+            content_type = "application/problem+json")))]
 pub async fn announce(
     State(app): State<App>,
     Member(caller): Member,

@@ -101,7 +101,9 @@ pub async fn terminate(
     params(("id" = String, Path, format = Uuid), ("Tus-Resumable" = String, Header, example = "1.0.0"),
         ("X-HTTP-Method-Override" = String, Header)),
     request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream"),
-    responses((status = 200, description = "As HEAD"), (status = 204, description = "As PATCH or DELETE")))]
+    responses((status = 200, description = "As HEAD"), (status = 204, description = "As PATCH or DELETE"),
+        (status = 405, description = "No method that can be stood for", body = crate::http::problem::Problem,
+            content_type = "application/problem+json")))]
 pub async fn overridden(
     State(app): State<App>,
     Member(caller): Member,
