@@ -17,6 +17,13 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl Key {
+    /// Its holder runs the whole instance.
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Admin && self.account_id.is_none()
+    }
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(

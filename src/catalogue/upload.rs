@@ -81,7 +81,8 @@ const SET_LENGTH: &str = "update upload set length = $2, part_size = $3
     where id = $1 and length is null and state = 'open'";
 const SET_MULTIPART: &str = "update upload set multipart = $2, length = $3, part_size = $4, expires_at = $5
     where id = $1 and state = 'open' and multipart is null";
-const SET_STATE: &str = "update upload set state = $2 where id = $1 and state in ('open', 'finishing')";
+const SET_STATE: &str = "update upload set state = $2 where id = $1
+    and (state in ('open', 'finishing') or (concat = 'partial' and state = 'finished'))";
 const FINISH: &str =
     "update upload set state = 'finished', received = $2, length = $2, tail = 0, multipart = null,
     hash_state = null, sha256 = $3, finished_at = $4 where id = $1 and state in ('open', 'finishing')";
@@ -208,7 +209,7 @@ pub async fn set_multipart(conn: Conn<'_>, upload: &Upload) -> Result<bool, Erro
     Ok(rows > 0)
 }
 
-/// Moves an upload that isn't finished; false where it is.
+/// Moves an upload that is no source yet; false where it is one.
 pub async fn set_state(conn: Conn<'_>, id: UploadId, state: UploadState) -> Result<bool, Error> {
     let rows = on!(conn, c => sqlx::query(SET_STATE).bind(id).bind(state).execute(c).await?.rows_affected());
     Ok(rows > 0)

@@ -169,6 +169,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::UploadGone(_) => rule(S::GONE, "upload_gone"),
         E::WrongDoor(_) => rule(S::CONFLICT, "wrong_door"),
         E::TakenOver => rule(S::CONFLICT, "taken_over"),
+        E::LastOperator => rule(S::CONFLICT, "last_operator_key"),
         E::NoSource => rule(S::CONFLICT, "no_source"),
         E::RevisionGone(_) => rule(S::CONFLICT, "revision_gone"),
         E::LeaseLost => rule(S::CONFLICT, "lease_lost"),
@@ -187,6 +188,9 @@ fn of_catalogue(error: &catalogue::Error) -> Rule {
 fn of_storage(error: &storage::Error) -> Rule {
     match error {
         storage::Error::Full => rule(StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        storage::Error::PartMissing { .. } => rule(StatusCode::CONFLICT, "part_missing"),
+        storage::Error::PartTooSmall { .. } => rule(StatusCode::CONFLICT, "part_size_wrong"),
+        storage::Error::MultipartMissing { .. } => rule(StatusCode::GONE, "upload_gone"),
         error if error.is_unavailable() => rule(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         _ => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }

@@ -156,9 +156,14 @@ impl Publishing {
         Ok(key)
     }
 
-    /// Revokes a key at once.
+    /// Revokes a key at once; the last operator's stays, or nobody could run the instance.
     pub async fn revoke_key(&self, id: KeyId) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
+        let found = key::find(tx.conn(), id).await?;
+        let operator = found.is_some_and(|key| key.is_operator() && key.revoked_at.is_none());
+        if operator && key::count_operators(tx.conn()).await? == 1 {
+            return Err(Error::LastOperator);
+        }
         key::revoke(tx.conn(), id, self.clock.now()).await?;
         Ok(tx.commit().await?)
     }

@@ -58,6 +58,8 @@ pub enum Error {
     WrongDoor(&'static str),
     #[error("another request has taken this upload over")]
     TakenOver,
+    #[error("this is the last operator's key: issue another before it is revoked")]
+    LastOperator,
     #[error("video has no source yet")]
     NoSource,
     #[error("revision {0} can't be played")]

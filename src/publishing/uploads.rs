@@ -352,11 +352,10 @@ impl Publishing {
     /// Gives an upload up: its parts and its tail go from the bucket.
     pub async fn abandon_upload(&self, upload: &Upload) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        let open = upload::set_state(tx.conn(), upload.id, UploadState::Abandoned).await?;
-        tx.commit().await?;
-        if !open && upload.concat != Concat::Partial {
+        if !upload::set_state(tx.conn(), upload.id, UploadState::Abandoned).await? {
             return Err(Error::UploadFinished);
         }
+        tx.commit().await?;
         self.drop_remains(upload).await
     }
 
