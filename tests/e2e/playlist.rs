@@ -58,6 +58,7 @@ pub struct ByteRange {
 #[derive(Debug, Clone)]
 pub struct Packet {
     pub start: f64,
+    /// Not a number where ffprobe tells none.
     pub duration: f64,
     pub is_key: bool,
 }
@@ -116,7 +117,23 @@ pub async fn fetch(api: &Api, media: Media, folder: &Path) -> Track {
         assert!(!packets.is_empty(), "{name}: nothing in {}", segment.url);
         segments.push(Fetched { extinf: segment.duration, size_bytes: body.len() as u64, packets });
     }
+    time_pictures(&mut segments);
     Track { name, media, segments, whole }
+}
+
+/// ffprobe tells no duration of reordered pictures in fragments: a picture is shown until the next one begins, the
+/// last one until its segment ends.
+fn time_pictures(segments: &mut [Fetched]) {
+    let mut starts: Vec<f64> =
+        segments.iter().flat_map(|segment| &segment.packets).map(|packet| packet.start).collect();
+    starts.sort_by(f64::total_cmp);
+    let last = segments.last().map_or(0.0, |segment| segment.start() + segment.extinf);
+    for packet in segments.iter_mut().flat_map(|segment| &mut segment.packets) {
+        if packet.duration.is_nan() {
+            let after = starts.partition_point(|start| *start <= packet.start);
+            packet.duration = starts.get(after).copied().unwrap_or(last) - packet.start;
+        }
+    }
 }
 
 /// The bytes of a range or a whole file, and where the range ends.
@@ -135,13 +152,13 @@ pub async fn packets(path: &Path) -> Vec<Packet> {
         .args(["-v", "error", "-of", "json", "-show_entries", "packet=pts_time,duration_time,flags"])
         .arg(path);
     let printed: Value = serde_json::from_str(&succeed(ffprobe).await).expect("JSON");
-    let seconds = |packet: &Value, name: &str| {
-        let found = packet[name].as_str().and_then(|text| text.parse().ok());
-        found.unwrap_or_else(|| panic!("{}: no {name} in {packet}", path.display()))
+    let told = |packet: &Value, name: &str| packet[name].as_str().and_then(|text| text.parse::<f64>().ok());
+    let start = |packet: &Value| {
+        told(packet, "pts_time").unwrap_or_else(|| panic!("{}: no time in {packet}", path.display()))
     };
     let packets = printed["packets"].as_array().expect("packets").iter().map(|packet| Packet {
-        start: seconds(packet, "pts_time"),
-        duration: seconds(packet, "duration_time"),
+        start: start(packet),
+        duration: told(packet, "duration_time").unwrap_or(f64::NAN),
         is_key: packet["flags"].as_str().is_some_and(|flags| flags.starts_with('K')),
     });
     packets.collect()

@@ -77,7 +77,7 @@ pub async fn head(
     Member(caller): Member,
     Path(id): Path<UploadId>,
 ) -> Result<Response, Error> {
-    let row = app.publishing.find_upload(caller, id).await?;
+    let row = app.publishing.stand_still(caller, id).await?;
     if row.state == UploadState::Abandoned {
         return Err(publishing::Error::UploadGone("it was given up or has expired").into());
     }
