@@ -83,6 +83,7 @@ const INSERT: &str =
     cpu_ms, created_at) values ($1, $2, $3, $4, 0, $5, $6, 0, $7)";
 const SET_PLAN: &str = "update revision set ladder_version = $3, probe = $4, ladder = $5, timeline = $6,
     provenance = $7, warnings = $8 where video_id = $1 and number = $2";
+const SET_PROVENANCE: &str = "update revision set provenance = $3 where video_id = $1 and number = $2";
 const SET_STATE: &str = "update revision set state = $3, error = $4, finished_at = $5
     where video_id = $1 and number = $2";
 const REOPEN: &str =
@@ -122,6 +123,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     NEXT,
     INSERT,
     SET_PLAN,
+    SET_PROVENANCE,
     SET_STATE,
     REOPEN,
     SET_STILLS,
@@ -183,6 +185,17 @@ pub async fn set_plan(conn: Conn<'_>, video: VideoId, number: u32, plan: &Plan) 
         .execute(c)
         .await
         .map(drop)?);
+    Ok(())
+}
+
+/// Says what makes the revision, before its plan does.
+pub async fn set_provenance(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    provenance: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let number = i64::from(number);
+    on!(conn, c => sqlx::query(SET_PROVENANCE).bind(video).bind(number).bind(Json(provenance)).execute(c).await.map(drop)?);
     Ok(())
 }
 

@@ -68,6 +68,7 @@ const UPDATE: &str = "update video set topic_id = $2, title = $3, description = 
     published_at = $7, withdrawn_reason = $8, poster_alt = $9, updated_at = $10 where id = $1 and deleted_at is null";
 const SET_MEDIA: &str = "update video set media_state = $2, error = $3, updated_at = $4 where id = $1";
 const SET_REVISION: &str = "update video set revision = $2, updated_at = $3 where id = $1";
+const TAKE_BACK: &str = "update video set revision = null, updated_at = $3 where id = $1 and revision = $2";
 const SET_SOURCE: &str = "update video set upload_id = $2, updated_at = $3 where id = $1";
 const TOUCH: &str = "update video set updated_at = $2 where id = $1";
 const DELETE: &str = "update video set deleted_at = $2, state = 'withdrawn', updated_at = $2
@@ -76,8 +77,20 @@ const PURGE: &str = "delete from video where id = $1 and deleted_at is not null"
 const EXISTS: &str = "select count(*) from video where id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] =
-    &[SELECT, LIST, INSERT, UPDATE, SET_MEDIA, SET_REVISION, SET_SOURCE, TOUCH, DELETE, PURGE, EXISTS];
+pub(super) const STATEMENTS: &[&str] = &[
+    SELECT,
+    LIST,
+    INSERT,
+    UPDATE,
+    SET_MEDIA,
+    SET_REVISION,
+    TAKE_BACK,
+    SET_SOURCE,
+    TOUCH,
+    DELETE,
+    PURGE,
+    EXISTS,
+];
 
 /// What a list of videos is narrowed by.
 #[derive(Debug, Default)]
@@ -180,6 +193,13 @@ pub async fn set_media(
 pub async fn set_revision(conn: Conn<'_>, id: VideoId, revision: u32, now: Timestamp) -> Result<(), Error> {
     let revision = i64::from(revision);
     on!(conn, c => sqlx::query(SET_REVISION).bind(id).bind(revision).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Lets a video play nothing, where it plays this revision.
+pub async fn take_back(conn: Conn<'_>, id: VideoId, revision: u32, now: Timestamp) -> Result<(), Error> {
+    let revision = i64::from(revision);
+    on!(conn, c => sqlx::query(TAKE_BACK).bind(id).bind(revision).bind(now).execute(c).await.map(drop)?);
     Ok(())
 }
 

@@ -215,6 +215,12 @@ pub(super) fn repeat(picture: &frame::Video) -> frame::Video {
     copy
 }
 
+/// The decoder had to make up part of this picture.
+pub(super) fn is_damaged(picture: &frame::Video) -> bool {
+    // SAFETY: a frame's fields may always be read.
+    picture.is_corrupt() || unsafe { (*picture.as_ptr()).decode_error_flags != 0 }
+}
+
 /// Leaves a packet with its bytes only.
 pub(super) fn forget_side_data(packet: &mut Packet) {
     // SAFETY: the packet is initialised.

@@ -29,6 +29,7 @@ pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
 pub use processing::{NewPack, truncated};
 pub use receive::{Checksum, ChecksumKind, Receiver};
+pub(crate) use reprocess::is_unfit;
 pub use reprocess::{Estimate, Reprocess};
 pub use story::{JobTale, RevisionTale, Story, UploadTale};
 pub use uploads::{Incoming, PartUrl, Target};

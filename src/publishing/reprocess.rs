@@ -1,10 +1,14 @@
 //! Processing again what was processed before: by selection, with an estimate, resumable, nothing twice.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
+use super::processing::{RevisionId, hold};
 use super::{Error, Publishing};
+use crate::catalogue::job::Fence;
 use crate::catalogue::revision::{Selected, Selection};
-use crate::catalogue::{job, revision, setting};
+use crate::catalogue::{job, revision, setting, video};
 use crate::domain::VideoId;
 use crate::domain::job::JobState;
 use crate::domain::media::{MediaState, TICKS_PER_SECOND};
@@ -13,6 +17,9 @@ use crate::domain::media::{MediaState, TICKS_PER_SECOND};
 const PAGE: u32 = 100;
 /// CPU seconds a second of video costs where no earlier revision tells: five rungs of 1080p, veryfast (measured).
 const CPU_PER_SECOND: f64 = 4.3;
+
+/// What the provenance of a revision says whose source is encoded whatever the probe thinks of it.
+const UNFIT: [&str; 2] = ["passthrough", "off"];
 
 /// What a reprocessing would cost.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, utoipa::ToSchema)]
@@ -92,6 +99,26 @@ impl Publishing {
         Ok(())
     }
 
+    /// The source can't be passed through after all: its revision is made anew with every rung encoded, and the
+    /// caller's job is done.
+    pub async fn start_over(&self, fence: Fence, id: RevisionId, why: &str) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        hold(&mut tx, fence).await?;
+        job::end(&mut tx, fence, (JobState::Done, Some(why)), now).await?;
+        let revision = revision::find(tx.conn(), id.0, id.1).await?;
+        // One that is overtaken already has its successor.
+        if let Some(revision) = revision.filter(|revision| revision.finished_at.is_none()) {
+            video::take_back(tx.conn(), id.0, id.1, now).await?;
+            let next = self.begin_processing(&mut tx, (id.0, revision.upload_id), now).await?;
+            let provenance = BTreeMap::from([UNFIT.map(str::to_owned).into()]);
+            revision::set_provenance(tx.conn(), (id.0, next), &provenance).await?;
+        }
+        tx.commit().await?;
+        self.changes.tell(id.0);
+        Ok(())
+    }
+
     async fn find_cursor(&self, selection: &Selection) -> Result<Option<VideoId>, Error> {
         let kept = setting::find(self.db.read().await?.conn(), &cursor_name(selection)).await?;
         Ok(kept.and_then(|cursor| cursor.parse().ok()))
@@ -111,6 +138,12 @@ impl Estimate {
             video.cpu_ms.filter(|_| video.state == Some(MediaState::Ready)).unwrap_or(0) as f64 / 1000.0;
         self.cpu_minutes += if spent > 0.0 { spent / 60.0 } else { seconds * CPU_PER_SECOND / 60.0 };
     }
+}
+
+/// A revision's provenance says that its source must not be passed through.
+pub(crate) fn is_unfit(provenance: &BTreeMap<String, String>) -> bool {
+    let [name, value] = UNFIT;
+    provenance.get(name).is_some_and(|said| said == value)
 }
 
 /// Where the place reached is kept: one for each selection.

@@ -33,8 +33,13 @@ impl Worker {
             missing.iter().map(|(rung, next)| (rung.name.clone(), Packer::new(&rung.name, *next))).collect();
         let mut run = self.start(&Task::Chunk(Box::new(task)), &plan.source).await?;
         let fence = fence_of(row);
-        let ended_at =
-            self.gather(&mut run, (fence, id), &mut packers, |at| progress.set(share(at, from, to))).await?;
+        let tell = |at| progress.set(share(at, from, to));
+        let ended_at = match self.gather(&mut run, (fence, id), &mut packers, tell).await {
+            Err(error @ Error::Unfit(_)) => {
+                return Ok(self.publishing.start_over(fence, id, &error.to_string()).await?);
+            }
+            ended => ended?,
+        };
         if span.1 as usize == plan.timeline.starts.len() && !plan.timeline.open && ended_at + TOLERANCE < to {
             self.warn_truncated(fence, id, (to, ended_at)).await?;
         }
@@ -75,6 +80,10 @@ impl Worker {
                     let closed =
                         packers.get_mut(&rung).and_then(|packer| packer.push(index, segment, &bytes));
                     self.store_pack(fence, id, closed).await?;
+                }
+                // Nothing of the revision is of use then: its timeline follows the source's keyframes.
+                Event::RungFailed { rung, message } if run.copies(&rung) => {
+                    return Err(Error::Unfit(message));
                 }
                 Event::RungFailed { rung, message } => {
                     packers.remove(&rung);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Error, Worker};
 use crate::catalogue::revision::{self, Revision};
 use crate::catalogue::upload;
-use crate::domain::media::{Ladder, Probe, Timeline};
+use crate::domain::media::{Coding, Ladder, Probe, Timeline};
 use crate::domain::{Refusal, RefusalCode, VideoId};
 use crate::media;
 use crate::media::cage::Child;
@@ -32,6 +32,8 @@ pub(super) struct Run<'a> {
     worker: &'a Worker,
     child: Child,
     source: &'a Original,
+    /// The rung that is passed through.
+    copied: Option<String>,
 }
 
 impl Original {
@@ -65,11 +67,20 @@ impl Worker {
 
     pub(super) async fn start<'a>(&'a self, task: &Task, source: &'a Original) -> Result<Run<'a>, Error> {
         let child = Child::spawn(&self.settings.program, task, self.settings.cage).await?;
-        Ok(Run { worker: self, child, source })
+        let copied = match task {
+            Task::Chunk(chunk) => chunk.rungs.iter().find(|rung| rung.coding == Coding::Copy),
+            _ => None,
+        };
+        Ok(Run { worker: self, child, source, copied: copied.map(|rung| rung.name.clone()) })
     }
 }
 
 impl Run<'_> {
+    /// The rung is the source's own packets.
+    pub(super) fn copies(&self, rung: &str) -> bool {
+        self.copied.as_deref() == Some(rung)
+    }
+
     /// The next event that isn't a request for bytes.
     pub(super) async fn next(&mut self) -> Result<(Event, Bytes), Error> {
         loop {

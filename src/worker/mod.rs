@@ -64,6 +64,8 @@ pub enum Error {
     Media(#[from] media::Error),
     #[error("rungs {0}")]
     Rungs(String),
+    #[error("the source can't be passed through: {0}")]
+    Unfit(String),
     #[error("row of the {0} is gone")]
     Gone(&'static str),
 }

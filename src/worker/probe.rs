@@ -1,17 +1,16 @@
 //! Looks at a source and plans its ladder and timeline, or refuses it.
 
-use std::collections::BTreeMap;
-
 use super::encode::{Original, unexpected};
 use super::{Error, Worker};
 use crate::catalogue::job::Row;
-use crate::catalogue::revision::Plan;
+use crate::catalogue::revision::{Plan, Revision};
 use crate::catalogue::upload;
 use crate::domain::media::Probe;
-use crate::domain::{Refusal, RefusalCode, UploadId, VideoId};
+use crate::domain::{Refusal, RefusalCode, VideoId};
+use crate::media::ladder::{self, LadderSettings};
 use crate::media::task::{Event, Outcome, Task};
-use crate::media::{ladder, timeline};
-use crate::publishing::fence_of;
+use crate::media::timeline;
+use crate::publishing::{fence_of, is_unfit};
 
 impl Worker {
     pub(super) async fn probe(&self, row: &Row, id: (VideoId, u32)) -> Result<(), Error> {
@@ -20,7 +19,7 @@ impl Worker {
         let source = self.find_source(&revision).await?;
         let refusal = match self.look_at(&source).await? {
             Ok(probe) => {
-                let plan = self.plan(*probe, revision.upload_id).await?;
+                let plan = self.plan(*probe, &revision).await?;
                 return Ok(self.publishing.plan_revision(fence, id, &plan).await?);
             }
             Err(refusal) => refusal,
@@ -51,13 +50,17 @@ impl Worker {
         }
     }
 
-    async fn plan(&self, mut probe: Probe, source: UploadId) -> Result<Plan, Error> {
-        let ladder = ladder::plan(&probe, &self.settings.ladder);
+    async fn plan(&self, mut probe: Probe, revision: &Revision) -> Result<Plan, Error> {
+        let unfit = is_unfit(&revision.provenance);
+        let settings = self.settings.ladder.clone();
+        let settings = LadderSettings { passthrough: settings.passthrough && !unfit, ..settings };
+        let ladder = ladder::plan(&probe, &settings);
         let timeline = timeline::plan(&probe, &ladder);
         // The plan has what it needs of them; a long film's would only swell the row.
         probe.keyframes = Vec::new();
-        let upload = upload::find(self.publishing.db.read().await?.conn(), source).await?;
-        let provenance = BTreeMap::from([
+        let upload = upload::find(self.publishing.db.read().await?.conn(), revision.upload_id).await?;
+        let mut provenance = revision.provenance.0.clone();
+        provenance.extend([
             ("policast".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("ffmpeg".to_owned(), crate::media::build()),
             ("ladder_version".to_owned(), ladder.version.to_string()),

@@ -34,6 +34,20 @@ pub fn remake(clip: &[u8], arguments: &str, name: &str) -> Vec<u8> {
     made
 }
 
+/// What `ffmpeg` says while it decodes a clip.
+pub fn complaints(clip: &[u8]) -> String {
+    let (folder, path) = place("clip");
+    fs::write(&path, clip).expect("written");
+    let said = Command::new("ffmpeg")
+        .args(["-v", "warning", "-nostdin", "-i"])
+        .arg(&path)
+        .args(["-f", "null", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    drop(folder);
+    String::from_utf8_lossy(&said.stderr).into_owned()
+}
+
 /// Where a box of an ISO file begins, by the first occurrence of its type.
 pub fn box_at(clip: &[u8], name: [u8; 4]) -> usize {
     let at = clip.windows(4).position(|window| window == name).expect("there is such a box");

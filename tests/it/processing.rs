@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use policast::catalogue::revision::{self, Selection};
-use policast::catalogue::video;
-use policast::domain::media::MediaState;
+use policast::catalogue::{pack, rung, video};
+use policast::domain::media::{Coding, MediaState};
 use policast::domain::{RefusalCode, VideoId};
 use policast::publishing::Fsck;
 use policast::storage::{Key, Still};
 
+use crate::clip;
 use crate::world::World;
 
 const CHECK: Fsck = Fsck { rehash: true, repair: false, grace: Duration::ZERO };
@@ -153,6 +154,67 @@ async fn a_deleted_video_leaves_nothing() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(world.objects().await, Vec::<String>::new());
+        world.rest().await;
+    }
+}
+
+/// A web-friendly clip with damage in its pictures, well after the first.
+fn damaged(size: &str) -> Bytes {
+    let made = format!(
+        "-f lavfi -i testsrc2=s={size}:r=10:d=9 -c:v libx264 -crf 40 -profile:v main -g 20 -pix_fmt yuv420p"
+    );
+    let mut clip = clip::make(&made, "damaged.mp4");
+    let pictures = clip::box_at(&clip, *b"mdat");
+    let middle = pictures + (clip.len() - pictures) / 2;
+    clip[middle..middle + 3000].fill(0xa5);
+    clip.into()
+}
+
+/// Every rung of a revision, as one file each.
+async fn rungs(world: &World, (id, number): (VideoId, u32)) -> Vec<(String, Vec<u8>)> {
+    let mut read = world.publishing.db.read().await.expect("a connection");
+    let listed = rung::list(read.conn(), id, number).await.expect("rungs");
+    let packs = pack::list(read.conn(), (id, number), None).await.expect("packs");
+    drop(read);
+    let mut files = Vec::new();
+    for rung in listed.iter().filter(|rung| !rung.audio) {
+        let mut keys = vec![Key::init(id, number, &rung.name)];
+        let own = packs.iter().filter(|pack| pack.rung == rung.name);
+        keys.extend(own.map(|pack| {
+            let place = (pack.first_segment.try_into(), pack.attempt.try_into());
+            Key::pack((id, number), &rung.name, place.0.expect("small"), place.1.expect("small"))
+        }));
+        let mut file = Vec::new();
+        for key in keys {
+            let size =
+                world.publishing.storage.head(&key).await.expect("an answer").expect("stored").size_bytes;
+            file.extend(world.publishing.storage.get(&key, 0..size).await.expect("bytes"));
+        }
+        files.push((rung.name.clone(), file));
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_source_is_never_passed_through() {
+    // With rungs below it and alone.
+    for size in ["640x360", "176x144"] {
+        let mut world = World::small().await;
+        world.work();
+        let id = world.upload(damaged(size)).await;
+        let video = world.settled(id).await;
+        assert_eq!((video.media_state, video.revision), (MediaState::Ready, Some(2)), "{size}");
+        let mut read = world.publishing.db.read().await.expect("a connection");
+        let second = revision::find(read.conn(), id, 2).await.expect("an answer").expect("the second");
+        drop(read);
+        let planned = second.ladder.expect("a ladder");
+        assert!(planned.rungs.iter().all(|rung| rung.coding != Coding::Copy), "{planned:?}");
+        let made = rungs(&world, (id, 2)).await;
+        assert_eq!(made.len(), planned.rungs.len());
+        for (name, file) in made {
+            let told = clip::complaints(&file);
+            assert_eq!(told, "", "{size}, {name}");
+        }
         world.rest().await;
     }
 }

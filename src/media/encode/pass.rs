@@ -11,7 +11,7 @@ use super::rung::{Feed, Parcel};
 use crate::domain::media::{Coding, Ticks};
 use crate::domain::{Refusal, RefusalCode};
 use crate::media::error::Error;
-use crate::media::grid::Grid;
+use crate::media::grid::{Grid, reaches};
 use crate::media::libav;
 use crate::media::pulse::Pulse;
 use crate::media::task::Chunk;
@@ -20,13 +20,16 @@ use crate::media::wire::Emit;
 /// A source this much faster than its rung loses pictures; less is the jitter of averages.
 const FASTER: f64 = 1.05;
 
+/// Why a source is not passed through after all.
+const DAMAGED: &str = "the decoder complains of the source";
+
 /// Everything between the reader and the encoders.
 pub(super) struct Pass<'a> {
     task: &'a Chunk,
     emit: &'a Emit,
     reader: Reader,
     copy: Option<Copy<'a>>,
-    decoding: Option<Decoding<'a>>,
+    decoding: Decoding<'a>,
 }
 
 impl<'a> Pass<'a> {
@@ -41,8 +44,8 @@ impl<'a> Pass<'a> {
             }
             other => other?,
         };
-        let encodes = task.rungs.iter().any(|rung| rung.coding != Coding::Copy);
-        let decoding = encodes.then(|| Decoding::open(task, &reader, grid)).transpose()?;
+        // Also where nothing is encoded: what is passed through has to be whole, and alone it is small.
+        let decoding = Decoding::open(task, &reader, grid)?;
         Ok(Self { task, emit, reader, copy, decoding })
     }
 
@@ -53,26 +56,23 @@ impl<'a> Pass<'a> {
             let Some(packet) = self.reader.next() else { break };
             pulse.beat(self.reader.shown_until())?;
             self.copied(|copy, reader| copy.take(&packet, reader))?;
-            if let Some(decoding) = &mut self.decoding {
-                decoding.packet(&packet, &self.reader, &mut feeds)?;
-            }
+            self.decoding.packet(&packet, &self.reader, &mut feeds)?;
+            self.check_copy()?;
         }
         self.finish(feeds)
     }
 
     fn is_done(&self, feeds: &[Feed]) -> bool {
         let copied = self.copy.as_ref().is_none_or(|copy| copy.ended().is_some());
-        let decoded = self.decoding.as_ref().is_none_or(|decoding| decoding.pictures.ended().is_some());
+        let decoded = self.decoding.pictures.ended().is_some();
         copied && (decoded || !feeds.iter().any(Feed::is_open))
     }
 
     fn finish(mut self, mut feeds: Vec<Feed>) -> Result<Ticks, Error> {
-        let mut end = self.copy.as_ref().and_then(Copy::ended);
-        if let Some(decoding) = &mut self.decoding {
-            end = decoding.finish(&self.reader, &mut feeds)?.or(end);
-        }
-        let begun = self.copy.as_ref().is_some_and(Copy::has_begun)
-            || self.decoding.as_ref().is_some_and(|decoding| decoding.pictures.has_begun());
+        let end = self.decoding.finish(&self.reader, &mut feeds)?;
+        self.check_copy()?;
+        let end = end.or(self.copy.as_ref().and_then(Copy::ended));
+        let begun = self.copy.as_ref().is_some_and(Copy::has_begun) || self.decoding.pictures.has_begun();
         if !begun && self.task.first_segment == 0 {
             let refusal = Refusal::new(RefusalCode::NoFrames, "No picture of this video could be decoded.");
             return Err(Error::Refused(refusal));
@@ -93,6 +93,14 @@ impl<'a> Pass<'a> {
             return self.task.starts.first().copied().unwrap_or(0);
         }
         if self.reader.is_cut_short() { natural.min(self.task.end) } else { self.task.end }
+    }
+
+    /// A player would show what the decoder complains of: such a source is not passed through.
+    fn check_copy(&mut self) -> Result<(), Error> {
+        match self.copy.take_if(|_| self.decoding.damaged) {
+            Some(copy) => super::fail(self.emit, copy.rung, DAMAGED),
+            None => Ok(()),
+        }
     }
 
     /// A passed-through rung that can't go on is told and left out.
@@ -120,6 +128,9 @@ struct Decoding<'a> {
     pictures: Pictures<frame::Video>,
     sizes: Vec<(u32, u32)>,
     graph: Option<(Shape, Graph)>,
+    /// The decoder complained.
+    damaged: bool,
+    begin: Ticks,
 }
 
 impl<'a> Decoding<'a> {
@@ -135,6 +146,8 @@ impl<'a> Decoding<'a> {
             pictures: Pictures::new(span, libav::repeat),
             sizes: sizes(encoded()),
             graph: None,
+            damaged: false,
+            begin: grid.begin(),
         })
     }
 
@@ -148,16 +161,26 @@ impl<'a> Decoding<'a> {
             return Ok(());
         }
         // A packet that can't be decoded costs its pictures only.
-        let _ = self.decoder.send_packet(packet);
+        self.damaged |= matches!(self.decoder.send_packet(packet), Err(ffmpeg_next::Error::InvalidData));
         self.receive(reader, feeds)
     }
 
     fn receive(&mut self, reader: &Reader, feeds: &mut [Feed]) -> Result<(), Error> {
         let mut picture = frame::Video::empty();
-        while self.pictures.ended().is_none() && self.decoder.receive_frame(&mut picture).is_ok() {
+        while self.pictures.ended().is_none() {
+            match self.decoder.receive_frame(&mut picture) {
+                Ok(()) => {}
+                Err(ffmpeg_next::Error::InvalidData) => {
+                    self.damaged = true;
+                    continue;
+                }
+                Err(_) => break,
+            }
             let stamp = picture.timestamp().map(|stamp| reader.ticks(stamp));
             let decoded = std::mem::replace(&mut picture, frame::Video::empty());
             let Some(at) = self.pace.time(stamp) else { continue };
+            // What comes before the chunk may lack pictures it refers to.
+            self.damaged |= reaches(at, self.begin) && libav::is_damaged(&decoded);
             let shown = self.pictures.take(at, decoded);
             self.show(shown, feeds)?;
         }
@@ -177,6 +200,9 @@ impl<'a> Decoding<'a> {
     }
 
     fn show(&mut self, shown: Vec<(Ticks, frame::Video)>, feeds: &mut [Feed]) -> Result<(), Error> {
+        if self.sizes.is_empty() {
+            return Ok(());
+        }
         for (at, mut picture) in shown {
             self.fit_graph(&picture, feeds)?;
             if let Some((_, graph)) = &mut self.graph {

@@ -78,6 +78,7 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     })?;
     video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
     let seekable = span::is_seekable(input, reading, &stream, span.duration)?;
+    stream.web_friendly &= reading.tracks.get(&index).is_some_and(|track| !track.unruly);
     let keyframes = if stream.web_friendly { keys::times(input, reading, &stream) } else { Vec::new() };
     stream.web_friendly &= !keyframes.is_empty();
     let truncated = span.truncated.then(verdict::truncated);

@@ -1,5 +1,7 @@
 //! What is counted of one stream while its packets go by.
 
+use std::collections::VecDeque;
+
 use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::{Packet, Rational};
 
@@ -10,6 +12,9 @@ use crate::media::raw;
 
 /// Fewer gaps between pictures than this say little about a rate.
 const MIN_GAPS: u64 = 8;
+
+/// Presentation times looked back on for one that comes twice: more than pictures are reordered by (ITU-T H.264 A.3.1).
+const RECENT: usize = 32;
 
 /// Counts of the packets that are shown or heard; times in ticks of the source's own clock.
 #[derive(Debug, Default)]
@@ -32,7 +37,12 @@ pub(super) struct Track {
     pub untimed: u64,
     /// Keyframes by presentation time; true where it is an IDR picture.
     pub keys: Vec<(Ticks, bool)>,
+    /// Its packets can't be cut out and shown as they are: some are left out by an edit list after the first that is
+    /// shown, two have one time, or decoding times don't rise.
+    pub unruly: bool,
     last_duration: Ticks,
+    last_dts: Option<i64>,
+    recent: VecDeque<i64>,
 }
 
 impl Track {
@@ -42,7 +52,9 @@ impl Track {
         self.encrypted |= packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo);
         self.bytes += packet.size() as u64;
         self.packets += 1;
+        self.unruly |= self.is_out_of_order(packet);
         if raw::is_discarded(packet) {
+            self.unruly |= self.shown > 0;
             return;
         }
         self.shown += 1;
@@ -56,6 +68,16 @@ impl Track {
             let idr = nal.is_some_and(|nal| packet.data().is_some_and(|data| nal.begins_with_idr(data)));
             self.keys.push((at, idr));
         }
+    }
+
+    fn is_out_of_order(&mut self, packet: &Packet) -> bool {
+        let falls = packet.dts().is_some_and(|dts| self.last_dts.is_some_and(|last| dts <= last));
+        self.last_dts = packet.dts().or(self.last_dts);
+        let Some(at) = packet.pts() else { return falls };
+        let twice = self.recent.contains(&at);
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front(at);
+        falls || twice
     }
 
     fn place(&mut self, at: Ticks, duration: Ticks) {
@@ -82,5 +104,38 @@ impl Track {
         let (last, end) = (self.last?, self.end?);
         let held = if self.last_duration > 0 { self.last_duration } else { usual };
         Some(end.max(last.saturating_add(held)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A track of these presentation and decoding times.
+    fn is_unruly(times: &[(i64, i64)], discarded: usize) -> bool {
+        let mut track = Track::default();
+        for (at, (pts, dts)) in times.iter().enumerate() {
+            let mut packet = Packet::copy(b"picture");
+            packet.set_pts(Some(*pts));
+            packet.set_dts(Some(*dts));
+            let discard =
+                ffmpeg_next::codec::packet::Flags::from_bits_retain(ffmpeg_next::ffi::AV_PKT_FLAG_DISCARD);
+            packet.set_flags(if at == discarded { discard } else { ffmpeg_next::codec::packet::Flags::KEY });
+            track.count(&packet, Rational(1, 90_000), None);
+        }
+        track.unruly
+    }
+
+    #[test]
+    fn reordered_pictures_and_those_left_out_at_the_start_are_in_order() {
+        assert!(!is_unruly(&[(0, -2), (3, -1), (1, 0), (2, 1)], 9));
+        assert!(!is_unruly(&[(-1, -1), (0, 0), (1, 1)], 0));
+    }
+
+    #[test]
+    fn a_time_that_comes_twice_or_a_picture_left_out_later_is_not() {
+        assert!(is_unruly(&[(0, 0), (1, 1), (0, 2)], 9));
+        assert!(is_unruly(&[(0, 0), (1, 1), (2, 1)], 9));
+        assert!(is_unruly(&[(0, 0), (1, 1), (2, 2)], 2));
     }
 }
