@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::play::cache::SegmentCache;
 use super::play::token::Tokens;
+use super::writers::Writers;
 use crate::catalogue::Read;
 use crate::publishing::{Error, Publishing};
 
@@ -35,6 +36,7 @@ pub struct App {
     pub settings: Arc<Settings>,
     pub tokens: Tokens,
     pub cache: SegmentCache,
+    pub writers: Writers,
     /// Owns what must end well although its client hung up.
     pub tasks: TaskTracker,
 }
@@ -45,6 +47,7 @@ impl App {
         Self {
             tokens: Tokens::new(&settings.token_secret, settings.token_ttl, publishing.clock.clone()),
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
+            writers: Writers::default(),
             settings: Arc::new(settings),
             publishing,
             tasks,

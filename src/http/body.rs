@@ -6,6 +6,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
+use super::writers::Turn;
 use super::{App, Error};
 use crate::domain::upload::UploadState;
 use crate::publishing::{self, Receiver};
@@ -30,17 +31,18 @@ pub enum Remains {
 /// what came is kept or cleared away.
 pub async fn pour(app: &App, receiver: Receiver, body: Body, remains: Remains) -> Result<u64, Error> {
     let idle = app.settings.body_idle_timeout;
-    let task = app.tasks.spawn(pour_all(receiver, body, idle, remains));
+    let turn = app.writers.enter(receiver.upload());
+    let task = app.tasks.spawn(pour_all((receiver, turn), body, idle, remains));
     task.await.map_err(|error| Error::Internal(Box::new(error)))?
 }
 
 async fn pour_all(
-    mut receiver: Receiver,
+    (mut receiver, turn): (Receiver, Turn),
     body: Body,
     idle: Duration,
     remains: Remains,
 ) -> Result<u64, Error> {
-    match copy(&mut receiver, body, idle).await {
+    match copy(&mut receiver, &turn, body, idle).await {
         Ok(()) => Ok(receiver.close().await?),
         Err(Cut::Refused(error)) => Err(error.into()),
         Err(Cut::Client(error)) => {
@@ -52,9 +54,13 @@ async fn pour_all(
     }
 }
 
-async fn copy(receiver: &mut Receiver, mut body: Body, idle: Duration) -> Result<(), Cut> {
+async fn copy(receiver: &mut Receiver, turn: &Turn, mut body: Body, idle: Duration) -> Result<(), Cut> {
     loop {
-        match timeout(idle, body.frame()).await {
+        let arrived = tokio::select! {
+            arrived = timeout(idle, body.frame()) => arrived,
+            () = turn.over() => return Err(Cut::Client(publishing::Error::TakenOver.into())),
+        };
+        match arrived {
             Err(_) => return Err(Cut::Client(Error::BodyIdle)),
             Ok(None) => return Ok(()),
             Ok(Some(Err(_))) => return Err(Cut::Client(Error::BodyBroken)),

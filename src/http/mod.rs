@@ -25,6 +25,7 @@ mod uploads;
 pub mod video;
 mod videos;
 mod words;
+mod writers;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

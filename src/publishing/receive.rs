@@ -11,7 +11,7 @@ use super::{Error, Publishing};
 use crate::catalogue::upload::{self, Part, Upload};
 use crate::domain::UploadId;
 use crate::domain::key::Caller;
-use crate::domain::upload::{Concat, MAX_PARTS, UploadState};
+use crate::domain::upload::{Concat, MAX_PARTS};
 use crate::storage::{Key, MultipartId};
 
 /// A digest that a client may send with its bytes (tus 1.0, checksum).
@@ -66,19 +66,6 @@ pub struct Receiver {
 }
 
 impl Publishing {
-    /// The upload as it stands, and stays until the next writer comes: whoever asks for the offset is about to go on,
-    /// and a request that died before its server noticed must not move it any more.
-    pub async fn stand_still(&self, caller: Caller, id: UploadId) -> Result<Upload, Error> {
-        let before = self.find_upload(caller, id).await?;
-        if before.state != UploadState::Open {
-            return Ok(before);
-        }
-        let mut tx = self.db.begin().await?;
-        let upload = upload::acquire(tx.conn(), id, self.clock.now().plus(self.limits.upload_ttl)).await?;
-        tx.commit().await?;
-        upload.ok_or(Error::NotFound("upload"))
-    }
-
     /// Becomes the only writer of an upload, which must stand at `offset`.
     pub async fn receive(
         &self,
@@ -133,6 +120,11 @@ impl Publishing {
 }
 
 impl Receiver {
+    /// The upload it writes.
+    pub fn upload(&self) -> UploadId {
+        self.upload.id
+    }
+
     /// Takes more bytes; whole parts go out as they fill.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         if self.at + bytes.len() as u64 > self.most {

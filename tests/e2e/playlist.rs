@@ -58,7 +58,7 @@ pub struct ByteRange {
 #[derive(Debug, Clone)]
 pub struct Packet {
     pub start: f64,
-    /// Not a number where ffprobe tells none.
+    /// Not a number where ffprobe can't tell it.
     pub duration: f64,
     pub is_key: bool,
 }
@@ -121,7 +121,7 @@ pub async fn fetch(api: &Api, media: Media, folder: &Path) -> Track {
     Track { name, media, segments, whole }
 }
 
-/// ffprobe tells no duration of reordered pictures in fragments: a picture is shown until the next one begins, the
+/// ffprobe knows no duration of reordered pictures in fragments: a picture is shown until the next one begins, the
 /// last one until its segment ends.
 fn time_pictures(segments: &mut [Fetched]) {
     let mut starts: Vec<f64> =
@@ -149,7 +149,14 @@ async fn piece(api: &Api, url: &str, range: Option<&ByteRange>, after: u64) -> (
 pub async fn packets(path: &Path) -> Vec<Packet> {
     let mut ffprobe = program("ffprobe");
     ffprobe
-        .args(["-v", "error", "-of", "json", "-show_entries", "packet=pts_time,duration_time,flags"])
+        .args([
+            "-v",
+            "error",
+            "-of",
+            "json",
+            "-show_entries",
+            "packet=codec_type,pts_time,duration_time,flags",
+        ])
         .arg(path);
     let printed: Value = serde_json::from_str(&succeed(ffprobe).await).expect("JSON");
     let told = |packet: &Value, name: &str| packet[name].as_str().and_then(|text| text.parse::<f64>().ok());
@@ -158,7 +165,10 @@ pub async fn packets(path: &Path) -> Vec<Packet> {
     };
     let packets = printed["packets"].as_array().expect("packets").iter().map(|packet| Packet {
         start: start(packet),
-        duration: told(packet, "duration_time").unwrap_or(f64::NAN),
+        // Of reordered pictures it is a guess by the rate.
+        duration: told(packet, "duration_time")
+            .filter(|_| packet["codec_type"] == "audio")
+            .unwrap_or(f64::NAN),
         is_key: packet["flags"].as_str().is_some_and(|flags| flags.starts_with('K')),
     });
     packets.collect()

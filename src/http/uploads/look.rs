@@ -77,7 +77,10 @@ pub async fn head(
     Member(caller): Member,
     Path(id): Path<UploadId>,
 ) -> Result<Response, Error> {
-    let row = app.publishing.stand_still(caller, id).await?;
+    app.publishing.find_upload(caller, id).await?;
+    // Who asks is about to go on: a connection that died unnoticed must not move the offset after it was told.
+    app.writers.interrupt(id).await;
+    let row = app.publishing.find_upload(caller, id).await?;
     if row.state == UploadState::Abandoned {
         return Err(publishing::Error::UploadGone("it was given up or has expired").into());
     }

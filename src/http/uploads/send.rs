@@ -44,6 +44,7 @@ pub async fn send(
     let checksum = protocol::checksum(&headers)?;
     let upload = open(&app, caller, id, &headers).await?;
     refuse_early(&upload, offset, &headers)?;
+    app.writers.interrupt(id).await;
     let receiver = app.publishing.receive(caller, id, offset, checksum).await?;
     let reached = pour(&app, receiver, body, Remains::Keep).await.map_err(protocol::refuse)?;
     let upload = app.publishing.find_upload(caller, id).await?;
