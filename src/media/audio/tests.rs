@@ -1,3 +1,5 @@
+//! The audio task judged by FFmpeg: where the sound lies, how loud it is, where it is cut.
+
 use crate::domain::RefusalCode;
 use crate::domain::media::{AudioRung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::audio;

@@ -1,3 +1,5 @@
+//! The stills task judged by FFmpeg: poster and storyboard of odd sources.
+
 use crate::domain::media::{TICKS_PER_SECOND as S, Ticks};
 use crate::media::proof::{Clip, clip, ear, probe, video};
 use crate::media::task::{Outcome, Source, Still, Stills};
