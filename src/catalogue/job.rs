@@ -83,7 +83,7 @@ const CLAIM: &str = columns!(
 const BEGIN_ATTEMPT: &str =
     "insert into job_attempt (job_id, attempt, worker, started_at) values ($1, $2, $3, $4)";
 const END_ATTEMPT: &str = "update job_attempt set ended_at = $3, outcome = $4, error = $5
-    where job_id = $1 and attempt = $2";
+    where job_id = $1 and attempt = $2 and ended_at is null";
 const RENEW: &str = "update job set lease_until = $3, progress = $4
     where id = $1 and attempt = $2 and state = 'running' returning cancel_requested";
 const HOLD: &str = "update job set attempt = attempt where id = $1 and attempt = $2 and state = 'running'";

@@ -1,4 +1,4 @@
-//! Sound that goes through the whole task, judged by FFmpeg.
+//! The audio task judged by FFmpeg: where the sound lies, how loud it is, where it is cut.
 
 use crate::domain::RefusalCode;
 use crate::domain::media::{AudioRung, TICKS_PER_SECOND as S, Ticks};

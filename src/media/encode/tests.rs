@@ -1,4 +1,4 @@
-//! Chunks encoded apart, judged by `ffprobe` and `ffmpeg`.
+//! The chunk task judged by FFmpeg: what comes out of odd sources, and that chunks join without a seam.
 
 use crate::domain::media::{Coding, Fraction, Rung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::proof::{Clip, chunk, clip, encoded, judge, probe, rung, split};

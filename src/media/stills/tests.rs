@@ -1,4 +1,4 @@
-//! Pictures taken out of clips, judged by `ffprobe`.
+//! The stills task judged by FFmpeg: poster and storyboard of odd sources.
 
 use crate::domain::media::{TICKS_PER_SECOND as S, Ticks};
 use crate::media::proof::{Clip, clip, ear, probe, video};
