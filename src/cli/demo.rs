@@ -16,6 +16,7 @@ use crate::publishing::KeyDraft;
 /// Half a minute of slides and speech, made by media-fixtures' own script.
 const CLIP: &[u8] = include_bytes!("../../media-fixtures/explainer.mp4");
 const ACCOUNT: &str = "riverside-environment";
+const TITLE: &str = "The clean air plan in half a minute";
 const TOPIC: &str = "environment/air";
 
 /// A server's settings.
@@ -59,14 +60,14 @@ async fn show(api: &Api) -> anyhow::Result<bool> {
         file: clip.path(),
         account: ACCOUNT,
         topic: TOPIC,
-        title: "The clean air programme, explained".to_owned(),
+        title: TITLE.to_owned(),
         language: "en",
         parallel: 1,
     };
     let video = upload::send(api, &upload).await?;
-    let title = json!({"en": "The clean air programme, explained", "zh-Hans": "清洁空气计划解读"});
-    let description = json!({"en": "What changes for residents, drivers and workshops, and where to find help.",
-        "zh-Hans": "居民、车主和企业需要了解的变化，以及如何获得帮助。"});
+    let title = json!({"en": TITLE, "zh-Hans": "半分钟了解清洁空气计划"});
+    let description = json!({"en": "Electric buses, clean heating and dust kept on site: what changes, when, and how to have your say.",
+        "zh-Hans": "电动公交、清洁取暖、工地抑尘：有哪些变化、何时实施、如何提出意见。"});
     let change = json!({"title": title, "description": description});
     api.ask(reqwest::Method::PATCH, &format!("/api/v1/videos/{video}"), Some(change)).await?;
     api.ask(reqwest::Method::POST, &format!("/api/v1/videos/{video}/publish"), None).await?;

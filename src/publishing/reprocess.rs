@@ -8,7 +8,7 @@ use super::processing::{RevisionId, hold};
 use super::{Error, Publishing};
 use crate::catalogue::job::Fence;
 use crate::catalogue::revision::{Selected, Selection};
-use crate::catalogue::{job, revision, setting, video};
+use crate::catalogue::{job, revision, setting};
 use crate::domain::VideoId;
 use crate::domain::job::JobState;
 use crate::domain::media::{MediaState, TICKS_PER_SECOND};
@@ -109,7 +109,6 @@ impl Publishing {
         let revision = revision::find(tx.conn(), id.0, id.1).await?;
         // One that is overtaken already has its successor.
         if let Some(revision) = revision.filter(|revision| revision.finished_at.is_none()) {
-            video::take_back(tx.conn(), id.0, id.1, now).await?;
             let next = self.begin_processing(&mut tx, (id.0, revision.upload_id), now).await?;
             let provenance = BTreeMap::from([UNFIT.map(str::to_owned).into()]);
             revision::set_provenance(tx.conn(), (id.0, next), &provenance).await?;

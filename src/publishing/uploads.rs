@@ -320,11 +320,11 @@ impl Publishing {
         now: Timestamp,
     ) -> Result<u32, Error> {
         video::lock(tx.conn(), id, now).await?;
-        let video = video::find(tx.conn(), id).await?.ok_or(Error::NotFound("video"))?;
         for row in job::list_of_video(tx.conn(), id).await? {
             job::cancel(tx.conn(), row.id, now).await?;
         }
         self.give_up_unfinished(tx, id, now).await?;
+        let video = video::find(tx.conn(), id).await?.ok_or(Error::NotFound("video"))?;
         video::set_source(tx.conn(), id, source, now).await?;
         let revision = revision::insert(tx.conn(), id, source, now).await?;
         if video.revision.is_none() {
@@ -344,6 +344,7 @@ impl Publishing {
                 let state = (MediaState::Failed, Some(&overtaken));
                 revision::set_state(tx.conn(), this, state, Some(now)).await?;
                 revision::set_retire(tx.conn(), this, Some(now.plus(self.limits.revision_grace))).await?;
+                video::take_back(tx.conn(), id, this.1, now).await?;
             }
         }
         Ok(())
