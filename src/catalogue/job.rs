@@ -114,6 +114,7 @@ const CANCEL_RUNNING: &str = "update job set cancel_requested = true where id = 
 const RETRY: &str =
     "update job set state = 'queued', run_at = $2, max_attempts = attempt + $3, finished_at = null,
     cancel_requested = false where id = $1 and state in ('dead', 'cancelled')";
+const WITHDRAW: &str = "delete from job where name = $1 and state = 'queued'";
 const COUNTS: &str = "select state, count(*) from job group by state";
 const EXPIRE: &str = "delete from job where state in ('done', 'cancelled') and finished_at < $1";
 
@@ -137,6 +138,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     CANCEL_QUEUED,
     CANCEL_RUNNING,
     RETRY,
+    WITHDRAW,
     COUNTS,
     EXPIRE,
 ];
@@ -163,6 +165,12 @@ pub async fn enqueue(
         .execute(c)
         .await
         .map(drop)?);
+    Ok(())
+}
+
+/// Takes back what was asked for and nobody has begun.
+pub async fn withdraw(conn: Conn<'_>, job: &Job) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(WITHDRAW).bind(job.name()).execute(c).await.map(drop)?);
     Ok(())
 }
 

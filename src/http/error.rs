@@ -154,7 +154,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::HandleTaken(_) => rule(S::CONFLICT, "handle_taken"),
         E::SlugTaken(_) => rule(S::CONFLICT, "slug_taken"),
         E::ParentCycle(_) => rule(S::UNPROCESSABLE_ENTITY, "parent_invalid"),
-        E::Move { .. } | E::JobState(_) => rule(S::CONFLICT, "wrong_state"),
+        E::Move { .. } | E::JobState(_) | E::StillWorking => rule(S::CONFLICT, "wrong_state"),
         E::Offset { .. } => rule(S::CONFLICT, "wrong_offset"),
         E::TooLarge { .. } => rule(S::PAYLOAD_TOO_LARGE, "too_large"),
         E::Quota { .. } => rule(S::PAYLOAD_TOO_LARGE, "quota_exceeded"),

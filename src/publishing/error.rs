@@ -64,6 +64,8 @@ pub enum Error {
     NoSource,
     #[error("revision {0} can't be played")]
     RevisionGone(u32),
+    #[error("a job of the video is still running")]
+    StillWorking,
     #[error("lease of the job is lost")]
     LeaseLost,
     #[error("job is {0}, only a dead or cancelled one can be tried again")]

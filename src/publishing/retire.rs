@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::uploads::source_key;
 use super::{Error, Publishing};
 use crate::catalogue::{job, pack, revision, upload, video};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, JobKind, JobState};
 use crate::domain::media::MediaState;
 use crate::domain::{Timestamp, VideoId};
 use crate::storage::{Key, Multipart, Object};
@@ -70,8 +70,12 @@ impl Publishing {
         Ok(tx.commit().await?)
     }
 
-    /// Removes everything of a deleted video.
+    /// Removes everything of a deleted video, once nobody writes for it any more.
     pub async fn purge(&self, id: VideoId) -> Result<(), Error> {
+        let jobs = job::list_of_video(self.db.read().await?.conn(), id).await?;
+        if jobs.iter().any(|row| row.state == JobState::Running && row.kind != JobKind::Purge) {
+            return Err(Error::StillWorking);
+        }
         let uploads = upload::list_of_video(self.db.read().await?.conn(), id).await?;
         for upload in &uploads {
             self.drop_remains(upload).await?;

@@ -289,6 +289,8 @@ impl Publishing {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let fresh = upload::finish(tx.conn(), upload.id, (signed(size), sha256), now).await?;
+        // The safety net of `enqueue_finish`, where it still waits.
+        job::withdraw(tx.conn(), &Job::Assemble { upload: upload.id }).await?;
         if let (true, Some(id)) = (fresh, upload.video_id) {
             self.begin_processing(&mut tx, (id, upload.id), now).await?;
             if sha256.is_none() {

@@ -1,9 +1,13 @@
 //! Keeps a claim alive while its job is done, and hears of cancellations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Worker;
 use crate::catalogue::job::{self, Fence};
+
+/// A cancellation is heard of within this time.
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// How far a job is, from 0 to 1, told by whoever does it.
 #[derive(Debug, Default)]
@@ -27,12 +31,12 @@ pub(super) enum Lease {
 }
 
 impl Worker {
-    /// Renews the lease three times in its life; returns when the job must stop.
+    /// Renews the lease at least three times in its life; returns when the job must stop.
     pub(super) async fn keep_lease(&self, fence: Fence, progress: &Progress) -> Lease {
         let lease = self.settings.lease;
         let mut good_until = tokio::time::Instant::now() + lease;
         loop {
-            tokio::time::sleep(lease / 3).await;
+            tokio::time::sleep(HEARTBEAT.min(lease / 3)).await;
             match self.renew(fence, progress.share()).await {
                 Ok(Some(false)) => good_until = tokio::time::Instant::now() + lease,
                 Ok(Some(true)) => return Lease::Cancelled,

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use policast::catalogue::job;
 use policast::catalogue::revision::{self, Selection};
 use policast::catalogue::{pack, rung, video};
+use policast::domain::job::JobState;
 use policast::domain::media::{Coding, MediaState};
 use policast::domain::{RefusalCode, VideoId};
 use policast::publishing::Fsck;
@@ -147,15 +149,40 @@ async fn a_deleted_video_leaves_nothing() {
         let id = world.upload(fixture("short.mp4").into()).await;
         world.settled(id).await;
         world.publishing.delete_video(world.operator, id).await.expect("deleted");
-        for _ in 0..100 {
-            if world.objects().await.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(world.objects().await, Vec::<String>::new());
+        comes_to_nothing(&world).await;
         world.rest().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_deleted_while_it_is_encoded_leaves_nothing() {
+    let mut world = World::small().await;
+    world.work();
+    let id = world.upload(fixture("explainer.mp4").into()).await;
+    while !world.objects().await.iter().any(|name| name.ends_with(".m4s")) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    world.publishing.delete_video(world.operator, id).await.expect("deleted");
+    comes_to_nothing(&world).await;
+    world.rest().await;
+}
+
+/// Waits until the bucket is empty and nobody is left to write to it.
+async fn comes_to_nothing(world: &World) {
+    for _ in 0..600 {
+        let jobs =
+            job::count(world.publishing.db.read().await.expect("a connection").conn()).await.expect("counts");
+        let busy = jobs.iter().any(|(state, _)| matches!(state, JobState::Queued | JobState::Running));
+        if !busy && world.objects().await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let filter = job::Filter { limit: 20, ..job::Filter::default() };
+    let mut read = world.publishing.db.read().await.expect("a connection");
+    let rows = job::list(read.conn(), &filter).await.expect("jobs");
+    let told: Vec<_> = rows.items.iter().map(|row| (&row.name, row.state, &row.last_error)).collect();
+    panic!("jobs: {told:?}; left in the bucket: {:?}", world.objects().await);
 }
 
 /// A web-friendly clip with damage in its pictures, well after the first.
