@@ -17,6 +17,7 @@ use crate::domain::key::Secret;
 use crate::domain::media::TICKS_PER_SECOND;
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
+use crate::media::resident;
 use crate::media::task;
 use crate::publishing::Publishing;
 use crate::{http, observability, web, worker};
@@ -129,6 +130,7 @@ impl Server {
             let publishing = self.rooms.publishing.clone();
             worker::run(publishing, settings, shutdown.drain.clone(), shutdown.cut.clone())
         });
+        resident::give_back_libraries();
         let (served, ()) =
             tokio::join!(async { if let Some(api) = api { api.await } else { Ok(()) } }, async {
                 if let Some(work) = work { work.await } else { shutdown.drain.cancelled().await }

@@ -19,6 +19,7 @@ mod pulse;
 mod raw;
 mod rehearsal;
 mod remote;
+pub mod resident;
 pub mod sandbox;
 pub mod stills;
 pub mod storyboard;
