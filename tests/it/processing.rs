@@ -159,7 +159,7 @@ async fn a_video_deleted_while_it_is_encoded_leaves_nothing() {
     let mut world = World::small().await;
     world.work();
     let id = world.upload(fixture("explainer.mp4").into()).await;
-    while !world.objects().await.iter().any(|name| name.ends_with(".m4s")) {
+    while !world.objects().await.iter().any(|name| name.starts_with("media/")) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     world.publishing.delete_video(world.operator, id).await.expect("deleted");
