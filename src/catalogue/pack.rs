@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 
 use super::{Conn, Error, on};
-use crate::domain::VideoId;
+use crate::domain::{Timestamp, VideoId};
 use crate::domain::media::Segment;
 
 /// One immutable object of consecutive segments of a rung.
@@ -15,20 +15,34 @@ pub struct Pack {
     pub attempt: i64,
     pub size_bytes: i64,
     pub segments: Json<Vec<Segment>>,
+    /// Which initialisation segment it goes with; another one only in a recording whose encoder changed.
+    pub init: i64,
+    /// What comes before it does not lead up to it (RFC 8216 4.3.2.3).
+    pub discontinuity: bool,
+    /// When its first picture was taken, in a recording.
+    pub shown_at: Option<Timestamp>,
 }
 
-const LIST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
-    where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment";
-const SELECT: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
-    where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4";
-const LIST_LAST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack p
-    where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
-      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at from pack p ",
+            $rest
+        )
+    };
+}
+
+const LIST: &str = select!(
+    "where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment"
+);
+const SELECT: &str = select!("where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4");
+const LIST_LAST: &str = select!("where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
+      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)");
 const SIZES: &str = "select rung, cast(sum(size_bytes) as bigint) from pack
     where video_id = $1 and revision = $2 group by rung";
 const INSERT: &str =
-    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments)
-    values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
@@ -86,6 +100,9 @@ pub async fn insert(conn: Conn<'_>, (video, revision): (VideoId, u32), pack: &Pa
         .bind(pack.attempt)
         .bind(pack.size_bytes)
         .bind(&pack.segments)
+        .bind(pack.init)
+        .bind(pack.discontinuity)
+        .bind(pack.shown_at)
         .execute(c)
         .await?
         .rows_affected());

@@ -173,6 +173,10 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::NoSource => rule(S::CONFLICT, "no_source"),
         E::RevisionGone(_) => rule(S::CONFLICT, "revision_gone"),
         E::LeaseLost => rule(S::CONFLICT, "lease_lost"),
+        E::StreamKey => rule(S::NOT_FOUND, "stream_key_invalid"),
+        E::BroadcastOver => rule(S::CONFLICT, "broadcast_over"),
+        E::ChannelTaken | E::ChannelLost => rule(S::CONFLICT, "channel_taken"),
+        E::Span { field, .. } => rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid")),
         E::ClientGone => rule(S::BAD_REQUEST, "body_broken"),
     }
 }
