@@ -160,6 +160,7 @@ async fn router(config: &Config, publishing: Publishing, tasks: &TaskTracker) ->
         body_idle_timeout: config.limits.body_idle_timeout.0,
         cdn_url: config.delivery.cdn_url.clone(),
         cache_bytes: config.delivery.cache_bytes,
+        ingest: http::Ingest::default(),
     };
     let app = http::App::new(publishing, settings, tasks.clone());
     Ok(http::router(app.clone(), web::router(app)))

@@ -27,6 +27,16 @@ pub struct Settings {
     pub cdn_url: Option<String>,
     /// Memory for media that is asked for often.
     pub cache_bytes: u64,
+    /// Where encoders send to.
+    pub ingest: Ingest,
+}
+
+/// The addresses of the doors for encoders; `None` where a door is shut.
+#[derive(Debug, Clone, Default)]
+pub struct Ingest {
+    pub rtmp_url: Option<String>,
+    pub rtmps_url: Option<String>,
+    pub srt_url: Option<String>,
 }
 
 /// The state of the router; cheap to clone.
