@@ -43,10 +43,11 @@ const SIZES: &str = "select rung, cast(sum(size_bytes) as bigint) from pack
 const INSERT: &str =
     "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
+const CUT: &str = "delete from pack where video_id = $1 and revision = $2 and first_segment >= $3";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, SIZE];
+pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, CUT, SIZE];
 
 /// The packs of a revision, or of one of its rungs, in order.
 pub async fn list(
@@ -107,6 +108,13 @@ pub async fn insert(conn: Conn<'_>, (video, revision): (VideoId, u32), pack: &Pa
         .await?
         .rows_affected());
     Ok(rows > 0)
+}
+
+/// Drops the rows from this segment on, in every rung.
+pub async fn cut(conn: Conn<'_>, (video, revision): (VideoId, u32), first: i64) -> Result<(), Error> {
+    let revision = i64::from(revision);
+    on!(conn, c => sqlx::query(CUT).bind(video).bind(revision).bind(first).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// Bytes of all packs of a video.

@@ -10,6 +10,7 @@ use super::play::cache::SegmentCache;
 use super::play::token::Tokens;
 use super::writers::Writers;
 use crate::catalogue::Read;
+use crate::live::Live;
 use crate::publishing::{Error, Publishing};
 
 /// What the HTTP room is told at start.
@@ -47,17 +48,19 @@ pub struct App {
     pub tokens: Tokens,
     pub cache: SegmentCache,
     pub writers: Writers,
+    pub live: Live,
     /// Owns what must end well although its client hung up.
     pub tasks: TaskTracker,
 }
 
 impl App {
     /// The state over these rooms; `tasks` is waited for at shutdown.
-    pub fn new(publishing: Publishing, settings: Settings, tasks: TaskTracker) -> Self {
+    pub fn new(publishing: Publishing, live: Live, settings: Settings, tasks: TaskTracker) -> Self {
         Self {
             tokens: Tokens::new(&settings.token_secret, settings.token_ttl, publishing.clock.clone()),
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
             writers: Writers::default(),
+            live,
             settings: Arc::new(settings),
             publishing,
             tasks,

@@ -65,6 +65,14 @@ pub struct Seam {
     pub shown_at: Timestamp,
 }
 
+/// The rows of a recording.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    pub ladder: Option<Ladder>,
+    pub rungs: Vec<rung::Rung>,
+    pub packs: Vec<Pack>,
+}
+
 impl Publishing {
     /// Lets the holder of a stream key take its channel. While an owner holds it and its media
     /// comes, nobody else may.
@@ -82,6 +90,8 @@ impl Publishing {
         }
         let video = video::find(tx.conn(), found.video_id).await?.ok_or(Error::BroadcastOver)?;
         let (revision, upload) = self.recording_of(&mut tx, (&broadcast, &video), now).await?;
+        // Sound of a segment whose pictures were lost with the node before.
+        pack::cut(tx.conn(), (video.id, revision), broadcast.next_segment).await?;
         let taking = Taking { owner, lease_until: now.plus(lease), revision, upload };
         let tenure = broadcast::begin(tx.conn(), broadcast.id, &taking, now).await?;
         let tenure = tenure.ok_or(Error::BroadcastOver)?;
@@ -110,21 +120,34 @@ impl Publishing {
         Ok((number, upload.id))
     }
 
-    /// Keeps the channel while media comes; an error where it is lost. True: its people want it over.
+    /// Keeps the channel while media comes; an error where it or the key is lost, or its people want it over.
     pub async fn keep_ingest(
         &self,
-        tenure: Tenure,
+        (key, tenure): (&Secret, Tenure),
         lease: Duration,
         told: (&Health, u32),
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        let found = broadcast::find_by_key(tx.conn(), &key.digest()).await?;
+        let found = found.filter(|found| found.id == tenure.id).ok_or(Error::StreamKey)?;
+        if found.end_requested || found.state == BroadcastState::Ended {
+            return Err(Error::BroadcastOver);
+        }
         if !broadcast::renew(tx.conn(), tenure, now.plus(lease), told).await? {
             return Err(Error::ChannelLost);
         }
-        let found = broadcast::find(tx.conn(), tenure.id).await?;
         tx.commit().await?;
-        Ok(found.is_some_and(|broadcast| broadcast.end_requested))
+        Ok(())
+    }
+
+    /// What is recorded so far, for a node that goes on with it.
+    pub async fn find_recorded(&self, id: RevisionId) -> Result<Recorded, Error> {
+        let mut read = self.db.read().await?;
+        let ladder = revision::find(read.conn(), id.0, id.1).await?.and_then(|revision| revision.ladder);
+        let rungs = rung::list(read.conn(), id.0, id.1).await?;
+        let packs = pack::list(read.conn(), id, None).await?;
+        Ok(Recorded { ladder: ladder.map(|Json(ladder)| ladder), rungs, packs })
     }
 
     /// A rendition's initialisation segment is in the bucket.
