@@ -89,14 +89,15 @@ macro_rules! select {
 const SELECT: &str = select!("where id = $1");
 const SELECT_BY_VIDEO: &str = select!("where video_id = $1");
 const SELECT_BY_KEY: &str = select!("where key_hash = $1");
-const LIST: &str = select!(
-    "where id < coalesce($1, 'g') and (account_id = $2 or $2 is null) order by id desc limit $3"
-);
+const LIST: &str =
+    select!("where id < coalesce($1, 'g') and (account_id = $2 or $2 is null) order by id desc limit $3");
 const LIST_UNDER_WAY: &str = select!("where state in ('live', 'interrupted') order by id limit 1000");
-const INSERT: &str = "insert into broadcast (id, video_id, account_id, state, starts_at, key_hash, grace_ms, dvr_ms,
+const INSERT: &str =
+    "insert into broadcast (id, video_id, account_id, state, starts_at, key_hash, grace_ms, dvr_ms,
     epoch, next_segment, next_start, viewers, peak_viewers, created_at, updated_at)
     values ($1, $2, $3, 'scheduled', $4, $5, $6, $7, 0, 0, 0, 0, 0, $8, $8)";
-const UPDATE: &str = "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms = $4, updated_at = $5 where id = $1";
+const UPDATE: &str =
+    "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms = $4, updated_at = $5 where id = $1";
 const SET_KEY: &str = "update broadcast set key_hash = $2, updated_at = $3 where id = $1";
 const BEGIN: &str = "update broadcast set state = 'live', epoch = epoch + 1, owner = $2, lease_until = $3,
     revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null, updated_at = $6
@@ -108,11 +109,14 @@ const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers
 const ADVANCE: &str = "update broadcast set next_segment = $3, next_start = $4 where id = $1 and epoch = $2";
 const INTERRUPT: &str = "update broadcast set state = 'interrupted', interrupted_at = $3, lease_until = null,
     viewers = 0, updated_at = $3 where id = $1 and epoch = $2 and state = 'live'";
-const ASK_END: &str = "update broadcast set end_requested = true, updated_at = $2 where id = $1 and state <> 'ended'";
+const ASK_END: &str =
+    "update broadcast set end_requested = true, updated_at = $2 where id = $1 and state <> 'ended'";
 const END: &str = "update broadcast set state = 'ended', ended_at = $2, lease_until = null, owner = null,
     viewers = 0, epoch = epoch + 1, updated_at = $2 where id = $1 and state <> 'ended'";
-const LOG: &str = "insert into broadcast_log (broadcast_id, id, at, code, message) values ($1, $2, $3, $4, $5)";
-const LIST_LOG: &str = "select at, code, message from broadcast_log where broadcast_id = $1 order by id desc limit $2";
+const LOG: &str =
+    "insert into broadcast_log (broadcast_id, id, at, code, message) values ($1, $2, $3, $4, $5)";
+const LIST_LOG: &str =
+    "select at, code, message from broadcast_log where broadcast_id = $1 order by id desc limit $2";
 
 /// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[

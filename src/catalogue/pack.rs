@@ -3,8 +3,8 @@
 use sqlx::types::Json;
 
 use super::{Conn, Error, on};
-use crate::domain::{Timestamp, VideoId};
 use crate::domain::media::Segment;
+use crate::domain::{Timestamp, VideoId};
 
 /// One immutable object of consecutive segments of a rung.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -36,8 +36,10 @@ const LIST: &str = select!(
     "where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment"
 );
 const SELECT: &str = select!("where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4");
-const LIST_LAST: &str = select!("where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
-      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)");
+const LIST_LAST: &str = select!(
+    "where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
+      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)"
+);
 const SIZES: &str = "select rung, cast(sum(size_bytes) as bigint) from pack
     where video_id = $1 and revision = $2 group by rung";
 const INSERT: &str =

@@ -202,7 +202,11 @@ pub async fn set_provenance(
 }
 
 /// What a recording consists of, before a probe plans the rest.
-pub async fn set_ladder(conn: Conn<'_>, (video, number): (VideoId, u32), ladder: &Ladder) -> Result<(), Error> {
+pub async fn set_ladder(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    ladder: &Ladder,
+) -> Result<(), Error> {
     let number = i64::from(number);
     on!(conn, c => sqlx::query(SET_LADDER).bind(video).bind(number).bind(Json(ladder)).execute(c).await.map(drop)?);
     Ok(())

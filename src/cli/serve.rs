@@ -16,12 +16,12 @@ use crate::catalogue::setting;
 use crate::config::{Config, Role};
 use crate::domain::key::Secret;
 use crate::domain::media::TICKS_PER_SECOND;
+use crate::live::Live;
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
 use crate::media::resident;
 use crate::media::task;
 use crate::publishing::Publishing;
-use crate::live::Live;
 use crate::{http, live, observability, web, worker};
 
 /// How long open connections may end by themselves after the first signal.
@@ -182,7 +182,10 @@ fn live_settings(config: &Config) -> live::Settings {
     }
 }
 
-pub(super) async fn listen(address: Option<std::net::SocketAddr>, setting: &str) -> anyhow::Result<Option<TcpListener>> {
+pub(super) async fn listen(
+    address: Option<std::net::SocketAddr>,
+    setting: &str,
+) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };
     let listener = TcpListener::bind(address).await;
     let listener =

@@ -122,8 +122,7 @@ mod tests {
 
     #[test]
     fn a_good_stream_needs_no_advice() {
-        let health =
-            Health { keyframe_interval_ms: Some(2_000), bitrate: 4_000_000, ..Health::default() };
+        let health = Health { keyframe_interval_ms: Some(2_000), bitrate: 4_000_000, ..Health::default() };
         assert!(health.advise(true).is_empty());
     }
 }

@@ -187,8 +187,7 @@ pub async fn add(
         grace: draft.grace_seconds.map_or(DEFAULT_GRACE, seconds),
         dvr: draft.dvr_seconds.map(seconds),
     };
-    let (row, _, secret) =
-        app.publishing.announce_broadcast(caller, BroadcastDraft { video, plan }).await?;
+    let (row, _, secret) = app.publishing.announce_broadcast(caller, BroadcastDraft { video, plan }).await?;
     let location = app.url(&format!("/api/v1/broadcasts/{}", row.id));
     Ok(Created(location, describe(&app, &row, Vec::new(), Some(&secret))))
 }

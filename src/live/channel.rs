@@ -64,16 +64,10 @@ struct State {
 impl Channel {
     /// Goes on from this window.
     pub fn new(about: About, window: Window, target: u32) -> Arc<Self> {
-        let edges = window.tracks.iter().map(|track| {
-            (track.init.rung.clone(), watch::Sender::new((track.open, 0)))
-        });
-        let state = State {
-            edges: edges.collect(),
-            window,
-            parts: HashMap::new(),
-            inits: HashMap::new(),
-            target,
-        };
+        let edges =
+            window.tracks.iter().map(|track| (track.init.rung.clone(), watch::Sender::new((track.open, 0))));
+        let state =
+            State { edges: edges.collect(), window, parts: HashMap::new(), inits: HashMap::new(), target };
         Arc::new(Self {
             about,
             state: RwLock::new(state),
@@ -143,7 +137,10 @@ impl Channel {
         let name = format!("{rung} {skip}");
         // Only the public one: a map of tokens would grow for ever.
         let shared = query.is_empty() && !state.window.over;
-        if shared && let Some((at, text)) = lock(&self.rendered).get(&name) && *at == edge {
+        if shared
+            && let Some((at, text)) = lock(&self.rendered).get(&name)
+            && *at == edge
+        {
             return Ok(text.clone());
         }
         let view = View { rung, skip, target: state.target, query };
@@ -185,9 +182,12 @@ impl Channel {
         let parts = state.parts.get(&(rung.to_owned(), place.0))?;
         match place.1 {
             Some(part) => parts.get(part as usize).cloned(),
-            None if state.window.track(rung)?.closed.iter().any(|listed| {
-                listed.closed.number == place.0 && listed.closed.epoch == epoch
-            }) =>
+            None if state
+                .window
+                .track(rung)?
+                .closed
+                .iter()
+                .any(|listed| listed.closed.number == place.0 && listed.closed.epoch == epoch) =>
             {
                 Some(join(parts))
             }
@@ -290,10 +290,7 @@ impl State {
 
     /// The state as the news that would lead to it.
     fn retell(&self) -> Vec<(News, Bytes)> {
-        let mut told = vec![(
-            News::Tenure { epoch: self.window.epoch, next: 0 },
-            Bytes::new(),
-        )];
+        let mut told = vec![(News::Tenure { epoch: self.window.epoch, next: 0 }, Bytes::new())];
         for track in &self.window.tracks {
             let rung = &track.init.rung;
             let init = self.inits.get(&(rung.clone(), track.init.number)).cloned();

@@ -55,17 +55,25 @@ pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, live: Live, st
     tasks.wait().await;
 }
 
-async fn welcome(socket: TcpStream, peer: SocketAddr, (live, tls): (Live, Option<TlsAcceptor>), stop: &CancellationToken) {
+async fn welcome(
+    socket: TcpStream,
+    peer: SocketAddr,
+    (live, tls): (Live, Option<TlsAcceptor>),
+    stop: &CancellationToken,
+) {
     if live.guests.is_banned(peer.ip()) {
         return;
     }
     let _ = socket.set_nodelay(true);
     let limits = live.settings.rtmp.clone();
     match tls {
-        None => talk(socket, peer, (live, &limits), stop, |publisher| Encoder::Rtmp(Box::new(publisher))).await,
+        None => {
+            talk(socket, peer, (live, &limits), stop, |publisher| Encoder::Rtmp(Box::new(publisher))).await
+        }
         Some(tls) => match tokio::time::timeout(limits.handshake, tls.accept(socket)).await {
             Ok(Ok(socket)) => {
-                talk(socket, peer, (live, &limits), stop, |publisher| Encoder::Rtmps(Box::new(publisher))).await;
+                talk(socket, peer, (live, &limits), stop, |publisher| Encoder::Rtmps(Box::new(publisher)))
+                    .await;
             }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with an encoder"),
             Err(_) => tracing::debug!(%peer, "an encoder's TLS handshake took too long"),

@@ -60,12 +60,7 @@ pub struct Live {
 impl Live {
     /// The room over these verbs.
     pub fn new(publishing: Publishing, settings: Settings) -> Self {
-        Self {
-            publishing,
-            settings: Arc::new(settings),
-            channels: Arc::default(),
-            guests: Arc::default(),
-        }
+        Self { publishing, settings: Arc::new(settings), channels: Arc::default(), guests: Arc::default() }
     }
 
     /// The running broadcast a video is watched at, where this node has it.

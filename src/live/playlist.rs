@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::window::{Closed, Listed, PART_TARGET, Part, Track, Window};
-use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::domain::Timestamp;
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::media::playlist;
 
 /// A delta playlist may leave out what is older than this many target durations (RFC 8216bis 6.2.5.1).
@@ -164,7 +164,9 @@ pub fn master(window: &Window, view: MasterView<'_>) -> Option<String> {
     let pictures = window.tracks.iter().filter(|track| !track.closed.is_empty());
     let variants: Vec<_> = pictures
         .filter_map(|track| {
-            let super::window::Form::Video { width, height, frame_rate } = track.init.form else { return None };
+            let super::window::Form::Video { width, height, frame_rate } = track.init.form else {
+                return None;
+            };
             Some(playlist::Variant {
                 uri: uri(&track.init.rung, "playlist.m3u8"),
                 iframes_uri: None,
@@ -207,7 +209,6 @@ fn date_time(at: Timestamp) -> String {
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -283,7 +284,10 @@ mod tests {
         let view = View { rung: "720p", skip: false, target: 2, query: "?token=t" };
         let text = media(&filled(1, 1, None), view).expect("a rung");
         for at in text.match_indices(".m") {
-            assert!(text[at.0..].split(['"', '\n']).next().is_some_and(|rest| rest.ends_with("?token=t")), "{text}");
+            assert!(
+                text[at.0..].split(['"', '\n']).next().is_some_and(|rest| rest.ends_with("?token=t")),
+                "{text}"
+            );
         }
     }
 }

@@ -40,12 +40,6 @@ pub fn recall(window: &mut Window, recorded: &Recorded) {
     }
 }
 
-/// The number of the next initialisation segment of a rung.
-pub fn next_init(recorded: &Recorded, rung: &str) -> u32 {
-    let used = recorded.packs.iter().filter(|pack| pack.rung == rung).map(|pack| pack.init).max();
-    used.map_or(0, |used| to_u32(used) + 1)
-}
-
 fn channels(ladder: Option<&Ladder>) -> u16 {
     ladder.and_then(|ladder| ladder.audio.as_ref()).map_or(2, |audio| audio.channels)
 }

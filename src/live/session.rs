@@ -108,7 +108,8 @@ impl Session {
         });
         channel.tell(News::Tenure { epoch, next }, Bytes::new());
         let source = recorded.rungs.iter().find(|rung| !rung.audio && rung.position == 0);
-        let lengths = recorded.packs.iter().flat_map(|pack| pack.segments.iter().map(|segment| segment.duration));
+        let lengths =
+            recorded.packs.iter().flat_map(|pack| pack.segments.iter().map(|segment| segment.duration));
         let longest = lengths.max();
         let first_init = recorded.packs.iter().map(|pack| pack.init + 1).max().unwrap_or(0);
         let from = cut::Position { segment: next, time: start, init: u32::try_from(first_init).unwrap_or(0) };
@@ -247,7 +248,9 @@ impl Session {
                 let frame_rate = frame_rate.unwrap_or(Fraction { num: 0, den: 1 });
                 (name, 0, Form::Video { width, height, frame_rate })
             }
-            cut::Shape::Audio { channels, .. } => (AUDIO.to_owned(), AUDIO_POSITION, Form::Audio { channels }),
+            cut::Shape::Audio { channels, .. } => {
+                (AUDIO.to_owned(), AUDIO_POSITION, Form::Audio { channels })
+            }
         };
         let about = Init { rung, position, number: init.number, codecs: init.codecs, form };
         self.tape.keep(Keep::Init(about.clone(), init.bytes.clone()));

@@ -66,10 +66,20 @@ pub struct Closed {
 #[serde(tag = "news", rename_all = "snake_case")]
 pub enum News {
     Init(Init),
-    Part { rung: String, segment: u32, part: Part },
-    Closed { rung: String, closed: Closed },
+    Part {
+        rung: String,
+        segment: u32,
+        part: Part,
+    },
+    Closed {
+        rung: String,
+        closed: Closed,
+    },
     /// Another tenure goes on with this segment; what was open is given up.
-    Tenure { epoch: u32, next: u32 },
+    Tenure {
+        epoch: u32,
+        next: u32,
+    },
     Over,
 }
 

@@ -67,7 +67,11 @@ impl Publishing {
     }
 
     /// Gives it another stream key; the one before is good no more, and an encoder that holds it is shown out.
-    pub async fn rotate_stream_key(&self, caller: Caller, id: BroadcastId) -> Result<(Broadcast, Secret), Error> {
+    pub async fn rotate_stream_key(
+        &self,
+        caller: Caller,
+        id: BroadcastId,
+    ) -> Result<(Broadcast, Secret), Error> {
         let secret = Secret::stream();
         let broadcast = self.set_stream_key(caller, id, Some(&secret)).await?;
         Ok((broadcast, secret))
@@ -90,7 +94,8 @@ impl Publishing {
         refuse_ended(&broadcast)?;
         let digest = secret.map(Secret::digest);
         broadcast::set_key(tx.conn(), id, digest.as_deref(), now).await?;
-        let said = if secret.is_some() { "the stream key was replaced" } else { "the stream key was revoked" };
+        let said =
+            if secret.is_some() { "the stream key was replaced" } else { "the stream key was revoked" };
         log(&mut tx, id, ("key_changed", said), now).await?;
         tx.commit().await?;
         self.changes.tell(broadcast.video_id);
@@ -153,7 +158,11 @@ fn check_plan(plan: BroadcastPlan) -> Result<(), Error> {
 
 fn plan_of(broadcast: &Broadcast) -> BroadcastPlan {
     let span = |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    BroadcastPlan { starts_at: broadcast.starts_at, grace: broadcast.grace(), dvr: broadcast.dvr_ms.map(span) }
+    BroadcastPlan {
+        starts_at: broadcast.starts_at,
+        grace: broadcast.grace(),
+        dvr: broadcast.dvr_ms.map(span),
+    }
 }
 
 fn announced(video: &Video, plan: BroadcastPlan, now: Timestamp) -> Broadcast {

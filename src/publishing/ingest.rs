@@ -213,7 +213,8 @@ impl Publishing {
         hold(&mut tx, ingest.tenure).await?;
         log(&mut tx, ingest.tenure.id, (code, message), now).await?;
         broadcast::interrupt(tx.conn(), ingest.tenure, now).await?;
-        let found = broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::NotFound("broadcast"))?;
+        let found =
+            broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::NotFound("broadcast"))?;
         if is_over(&found, now) {
             self.finish_broadcast(&mut tx, &found, now).await?;
         }
@@ -227,7 +228,8 @@ impl Publishing {
         let now = self.clock.now();
         let under_way = broadcast::list_under_way(self.db.read().await?.conn()).await?;
         for found in under_way {
-            let lost = found.state == BroadcastState::Live && found.lease_until.is_none_or(|until| until < now);
+            let lost =
+                found.state == BroadcastState::Live && found.lease_until.is_none_or(|until| until < now);
             if lost || is_over(&found, now) {
                 self.lapse(&found, now).await?;
             }

@@ -23,8 +23,8 @@ use crate::catalogue::Db;
 use crate::domain::Clock;
 use crate::storage::Storage;
 
-pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use accounts::{AccountDraft, KeyDraft, TopicDraft};
+pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use changes::Changes;
 pub use error::Error;
 pub use fsck::{Finding, Fsck};

@@ -1,17 +1,16 @@
 //! From the encoder's milliseconds, such as they are, to our one timeline in ticks.
 
-use super::frame::VideoFrame;
+use super::super::frame::VideoFrame;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
-const TICKS_PER_MS: Ticks = TICKS_PER_SECOND / 1000;
 /// A track further ahead than this of all that came before has jumped.
 const JUMP_AHEAD: Ticks = 3 * TICKS_PER_SECOND;
 /// A track further behind itself than this has jumped.
 const JUMP_BACK: Ticks = TICKS_PER_SECOND;
 /// Pictures are shown at most this long after they are decoded; more is a broken encoder's word.
-const MAX_REORDER_MS: i64 = 5_000;
+const MAX_REORDER: Ticks = 5 * TICKS_PER_SECOND;
 /// Decoding times grow by this at least: a sample of duration 0 stops some players.
-pub(super) const MIN_STEP: Ticks = TICKS_PER_MS;
+pub(super) const MIN_STEP: Ticks = TICKS_PER_SECOND / 1000;
 
 /// When a picture is decoded and shown; `decoded` grows from picture to picture and is never after `shown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +27,14 @@ pub(super) struct Clock {
     video: Line,
     audio: Line,
     /// How much later than its picture is shown the encoder claims to decode it, at worst so far.
-    lead_ms: i64,
+    lead: Ticks,
     decoded: Option<Ticks>,
 }
 
 impl Clock {
     /// A clock whose first keyframe will be shown at `start`.
     pub fn new(start: Ticks) -> Self {
-        Self { start, video: Line::default(), audio: Line::default(), lead_ms: 0, decoded: None }
+        Self { start, video: Line::default(), audio: Line::default(), lead: 0, decoded: None }
     }
 
     pub fn is_running(&self) -> bool {
@@ -44,27 +43,23 @@ impl Clock {
 
     /// The moment of the next picture; the first one given starts the clock.
     pub fn video(&mut self, frame: &VideoFrame) -> Moment {
-        let delay_ms = i64::from(frame.cts_ms).clamp(-MAX_REORDER_MS, MAX_REORDER_MS);
+        let delay = i64::from(frame.cts_ticks).clamp(-MAX_REORDER, MAX_REORDER);
         if !self.is_running() {
-            self.video.offset = Some(self.start - ticks(frame.dts_ms.saturating_add(delay_ms)));
+            self.video.offset = Some(self.start - frame.dts_ticks.saturating_add(delay));
         }
         // Times of showing stay as they are; where they come before those of decoding, decoding moves.
-        self.lead_ms = self.lead_ms.max(-delay_ms);
-        let placed = self.video.place(frame.dts_ms, &self.audio);
+        self.lead = self.lead.max(-delay);
+        let placed = self.video.place(frame.dts_ticks, &self.audio);
         let earliest = self.decoded.map_or(Ticks::MIN, |last| last + MIN_STEP);
-        let decoded = (placed - ticks(self.lead_ms)).max(earliest);
+        let decoded = (placed - self.lead).max(earliest);
         self.decoded = Some(decoded);
-        Moment { decoded, shown: (placed + ticks(delay_ms)).max(decoded) }
+        Moment { decoded, shown: (placed + delay).max(decoded) }
     }
 
     /// When sound is heard, by its timestamp; negative before the first keyframe. Only a running clock knows.
-    pub fn audio(&mut self, pts_ms: i64) -> Ticks {
-        self.audio.place(pts_ms, &self.video)
+    pub fn audio(&mut self, pts: Ticks) -> Ticks {
+        self.audio.place(pts, &self.video)
     }
-}
-
-fn ticks(ms: i64) -> Ticks {
-    ms.saturating_mul(TICKS_PER_MS)
 }
 
 /// One track's way from the encoder's time to ours.
@@ -79,10 +74,9 @@ struct Line {
 }
 
 impl Line {
-    /// Where `ms` lies on our timeline: by this track's offset, else, after a jump, by that of the other track, which
+    /// Where `time` lies on our timeline: by this track's offset, else, after a jump, by that of the other track, which
     /// may have jumped before, else by a new one that lets this track go on.
-    fn place(&mut self, ms: i64, other: &Self) -> Ticks {
-        let time = ticks(ms);
+    fn place(&mut self, time: Ticks, other: &Self) -> Ticks {
         let by = |offset: &Option<Ticks>| offset.map(|offset| time.saturating_add(offset));
         let known = [by(&self.offset), by(&other.offset)].into_iter().flatten();
         let place = known.into_iter().find(|place| self.goes_on_at(*place, other));

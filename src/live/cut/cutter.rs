@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
+use super::super::frame::{AudioFrame, Media, VideoFrame};
 use super::audio::Audio;
 use super::clock::Clock;
 use super::error::Error;
 use super::event::Event;
-use super::frame::{AudioFrame, Media, VideoFrame};
 use super::rendition::Output;
 use super::video::Video;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
 /// Sound sent this much before the newest is forgotten while no keyframe has come.
-const KEPT_MS: i64 = 2_000;
+const KEPT: i64 = 2_000;
 /// And never more frames than this, whatever their times.
 const KEPT_FRAMES: usize = 512;
 
@@ -140,9 +140,9 @@ impl Cutter {
             self.pump()?;
             return self.video.check_waiting(at);
         }
-        let newest = frame.pts_ms;
+        let newest = frame.pts_ticks;
         self.early.push_back(frame);
-        let is_old = |frame: &mut AudioFrame| newest.saturating_sub(frame.pts_ms) > KEPT_MS;
+        let is_old = |frame: &mut AudioFrame| newest.saturating_sub(frame.pts_ticks) > KEPT;
         while self.early.len() > KEPT_FRAMES || self.early.front_mut().is_some_and(is_old) {
             self.early.pop_front();
         }
@@ -150,7 +150,7 @@ impl Cutter {
     }
 
     fn hear(&mut self, frame: AudioFrame) -> Ticks {
-        let at = self.clock.audio(frame.pts_ms);
+        let at = self.clock.audio(frame.pts_ticks);
         self.audio.push(at, frame.data, self.video.frontier().unwrap_or(at));
         at
     }

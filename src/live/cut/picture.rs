@@ -5,9 +5,9 @@ use mp4_atom::{Atom, Av01, Av1c, Avc1, Codec, Colr, Hvc1, Hvcc, Pasp, Visual};
 use scuffle_av1::{ObuHeader, ObuType, seq::SequenceHeaderObu};
 use scuffle_h265::SpsNALUnit;
 
+use super::super::frame::VideoConfig;
 use super::avc;
 use super::error::Error;
-use super::frame::VideoConfig;
 use crate::domain::media::Fraction;
 
 /// Type of a sequence parameter set's NAL unit (ITU-T H.265 table 7-1).

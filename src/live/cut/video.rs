@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use mp4_atom::Codec;
 
+use super::super::frame::{VideoConfig, VideoFrame};
 use super::avc;
 use super::clock::{Clock, MIN_STEP, Moment};
 use super::error::Error;
 use super::event::{Begin, Shape, Track};
 use super::fragment::Sample;
-use super::frame::{VideoConfig, VideoFrame};
 use super::init::{self, VIDEO_TIMESCALE};
 use super::picture::Picture;
 use super::rendition::{Output, Rendition};

@@ -248,11 +248,7 @@ mod tests {
     fn rendition(growing: bool) -> Media {
         let first = vec![segment(0, 360_000, 1000, 300)];
         let second = vec![segment(360_000, 360_360, 2000, 400), segment(720_360, 90_001, 500, 200)];
-        Media {
-            packs: vec![pack("0-1.m4s", first), pack("1-1.m4s", second)],
-            target: 4,
-            growing,
-        }
+        Media { packs: vec![pack("0-1.m4s", first), pack("1-1.m4s", second)], target: 4, growing }
     }
 
     fn ladder(audio: bool) -> Master {
