@@ -11,10 +11,11 @@ use ffmpeg_next::format::context::Input;
 use self::aac::{Aac, frames_until};
 use self::filters::Chain;
 use self::loudness::{Loudness, METER};
-use self::source::{Sound, rewind, undecodable};
+use self::source::{Sound, undecodable};
 use super::error::Error;
 use super::grid::Grid;
 use super::pulse::Pulse;
+use super::raw;
 use super::task::{Audio, Outcome};
 use super::wire::Emit;
 
@@ -28,9 +29,7 @@ pub fn run(task: &Audio, mut input: Input, emit: &Emit) -> Result<Outcome, Error
 
 fn levelled(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Outcome, Error> {
     let loudness = measure(task, input, emit)?;
-    if !rewind(input, task.stream) {
-        return Err(Error::libav("read the sound a second time")(ffmpeg_next::Error::InvalidData));
-    }
+    raw::rewind(input, task.stream as usize)?;
     encode(task, input, loudness, emit)
 }
 
