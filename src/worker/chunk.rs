@@ -40,7 +40,7 @@ impl Worker {
             }
             ended => ended?,
         };
-        if span.1 as usize == plan.timeline.starts.len() && !plan.timeline.open && ended_at + TOLERANCE < to {
+        if span.1 as usize == plan.timeline.starts.len() && ended_at + TOLERANCE < to {
             self.warn_truncated(fence, id, (to, ended_at)).await?;
         }
         Ok(())
@@ -126,7 +126,6 @@ fn chunk_task(plan: &Planned, (first, end): (u32, u32), rungs: Vec<Rung>) -> Chu
         starts: timeline.starts[first as usize..end as usize].to_vec(),
         end: timeline.starts.get(end as usize).copied().unwrap_or(timeline.end),
         last,
-        open: last && timeline.open,
         rungs,
     }
 }

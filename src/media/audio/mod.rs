@@ -49,7 +49,7 @@ fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Err
             Ok(true)
         })?;
         pulse.beat(sound.position() / 2)?;
-        if !goes_on || !task.open && sound.position() > task.end {
+        if !goes_on || sound.position() > task.end {
             break;
         }
     }
@@ -60,8 +60,8 @@ fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Err
 fn encode(task: &Audio, input: &mut Input, loudness: Loudness, emit: &Emit) -> Result<Outcome, Error> {
     let mut sound = Sound::open(input, task)?;
     let mut chain = Chain::new(task.rung.channels, loudness.correction(task.rung.loudness_lufs));
-    let most = (!task.open).then(|| frames_until(task.end, task.starts.last().copied().unwrap_or(0)));
-    let mut aac = Aac::open(&task.rung, Grid::new(0, &task.starts, task.open), most, emit)?;
+    let most = frames_until(task.end, task.starts.last().copied().unwrap_or(0));
+    let mut aac = Aac::open(&task.rung, Grid::new(0, &task.starts), most, emit)?;
     let mut pulse = Pulse::new(emit);
     while sound.read(&mut |block| {
         chain.push(&block, &mut |block| aac.push(block))?;

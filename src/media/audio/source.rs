@@ -25,8 +25,8 @@ pub(super) struct Sound<'a> {
     zero: Ticks,
     decoder: decoder::Audio,
     placer: Placer,
-    /// Nothing is wanted after this, not even silence, where the end is known.
-    end: Option<Ticks>,
+    /// Nothing is wanted after this, not even silence.
+    end: Ticks,
     ended: bool,
 }
 
@@ -41,8 +41,8 @@ impl<'a> Sound<'a> {
         let base = found.time_base();
         let Ok(decoder) = input::audio_decoder(&found) else { return Err(undecodable()) };
         let zero = libav::rescale(video.start_pts, base_of(video.time_base), TICK);
-        let end = (!task.open).then_some(task.end);
-        Ok(Self { input, stream, base, zero, decoder, placer: Placer::new(task.open), end, ended: false })
+        let (placer, end) = (Placer::new(), task.end);
+        Ok(Self { input, stream, base, zero, decoder, placer, end, ended: false })
     }
 
     /// Where the next sample will be.
@@ -79,7 +79,7 @@ impl<'a> Sound<'a> {
     ) -> Result<bool, Error> {
         libav::settle_layout(&mut block);
         let at = block.timestamp().map(|stamp| libav::rescale(stamp, self.base, TICK) - self.zero);
-        let wanted = self.end.map_or(Ticks::MAX, |end| (end - self.placer.position()).max(0));
+        let wanted = (self.end - self.placer.position()).max(0);
         let place = self.placer.place(at, block.samples(), block.rate());
         let mut left = place.silence.min(samples(wanted.unsigned_abs(), block.rate()).saturating_add(1));
         while left > 0 {
