@@ -95,7 +95,7 @@ const REQUEUE: &str =
     "update job set state = 'queued', last_error = $3, run_at = $4, lease_until = null, lease_by = null
     where id = $1 and attempt = $2 and state = 'running'";
 const RELEASE: &str = "update job set state = 'queued', max_attempts = max_attempts + 1, run_at = $3,
-    lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
+    last_error = coalesce($4, last_error), lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
 const LOST: &str = columns!("select", "from job where state = 'running' and lease_until < $1 limit 100");
 const SELECT: &str = columns!("select", "from job where id = $1");
 const LIST: &str = columns!(
@@ -254,11 +254,26 @@ pub async fn requeue(tx: &mut Tx, fence: Fence, error: &str, now: Timestamp) -> 
     Ok(rows > 0)
 }
 
-/// Gives a job back at once, the attempt not counted: its worker was told to stop.
-pub async fn release(tx: &mut Tx, fence: Fence, now: Timestamp) -> Result<(), Error> {
-    let run_at = dialect::now(tx.conn()).await?;
-    on!(tx.conn(), c => sqlx::query(RELEASE).bind(fence.id).bind(fence.attempt).bind(run_at).execute(c).await.map(drop)?);
-    end_attempt(tx, fence, ("handed over", None), now).await
+/// Gives a job back without counting the attempt: at once where its worker was told to stop, or after a while where
+/// what the job needs is away, with what was said of that.
+pub async fn release(
+    tx: &mut Tx,
+    fence: Fence,
+    outage: Option<(&str, Duration)>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (error, wait) = outage.unzip();
+    let run_at = dialect::now(tx.conn()).await?.plus(wait.unwrap_or_default());
+    on!(tx.conn(), c => sqlx::query(RELEASE)
+        .bind(fence.id)
+        .bind(fence.attempt)
+        .bind(run_at)
+        .bind(error)
+        .execute(c)
+        .await
+        .map(drop)?);
+    let outcome = if error.is_some() { "put off" } else { "handed over" };
+    end_attempt(tx, fence, (outcome, error), now).await
 }
 
 async fn end_attempt(
