@@ -25,7 +25,7 @@ pub struct Row {
     pub run_at: Timestamp,
     pub lease_until: Option<Timestamp>,
     pub lease_by: Option<String>,
-    /// 0 to 1.
+    /// 0 to 1; the most any attempt has reached.
     pub progress: f64,
     pub cancel_requested: bool,
     pub last_error: Option<String>,
@@ -76,7 +76,7 @@ const INSERT: &str =
     attempt, max_attempts, run_at, progress, cancel_requested, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, $10, $11, 0, false, $11) on conflict do nothing";
 const CLAIM: &str = columns!(
-    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3, progress = 0
+    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3
      where id = $1 returning",
     ""
 );
@@ -84,7 +84,8 @@ const BEGIN_ATTEMPT: &str =
     "insert into job_attempt (job_id, attempt, worker, started_at) values ($1, $2, $3, $4)";
 const END_ATTEMPT: &str = "update job_attempt set ended_at = $3, outcome = $4, error = $5
     where job_id = $1 and attempt = $2 and ended_at is null";
-const RENEW: &str = "update job set lease_until = $3, progress = $4
+const RENEW: &str =
+    "update job set lease_until = $3, progress = case when $4 > progress then $4 else progress end
     where id = $1 and attempt = $2 and state = 'running' returning cancel_requested";
 const HOLD: &str = "update job set attempt = attempt where id = $1 and attempt = $2 and state = 'running'";
 const END: &str =

@@ -28,7 +28,8 @@ impl Worker {
         let missing = self.find_missing(id, &plan, span).await?;
         let Some(first) = missing.iter().map(|(_, next)| *next).min() else { return Ok(()) };
         let task = chunk_task(&plan, (first, span.1), missing.iter().map(|(rung, _)| rung.clone()).collect());
-        let (from, to) = (task.starts.first().copied().unwrap_or(0), task.end);
+        // Of the whole chunk, also where an attempt before made the first part of it.
+        let (from, to) = (plan.timeline.starts.get(span.0 as usize).copied().unwrap_or(0), task.end);
         let mut packers: HashMap<String, Packer> =
             missing.iter().map(|(rung, next)| (rung.name.clone(), Packer::new(&rung.name, *next))).collect();
         let mut run = self.start(&Task::Chunk(Box::new(task)), &plan.source).await?;

@@ -173,7 +173,7 @@ impl Worker {
                     self.give_back(&row, &error).await
                 }
             },
-            lease = self.keep_lease(fence, &progress) => match lease {
+            lease = self.keep_lease(&row, &progress) => match lease {
                 lease::Lease::Lost => Ok(()),
                 lease::Lease::Cancelled => self.publishing.finish_cancelled(fence, &work).await,
             },

@@ -191,6 +191,24 @@ async fn a_job_put_off_by_an_outage_waits_and_loses_no_attempt() {
 }
 
 #[tokio::test]
+async fn how_far_a_job_is_never_goes_back() {
+    for (db, _folder) in both().await {
+        enqueue(&db, &probe(), None).await;
+        let mut reached = Vec::new();
+        for share in [0.5, 0.25, 0.75] {
+            let row = claim(&db, &CLAIM).await.expect("a job");
+            let mut change = tx(&db).await;
+            job::renew(change.conn(), fence(&row), CLAIM.lease, share).await.expect("renewed");
+            job::release(&mut change, fence(&row), None, Timestamp(0)).await.expect("released");
+            let row = job::find(change.conn(), row.id).await.expect("an answer").expect("the job");
+            reached.push((row.progress * 100.0).to_string());
+            change.commit().await.expect("committed");
+        }
+        assert_eq!(reached, ["50", "50", "75"], "{}", db.engine());
+    }
+}
+
+#[tokio::test]
 async fn a_running_job_hears_that_it_is_cancelled() {
     for (db, _folder) in both().await {
         enqueue(&db, &probe(), None).await;
