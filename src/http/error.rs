@@ -180,6 +180,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
 fn of_catalogue(error: &catalogue::Error) -> Rule {
     match error {
         catalogue::Error::Taken { .. } => rule(StatusCode::CONFLICT, "taken"),
+        catalogue::Error::Full(_) => rule(StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
         error if error.is_unavailable() => rule(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
         _ => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
@@ -219,7 +220,7 @@ impl Error {
         match code {
             "database_unavailable" => "The database can't be reached now. Please try again.".to_owned(),
             "storage_unavailable" => "The object store can't be reached now. Please try again.".to_owned(),
-            "disk_full" => "The object store is full; what was acknowledged is kept.".to_owned(),
+            "disk_full" => "No space is left to store it; what was acknowledged is kept.".to_owned(),
             "too_slow" => "The answer took too long. Please try again.".to_owned(),
             _ if status.is_server_error() => {
                 "Something went wrong on our side; the request id finds it in the log.".to_owned()

@@ -25,9 +25,14 @@ impl Default for Changes {
 impl Changes {
     /// A video changed, and perhaps there is work now.
     pub fn tell(&self, video: VideoId) {
+        self.tell_progress(video);
+        self.tell_work();
+    }
+
+    /// Work on a video has come further.
+    pub fn tell_progress(&self, video: VideoId) {
         // Nobody listening is no fault.
         let _ = self.videos.send(video);
-        self.work.notify_waiters();
     }
 
     /// There is work now.

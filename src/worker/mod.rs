@@ -76,6 +76,17 @@ impl Error {
         matches!(self, Self::Publishing(publishing::Error::LeaseLost))
     }
 
+    /// What the job needs is away or full, through no fault of the job: it will do once that is mended.
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Publishing(publishing::Error::Storage(error)) | Self::Storage(error) => error.is_outage(),
+            Self::Publishing(publishing::Error::Catalogue(error)) | Self::Catalogue(error) => {
+                error.is_outage()
+            }
+            _ => false,
+        }
+    }
+
     /// The error and its causes in one line, for the job's row.
     fn story(&self) -> String {
         let mut story = self.to_string();
@@ -162,7 +173,7 @@ impl Worker {
                     self.give_back(&row, &error).await
                 }
             },
-            lease = self.keep_lease(fence, &progress) => match lease {
+            lease = self.keep_lease(&row, &progress) => match lease {
                 lease::Lease::Lost => Ok(()),
                 lease::Lease::Cancelled => self.publishing.finish_cancelled(fence, &work).await,
             },
@@ -203,6 +214,9 @@ impl Worker {
         let story = error.story();
         tracing::warn!(job = %row.name, attempt = row.attempt, error = %story, "attempt came to nothing");
         let fence = fence_of(row);
+        if error.is_outage() {
+            return self.publishing.put_off(fence, &story).await;
+        }
         let last = row.attempt >= row.max_attempts;
         match (&row.work.0, error) {
             (Job::Probe { video, revision }, Error::Media(media)) if last => {
