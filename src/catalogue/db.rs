@@ -14,7 +14,7 @@ use sqlx::{Connection, Executor, Postgres, Sqlite, Transaction, pool::PoolConnec
 use super::Error;
 
 /// How long a query waits for a connection or for SQLite's one writer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Readers a node keeps open on either engine.
 const CONNECTIONS: u32 = 16;
 

@@ -6,6 +6,7 @@ mod dialect;
 pub mod idempotency;
 pub mod job;
 pub mod key;
+pub mod news;
 pub mod pack;
 pub mod revision;
 pub mod rung;

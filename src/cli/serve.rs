@@ -117,6 +117,10 @@ impl Server {
             let stop = shutdown.cut.clone();
             tasks.spawn(async move { embedded.serve(listener, stop).await });
         }
+        let (changes, db) = (self.rooms.publishing.changes.clone(), self.rooms.publishing.db.clone());
+        let told = CancellationToken::new();
+        let all_told = told.clone();
+        tasks.spawn(async move { changes.run(&db, &all_told).await });
         let api = match self.api {
             Some(listener) => {
                 let router = router(&self.config, self.rooms.publishing.clone(), &tasks).await?;
@@ -137,6 +141,7 @@ impl Server {
             },);
         // The worker put its last objects through the embedded server: that one stops when all else has.
         shutdown.cut.cancel();
+        told.cancel();
         tasks.close();
         tasks.wait().await;
         self.rooms.publishing.db.close().await;

@@ -52,7 +52,9 @@ impl Publishing {
     pub async fn hand_over(&self, fence: Fence) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         job::release(&mut tx, fence, None, self.clock.now()).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.changes.tell_work();
+        Ok(())
     }
 
     /// What the job needs is away: it waits for that to come back, however long it takes, and no attempt is lost.

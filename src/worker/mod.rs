@@ -26,8 +26,9 @@ use crate::media::task::Limits;
 use crate::publishing::{Giving, Publishing, fence_of};
 use crate::{media, publishing, storage};
 
-/// Polling is only the safety net under the wake-ups, and how other nodes' work is found.
-const POLL: Duration = Duration::from_millis(700);
+/// Polling is the safety net under the wake-ups, and finds jobs whose time to be tried again has come: they may wait
+/// this much longer. Shorter, and idle slots on many nodes would keep the database busy.
+const POLL: Duration = Duration::from_secs(3);
 /// How often lost jobs are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// How often expired uploads and retired revisions are looked for.
@@ -132,12 +133,15 @@ impl Worker {
     async fn work(&self, slot: usize, drain: &CancellationToken, cut: &CancellationToken) {
         let name = format!("{}/{slot}", self.settings.name);
         while !drain.is_cancelled() {
-            // Asked for before the look, so that no wake-up falls between the two.
-            let woken = self.publishing.changes.work();
             match self.claim(&name).await {
-                // On the heap: a whole attempt's state would make every slot's future huge.
-                Ok(Some(row)) => Box::pin(self.attempt(row, cut)).await,
-                Ok(None) => idle(woken, drain).await,
+                Ok(Some(row)) => {
+                    // A verb wakes one slot, however many jobs it asked for.
+                    self.publishing.changes.wake();
+                    // On the heap: a whole attempt's state would make every slot's future huge.
+                    Box::pin(self.attempt(row, cut)).await;
+                }
+                // A wake-up since the look is kept until it is asked for.
+                Ok(None) => idle(self.publishing.changes.work(), drain).await,
                 Err(error) => {
                     tracing::warn!(error = %error.story(), "no job could be claimed");
                     idle(std::future::pending(), drain).await;
