@@ -90,6 +90,6 @@ async fn one_wake_up_wakes_one_and_is_kept_for_whoever_comes() {
     let waiting = [changes.work(), changes.work()].map(Box::pin);
     changes.tell_work();
     let [one, other] = waiting;
-    let (_, other) = futures::future::select(one, other).await.factor_first();
+    let ((), other) = futures::future::select(one, other).await.factor_first();
     assert!(futures::FutureExt::now_or_never(other).is_none(), "two were woken");
 }
