@@ -9,12 +9,12 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Executor, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Connection, Executor, Postgres, Sqlite, Transaction, pool::PoolConnection};
 
 use super::Error;
 
 /// How long a query waits for a connection or for SQLite's one writer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Readers a node keeps open on either engine.
 const CONNECTIONS: u32 = 16;
 
@@ -69,7 +69,12 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
-        let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
+        // On a full disk SQLite rolls back by itself, and the driver believes the transaction open for ever after: such a
+        // connection can't begin another one and is replaced.
+        let pool = |size| {
+            let options = SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
+            options.before_acquire(|used, _| Box::pin(async { Ok(!used.is_in_transaction()) }))
+        };
         let write = pool(1).connect_with(options.clone()).await?;
         let read = pool(CONNECTIONS).connect_with(options).await?;
         Ok(Self::Sqlite { read, write })
@@ -174,5 +179,20 @@ impl Tx {
             Self::Pg(tx) => tx.commit().await?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_rolled_back_by_itself_is_no_hindrance_to_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = Db::sqlite(&folder.path().join("policast.db")).await.expect("a database");
+        let Tx::Sqlite(mut tx) = db.begin().await.expect("a transaction") else { return };
+        tx.execute("rollback").await.expect("rolled back");
+        drop(tx);
+        db.begin().await.expect("another").commit().await.expect("committed");
     }
 }

@@ -13,6 +13,12 @@ pub async fn now(conn: Conn<'_>) -> Result<Timestamp, Error> {
     }))
 }
 
+/// Where the nodes over one PostgreSQL tell each other news.
+pub const CHANNEL: &str = "policast";
+
+/// Tells several news on a channel; PostgreSQL only.
+pub const NOTIFY: &str = "select pg_notify($1, told) from unnest($2) told";
+
 macro_rules! waiting {
     () => {
         "select id from job j

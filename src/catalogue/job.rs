@@ -25,7 +25,7 @@ pub struct Row {
     pub run_at: Timestamp,
     pub lease_until: Option<Timestamp>,
     pub lease_by: Option<String>,
-    /// 0 to 1.
+    /// 0 to 1; the most any attempt has reached.
     pub progress: f64,
     pub cancel_requested: bool,
     pub last_error: Option<String>,
@@ -76,7 +76,7 @@ const INSERT: &str =
     attempt, max_attempts, run_at, progress, cancel_requested, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, $10, $11, 0, false, $11) on conflict do nothing";
 const CLAIM: &str = columns!(
-    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3, progress = 0
+    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3
      where id = $1 returning",
     ""
 );
@@ -84,7 +84,8 @@ const BEGIN_ATTEMPT: &str =
     "insert into job_attempt (job_id, attempt, worker, started_at) values ($1, $2, $3, $4)";
 const END_ATTEMPT: &str = "update job_attempt set ended_at = $3, outcome = $4, error = $5
     where job_id = $1 and attempt = $2 and ended_at is null";
-const RENEW: &str = "update job set lease_until = $3, progress = $4
+const RENEW: &str =
+    "update job set lease_until = $3, progress = case when $4 > progress then $4 else progress end
     where id = $1 and attempt = $2 and state = 'running' returning cancel_requested";
 const HOLD: &str = "update job set attempt = attempt where id = $1 and attempt = $2 and state = 'running'";
 const END: &str =
@@ -95,7 +96,7 @@ const REQUEUE: &str =
     "update job set state = 'queued', last_error = $3, run_at = $4, lease_until = null, lease_by = null
     where id = $1 and attempt = $2 and state = 'running'";
 const RELEASE: &str = "update job set state = 'queued', max_attempts = max_attempts + 1, run_at = $3,
-    lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
+    last_error = coalesce($4, last_error), lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
 const LOST: &str = columns!("select", "from job where state = 'running' and lease_until < $1 limit 100");
 const SELECT: &str = columns!("select", "from job where id = $1");
 const LIST: &str = columns!(
@@ -254,11 +255,26 @@ pub async fn requeue(tx: &mut Tx, fence: Fence, error: &str, now: Timestamp) -> 
     Ok(rows > 0)
 }
 
-/// Gives a job back at once, the attempt not counted: its worker was told to stop.
-pub async fn release(tx: &mut Tx, fence: Fence, now: Timestamp) -> Result<(), Error> {
-    let run_at = dialect::now(tx.conn()).await?;
-    on!(tx.conn(), c => sqlx::query(RELEASE).bind(fence.id).bind(fence.attempt).bind(run_at).execute(c).await.map(drop)?);
-    end_attempt(tx, fence, ("handed over", None), now).await
+/// Gives a job back without counting the attempt: at once where its worker was told to stop, or after a while where
+/// what the job needs is away, with what was said of that.
+pub async fn release(
+    tx: &mut Tx,
+    fence: Fence,
+    outage: Option<(&str, Duration)>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (error, wait) = outage.unzip();
+    let run_at = dialect::now(tx.conn()).await?.plus(wait.unwrap_or_default());
+    on!(tx.conn(), c => sqlx::query(RELEASE)
+        .bind(fence.id)
+        .bind(fence.attempt)
+        .bind(run_at)
+        .bind(error)
+        .execute(c)
+        .await
+        .map(drop)?);
+    let outcome = if error.is_some() { "put off" } else { "handed over" };
+    end_attempt(tx, fence, (outcome, error), now).await
 }
 
 async fn end_attempt(

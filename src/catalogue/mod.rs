@@ -7,6 +7,7 @@ mod dialect;
 pub mod idempotency;
 pub mod job;
 pub mod key;
+pub mod news;
 pub mod pack;
 pub mod revision;
 pub mod rung;
@@ -27,6 +28,8 @@ pub enum Error {
     Taken { constraint: String },
     #[error("database is out of reach")]
     Unavailable(#[source] sqlx::Error),
+    #[error("database has no space left")]
+    Full(#[source] sqlx::Error),
     #[error("database refused a statement")]
     Refused(#[source] sqlx::Error),
     #[error("schema could not be brought up to date")]
@@ -37,6 +40,11 @@ impl Error {
     /// The database can't be reached now, and may be again later.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+
+    /// The database is away or full, whatever is asked of it.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
     }
 }
 
@@ -50,17 +58,38 @@ impl From<sqlx::Error> for Error {
             E::Database(cause) if cause.is_unique_violation() => {
                 Self::Taken { constraint: cause.constraint().unwrap_or(cause.message()).to_owned() }
             }
-            // 57P: PostgreSQL is shutting down; 53: out of connections, memory or disk; 08: connection lost.
-            // 5, 6, 13: SQLite is busy, locked or its disk is full.
-            E::Database(cause) => match cause.code().as_deref() {
-                Some(code) if ["57P", "53", "08"].iter().any(|class| code.starts_with(class)) => {
-                    Self::Unavailable(error)
-                }
-                Some("5" | "6" | "13" | "10" | "14") => Self::Unavailable(error),
-                _ => Self::Refused(error),
+            E::Database(cause) => match condition(&cause.code().unwrap_or_default()) {
+                Condition::Away => Self::Unavailable(error),
+                Condition::Full => Self::Full(error),
+                Condition::Other => Self::Refused(error),
             },
             _ => Self::Refused(error),
         }
+    }
+}
+
+/// The state an engine's error code speaks of.
+enum Condition {
+    Away,
+    Full,
+    Other,
+}
+
+/// SQLSTATE has five characters; of SQLite's extended codes the last byte counts.
+fn condition(code: &str) -> Condition {
+    if code.len() < 5 {
+        return match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(13) => Condition::Full,
+            // Busy, locked, a disk that fails, a file that can't be opened.
+            Ok(5 | 6 | 10 | 14) => Condition::Away,
+            _ => Condition::Other,
+        };
+    }
+    match code {
+        "53100" => Condition::Full,
+        // 57P: PostgreSQL is shutting down; 53: out of connections or memory; 08: connection lost.
+        code if ["57P", "53", "08"].iter().any(|class| code.starts_with(class)) => Condition::Away,
+        _ => Condition::Other,
     }
 }
 
@@ -100,5 +129,23 @@ impl<T> Page<T> {
         rows.truncate(limit);
         let next = if more { rows.last().map(cursor) } else { None };
         Self { items: rows, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_or_full_is_told_from_a_wrong_statement() {
+        for away in ["57P01", "53300", "08006", "5", "261", "14", "4874"] {
+            assert!(matches!(condition(away), Condition::Away), "{away}");
+        }
+        for full in ["53100", "13"] {
+            assert!(matches!(condition(full), Condition::Full), "{full}");
+        }
+        for other in ["42P01", "23505", "1", "2067", ""] {
+            assert!(matches!(condition(other), Condition::Other), "{other}");
+        }
     }
 }

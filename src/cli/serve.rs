@@ -123,6 +123,10 @@ impl Server {
         }
         let live = Live::new(self.rooms.publishing.clone(), live_settings(&self.config));
         let ingest = self.doors.addresses(&self.config)?;
+        let (changes, db) = (self.rooms.publishing.changes.clone(), self.rooms.publishing.db.clone());
+        let told = CancellationToken::new();
+        let all_told = told.clone();
+        tasks.spawn(async move { changes.run(&db, &all_told).await });
         let api = match self.api {
             Some(listener) => {
                 let rooms = (self.rooms.publishing.clone(), live.clone());
@@ -147,6 +151,7 @@ impl Server {
             },);
         // The worker put its last objects through the embedded server: that one stops when all else has.
         shutdown.cut.cancel();
+        told.cancel();
         tasks.close();
         tasks.wait().await;
         self.rooms.publishing.db.close().await;

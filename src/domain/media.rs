@@ -30,10 +30,8 @@ impl Fraction {
 pub struct Probe {
     /// FFmpeg's name of the container.
     pub container: String,
-    /// From the first picture to the end of the longer of video and audio.
+    /// From the first picture to the end of the longer of video and audio, counted from packets or an index.
     pub duration: Ticks,
-    /// The duration was counted from packets or an index, not taken from a header's word.
-    pub duration_is_exact: bool,
     /// Seeking to a keyframe works and is cheap.
     pub seekable: bool,
     pub video: VideoStream,
@@ -137,8 +135,6 @@ pub struct Timeline {
     pub starts: Vec<Ticks>,
     /// The planned end of the last one.
     pub end: Ticks,
-    /// The end is a header's word: the last chunk goes on along the grid until the source ends.
-    pub open: bool,
     /// The first segment of each chunk; a chunk is one encode job.
     pub chunks: Vec<u32>,
 }

@@ -28,7 +28,7 @@ const CHANGING: &[(&str, &str)] = &[
     ("413", "The body is too large, or the quota exceeded"),
     ("415", "The body is of another type than expected"),
     ("422", "What is said can't be taken"),
-    ("507", "The object store is full"),
+    ("507", "No space is left to store it"),
 ];
 /// What a request for something certain may get.
 const NAMED: &[(&str, &str)] = &[("404", "It isn't there, or not for this caller")];

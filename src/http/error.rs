@@ -146,7 +146,9 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::Text(TextError::TooLong { field, .. }) => {
             rule(S::UNPROCESSABLE_ENTITY, format!("{field}_too_long"))
         }
-        E::Text(TextError::Control { field }) => rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid")),
+        E::Text(TextError::Control { field }) | E::Span { field, .. } => {
+            rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid"))
+        }
         E::UnknownAccount(_) => rule(S::UNPROCESSABLE_ENTITY, "unknown_account"),
         E::UnknownTopic(_) => rule(S::UNPROCESSABLE_ENTITY, "unknown_topic"),
         E::NotFound(what) => rule(S::NOT_FOUND, format!("{what}_not_found")),
@@ -176,7 +178,6 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::StreamKey => rule(S::NOT_FOUND, "stream_key_invalid"),
         E::BroadcastOver => rule(S::CONFLICT, "broadcast_over"),
         E::ChannelTaken | E::ChannelLost => rule(S::CONFLICT, "channel_taken"),
-        E::Span { field, .. } => rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid")),
         E::ClientGone => rule(S::BAD_REQUEST, "body_broken"),
     }
 }
@@ -184,6 +185,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
 fn of_catalogue(error: &catalogue::Error) -> Rule {
     match error {
         catalogue::Error::Taken { .. } => rule(StatusCode::CONFLICT, "taken"),
+        catalogue::Error::Full(_) => rule(StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
         error if error.is_unavailable() => rule(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
         _ => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
@@ -223,7 +225,7 @@ impl Error {
         match code {
             "database_unavailable" => "The database can't be reached now. Please try again.".to_owned(),
             "storage_unavailable" => "The object store can't be reached now. Please try again.".to_owned(),
-            "disk_full" => "The object store is full; what was acknowledged is kept.".to_owned(),
+            "disk_full" => "No space is left to store it; what was acknowledged is kept.".to_owned(),
             "too_slow" => "The answer took too long. Please try again.".to_owned(),
             _ if status.is_server_error() => {
                 "Something went wrong on our side; the request id finds it in the log.".to_owned()

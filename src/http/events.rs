@@ -16,8 +16,8 @@ use super::video::look;
 use super::{App, Error};
 use crate::domain::VideoId;
 
-/// Other nodes' changes are found by looking this often.
-const LOOK: Duration = Duration::from_secs(2);
+/// Changes whose news got lost are found by looking this often.
+const LOOK: Duration = Duration::from_secs(10);
 /// Then the client connects again: no connection lives for ever, and its key is checked anew.
 const LIFE: Duration = Duration::from_hours(1);
 
@@ -26,7 +26,7 @@ struct Watch {
     viewer: Viewer,
     token: Option<String>,
     id: VideoId,
-    changes: Receiver<VideoId>,
+    changes: Receiver<Option<VideoId>>,
     /// What the last event was made of.
     told: Option<String>,
     until: Instant,
@@ -75,7 +75,7 @@ impl Watch {
         }
     }
 
-    /// Until this video changed on this node, or it is time to look for others'.
+    /// Until this video may have changed, or it is time to look.
     async fn wait(&mut self) {
         let look = tokio::time::sleep(LOOK);
         tokio::pin!(look);
@@ -83,7 +83,7 @@ impl Watch {
             tokio::select! {
                 () = &mut look => return,
                 change = self.changes.recv() => match change {
-                    Ok(id) if id != self.id => {}
+                    Ok(Some(id)) if id != self.id => {}
                     _ => return,
                 },
             }

@@ -327,7 +327,7 @@ fn describe_rung(row: &Row, covered: &Coverage) -> Rung {
         name: row.name.clone(),
         state: row.state,
         bitrate: covered.bitrate(&row.name),
-        progress: if row.state == RungState::Ready { 1.0 } else { covered.progress(&row.name) },
+        progress: if row.state == RungState::Ready { 1.0 } else { covered.progress(&row.name, row.audio) },
         error: row.error.clone(),
     }
 }

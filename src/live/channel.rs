@@ -25,6 +25,9 @@ pub type Place = (u32, Option<u32>);
 /// Where a rung's edge is: the open segment and the parts it has.
 type Edge = (u32, u32);
 
+/// A piece of news and its bytes.
+pub type Told = (News, Bytes);
+
 /// What a channel belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct About {
@@ -105,7 +108,7 @@ impl Channel {
     }
 
     /// Everything that is known, as news, and what comes after it.
-    pub fn follow(&self) -> (Vec<(News, Bytes)>, broadcast::Receiver<(News, Bytes)>) {
+    pub fn follow(&self) -> (Vec<Told>, broadcast::Receiver<Told>) {
         let state = self.read();
         (state.retell(), self.news.subscribe())
     }
@@ -238,7 +241,9 @@ fn join(parts: &[Bytes]) -> Bytes {
         return one.clone();
     }
     let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
-    parts.iter().for_each(|part| whole.extend_from_slice(part));
+    for part in parts {
+        whole.extend_from_slice(part);
+    }
     whole.freeze()
 }
 
@@ -273,7 +278,9 @@ impl State {
             News::Part { rung, .. } | News::Closed { rung, .. } => self.move_edge(rung),
             News::Tenure { .. } => {
                 let rungs: Vec<String> = self.edges.keys().cloned().collect();
-                rungs.iter().for_each(|rung| self.move_edge(rung));
+                for rung in &rungs {
+                    self.move_edge(rung);
+                }
             }
             // Everybody is let go at once.
             News::Over => self.edges.values().for_each(|edge| {

@@ -47,7 +47,8 @@ pub async fn run(listener: TcpListener, tls: Option<TlsAcceptor>, live: Live, st
         };
         let (live, tls, stop) = (live.clone(), tls.clone(), stop.clone());
         tasks.spawn(async move {
-            welcome(socket, peer, (live, tls), &stop).await;
+            // On the heap: a session's state would make every waiting connection huge.
+            Box::pin(welcome(socket, peer, (live, tls), &stop)).await;
             drop(seat);
         });
     }

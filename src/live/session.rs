@@ -59,9 +59,9 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
             return;
         }
     };
-    let (tape, recorder) = recorder::tape();
+    let (tape, reader) = recorder::tape();
     let mut session = Session::open(live.clone(), (ingest.clone(), key), recorded, tape);
-    let recording = recorder.run(&live.publishing, &ingest);
+    let recording = reader.run(&live.publishing, &ingest);
     let (left, recorded) = tokio::join!(
         async {
             let left = session.run(encoder, stop).await;
@@ -153,7 +153,7 @@ impl Session {
                 },
                 _ = beat.tick() => true,
                 change = changes.recv() => match change {
-                    Ok(id) => id == self.ingest.video.id,
+                    Ok(id) => id.is_none_or(|id| id == self.ingest.video.id),
                     Err(RecvError::Lagged(_)) => true,
                     Err(RecvError::Closed) => false,
                 },

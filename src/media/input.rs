@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::format::stream::{Disposition, Stream};
-use ffmpeg_next::{Dictionary, Packet, codec, decoder, media};
+use ffmpeg_next::{Dictionary, Packet, codec, decoder, media, threading};
 
 use super::error::Error;
 use super::raw;
@@ -47,7 +47,7 @@ pub fn open_within(stream: impl Read + Seek + Send + 'static, max_pixels: u64) -
 pub fn video_decoder(stream: &Stream<'_>, threads: usize) -> Result<decoder::Video, Error> {
     let mut context = decoder_context(stream)?;
     raw::prepare_decoder(&mut context, MAX_DECODED_PIXELS);
-    context.set_threading(codec::threading::Config::count(threads));
+    context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
     decoder.video().map_err(Error::libav("open the video decoder"))

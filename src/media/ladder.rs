@@ -133,7 +133,6 @@ fn may_be_copied(probe: &Probe, top: &Rung) -> bool {
     let video = &probe.video;
     let cap = max_bitrate((top.width, top.height), top.frame_rate);
     video.web_friendly
-        && probe.duration_is_exact
         && probe.seekable
         && (video.width, video.height) == (top.width, top.height)
         && is_own_rate(video, top)
@@ -170,7 +169,6 @@ pub(super) mod tests {
         Probe {
             container: "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
             duration: 30 * S,
-            duration_is_exact: true,
             seekable: true,
             video: VideoStream {
                 index: 0,
@@ -277,11 +275,10 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_is_passed_through_that_would_play_badly() {
-        let spoil: [fn(&mut Probe); 6] = [
+        let spoil: [fn(&mut Probe); 5] = [
             |probe| probe.keyframes = vec![0, 4 * S, 11 * S],
             |probe| probe.keyframes[0] = 300,
             |probe| probe.video.bitrate = 9_000_000,
-            |probe| probe.duration_is_exact = false,
             |probe| probe.video.frame_rate = Fraction { num: 120, den: 1 },
             |probe| probe.video.web_friendly = false,
         ];

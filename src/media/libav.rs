@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "ffmpeg-next has no safe call for these")]
 
 use ffmpeg_next::codec::packet::{Mut as _, Ref as _};
-use ffmpeg_next::format::context::{Input, Output};
-use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, format, frame};
+use ffmpeg_next::format::context::Output;
+use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, frame};
 
 use super::error::Error;
 
@@ -152,49 +152,6 @@ pub(super) fn set_rate_buffer(context: &mut codec::Context, bits: u64) {
     unsafe { (*context.as_mut_ptr()).rc_buffer_size = i32::try_from(bits).unwrap_or(i32::MAX) }
 }
 
-/// Makes a decoder also give pictures it doubts, as every player does.
-pub(super) fn tolerate(context: &mut codec::Context) {
-    // SAFETY: the context is allocated and not opened yet.
-    unsafe {
-        (*context.as_mut_ptr()).flags |= i32::try_from(ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT).unwrap_or(0);
-    }
-}
-
-/// Tells a decoder the base of its packets' times.
-pub(super) fn set_packet_base(context: &mut codec::Context, base: Rational) {
-    // SAFETY: the context is allocated and not opened yet.
-    unsafe { (*context.as_mut_ptr()).pkt_timebase = base.into() }
-}
-
-/// Leaves all streams out but one.
-pub(super) fn keep_only(input: &mut Input, kept: usize) {
-    // SAFETY: every index is below the context's number of streams, and each stream pointer is valid.
-    unsafe {
-        for index in 0..input.streams().count() {
-            let discard =
-                if index == kept { ffi::AVDiscard::AVDISCARD_DEFAULT } else { ffi::AVDiscard::AVDISCARD_ALL };
-            (**(*input.as_mut_ptr()).streams.add(index)).discard = discard;
-        }
-    }
-}
-
-/// Jumps to the last keyframe of `stream` at or before `timestamp`, in the stream's base; false where it can't.
-pub(super) fn seek_back(input: &mut Input, stream: usize, timestamp: i64) -> bool {
-    let stream = i32::try_from(stream).unwrap_or(-1);
-    // SAFETY: the context is open; libav checks the stream's index.
-    unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) >= 0 }
-}
-
-/// The last decoding time in the demuxer's index of a stream, in the stream's base.
-pub(super) fn last_indexed(stream: &format::stream::Stream<'_>) -> Option<i64> {
-    // SAFETY: the stream is valid as long as it borrows its context; the entry is read at once.
-    unsafe {
-        let count = ffi::avformat_index_get_entries_count(stream.as_ptr());
-        let entry = ffi::avformat_index_get_entry(stream.as_ptr().cast_mut(), count - 1).as_ref()?;
-        Some(entry.timestamp)
-    }
-}
-
 /// Puts a new reference to the same packet's bytes beside it, without what the container said of it.
 pub(super) fn share(packet: &Packet) -> Packet {
     let mut copy = Packet::empty();
@@ -225,12 +182,6 @@ pub(super) fn is_damaged(picture: &frame::Video) -> bool {
 pub(super) fn forget_side_data(packet: &mut Packet) {
     // SAFETY: the packet is initialised.
     unsafe { ffi::av_packet_free_side_data(packet.as_mut_ptr()) }
-}
-
-/// Goes to the first byte; false where the source can't.
-pub(super) fn seek_first_byte(input: &mut Input) -> bool {
-    // SAFETY: the context is open.
-    unsafe { ffi::av_seek_frame(input.as_mut_ptr(), -1, 0, ffi::AVSEEK_FLAG_BYTE) >= 0 }
 }
 
 /// Gives a block of sound without a channel layout the usual one for its number of channels.

@@ -172,7 +172,6 @@ pub fn chunk(clip: &Clip, starts: &[Ticks], end: Ticks, rungs: Vec<Rung>) -> Chu
         starts: starts.to_vec(),
         end,
         last: true,
-        open: false,
         rungs,
     }
 }

@@ -10,6 +10,7 @@ use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame};
 
 use super::error::Error;
+use crate::domain::media::TICKS_PER_SECOND;
 
 /// An entry of a demuxer's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub(super) fn index_len(stream: &Stream<'_>) -> i32 {
 }
 
 /// The entries of the demuxer's index of a stream, in decoding order.
-pub(super) fn index<'a>(stream: &'a Stream<'_>) -> impl Iterator<Item = Entry> + 'a {
+pub(super) fn index<'a>(stream: &'a Stream<'_>) -> impl DoubleEndedIterator<Item = Entry> + 'a {
     (0..index_len(stream)).filter_map(|at| {
         // SAFETY: the entry is read at once, before the index can change; out of range gives null.
         let entry = unsafe { ffi::avformat_index_get_entry(stream.as_ptr().cast_mut(), at).as_ref() }?;
@@ -108,12 +109,29 @@ pub(super) fn index<'a>(stream: &'a Stream<'_>) -> impl Iterator<Item = Entry> +
     })
 }
 
-/// Jumps to the last keyframe of `stream` at or before `timestamp`.
+/// Jumps to the last keyframe of `stream` at or before `timestamp`, in the stream's base.
 pub(super) fn seek_back(input: &mut Input, stream: usize, timestamp: i64) -> Result<(), Error> {
     let stream = i32::try_from(stream).unwrap_or(-1);
     // SAFETY: the context is open; libav checks the stream's index.
     match unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) } {
         status if status < 0 => Err(Error::libav("seek")(status.into())),
+        _ => Ok(()),
+    }
+}
+
+/// Goes back to the beginning for a second reading, by the clock of `stream` or else by bytes.
+pub(super) fn rewind(input: &mut Input, stream: usize) -> Result<(), Error> {
+    let start = input.stream(stream).map_or(0, |stream| stream.start_time());
+    let start = if start == ffi::AV_NOPTS_VALUE { 0 } else { start };
+    seek_back(input, stream, start.min(0) - TICKS_PER_SECOND)
+        .or_else(|_| seek_back(input, stream, start))
+        .or_else(|_| seek_first_byte(input))
+}
+
+fn seek_first_byte(input: &mut Input) -> Result<(), Error> {
+    // SAFETY: the context is open.
+    match unsafe { ffi::av_seek_frame(input.as_mut_ptr(), -1, 0, ffi::AVSEEK_FLAG_BYTE) } {
+        status if status < 0 => Err(Error::libav("go back to the beginning")(status.into())),
         _ => Ok(()),
     }
 }

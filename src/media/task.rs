@@ -45,7 +45,7 @@ pub struct Limits {
     pub max_duration: Ticks,
 }
 
-/// Segments `first_segment..first_segment + starts.len()`, or to the source's end where `open`.
+/// Segments `first_segment..first_segment + starts.len()`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chunk {
     pub source: Source,
@@ -58,8 +58,6 @@ pub struct Chunk {
     pub end: Ticks,
     /// The last chunk of the timeline: the last picture is held until `end`.
     pub last: bool,
-    /// The last chunk of an open timeline: goes on along the grid until the source ends.
-    pub open: bool,
     /// Highest first; all share one decode and a cascade of scales.
     pub rungs: Vec<Rung>,
 }
@@ -76,8 +74,6 @@ pub struct Audio {
     /// Planned start of each segment.
     pub starts: Vec<Ticks>,
     pub end: Ticks,
-    /// The end is a guess: go on along the grid until the audio ends.
-    pub open: bool,
 }
 
 /// Poster and storyboard, by seeking to keyframes.

@@ -14,7 +14,7 @@ const GROWTH: [u32; 3] = [1, 4, 16];
 /// The timeline shared by all rungs of a ladder.
 #[must_use]
 pub fn plan(probe: &Probe, ladder: &Ladder) -> Timeline {
-    let end = if probe.duration > 0 { probe.duration } else { SEGMENT };
+    let end = probe.duration.max(1);
     let copied = ladder.rungs.iter().any(|rung| rung.coding == Coding::Copy);
     let mut starts = if copied { on_keyframes(&probe.keyframes, end) } else { on_grid(end) };
     let rest = starts.last().map_or(end, |last| end - last);
@@ -22,10 +22,8 @@ pub fn plan(probe: &Probe, ladder: &Ladder) -> Timeline {
     if starts.len() > 1 && rest < SHORTEST_REST && (!copied || merged <= LONGEST + SHORTEST_REST) {
         starts.pop();
     }
-    let open = !copied && (!probe.duration_is_exact || probe.duration <= 0);
-    // Where the end is a guess, only one pass over the whole source can tell a long pause from the end.
-    let chunks = if probe.seekable && !open { pack_starts(count(&starts)) } else { vec![0] };
-    Timeline { starts, end, open, chunks }
+    let chunks = if probe.seekable { pack_starts(count(&starts)) } else { vec![0] };
+    Timeline { starts, end, chunks }
 }
 
 /// The first segment of each pack of a rung with this many segments. Packs are as long as chunks, or part of one.
@@ -108,7 +106,7 @@ mod tests {
             timeline.starts.iter().map(|start| start / S).collect::<Vec<_>>(),
             [0, 4, 8, 12, 16, 20, 24, 28]
         );
-        assert_eq!((timeline.end, timeline.open, timeline.chunks), (30 * S, false, vec![0, 1, 5]));
+        assert_eq!((timeline.end, timeline.chunks), (30 * S, vec![0, 1, 5]));
     }
 
     #[test]
@@ -129,12 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unsure_end_is_left_open_to_one_pass() {
-        let timeline = planned(|probe| probe.duration_is_exact = false);
-        assert_eq!((timeline.open, timeline.chunks), (true, vec![0]));
+    fn a_source_that_can_t_be_jumped_into_is_one_chunk() {
         assert_eq!(planned(|probe| probe.seekable = false).chunks, [0]);
-        let unknown = planned(|probe| probe.duration = 0);
-        assert_eq!((unknown.open, unknown.end, unknown.starts), (true, 4 * S, vec![0]));
     }
 
     #[test]

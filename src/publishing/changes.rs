@@ -1,47 +1,145 @@
-//! News inside one process: which video changed, and that work waits. Other nodes find out by polling.
+//! News of what the verbs did: which video changed, and that work waits. At once inside the process and, over one
+//! PostgreSQL, on every other node; whoever waits for news also looks now and then, so none need arrive.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
+use crate::catalogue::news::{self, Listener, News, Node};
+use crate::catalogue::{self, Db};
 use crate::domain::VideoId;
 
 /// News kept for a slow listener; one that misses some looks again, so the number only bounds memory.
 const BACKLOG: usize = 1024;
+/// The pause before listening again; without it a database that is away would be asked without end.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where verbs tell what they did; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Changes {
-    videos: broadcast::Sender<VideoId>,
+    node: Node,
+    videos: broadcast::Sender<Option<VideoId>>,
+    /// What this node told, for the others; nobody's where no one passes it on.
+    own: broadcast::Sender<News>,
     work: Arc<Notify>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { videos: broadcast::channel(BACKLOG).0, work: Arc::new(Notify::new()) }
+        Self {
+            node: Node::new(),
+            videos: broadcast::channel(BACKLOG).0,
+            own: broadcast::channel(BACKLOG).0,
+            work: Arc::new(Notify::new()),
+        }
     }
 }
 
 impl Changes {
     /// A video changed, and perhaps there is work now.
     pub fn tell(&self, video: VideoId) {
+        self.tell_all(News::Video(video));
+    }
+
+    /// Work on a video has come further; nobody has more to do for that.
+    pub fn tell_progress(&self, video: VideoId) {
         // Nobody listening is no fault.
-        let _ = self.videos.send(video);
-        self.work.notify_waiters();
+        let _ = self.videos.send(Some(video));
+        let _ = self.own.send(News::Video(video));
     }
 
     /// There is work now.
     pub fn tell_work(&self) {
-        self.work.notify_waiters();
+        self.tell_all(News::Work);
     }
 
-    /// Follows the changes of all videos.
-    pub fn follow(&self) -> broadcast::Receiver<VideoId> {
+    fn tell_all(&self, news: News) {
+        self.hear(news);
+        let _ = self.own.send(news);
+    }
+
+    fn hear(&self, news: News) {
+        // Nobody listening is no fault.
+        let _ = match news {
+            News::Video(id) => self.videos.send(Some(id)),
+            News::Missed => self.videos.send(None),
+            News::Work => Ok(0),
+        };
+        self.wake();
+    }
+
+    /// Follows the changes of all videos; `None`: any may have changed.
+    pub fn follow(&self) -> broadcast::Receiver<Option<VideoId>> {
         self.videos.subscribe()
     }
 
-    /// Waits until somebody asks for work.
+    /// Wakes one of those who wait for work, or the next that would. Whoever finds some wakes another: as many wake as
+    /// there is work, and one more.
+    pub fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Waits until there may be work.
     pub async fn work(&self) {
         self.work.notified().await;
+    }
+
+    /// Tells the other nodes and hears them, until told to stop; what was told before that still goes out.
+    pub async fn run(&self, db: &Db, shutdown: &CancellationToken) {
+        tokio::join!(self.pass_on(db, shutdown), async {
+            tokio::select! {
+                () = self.hear_others(db) => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+
+    /// Tells the other nodes what this one told, until told to stop.
+    pub async fn pass_on(&self, db: &Db, shutdown: &CancellationToken) {
+        let mut own = self.own.subscribe();
+        let mut stopping = false;
+        while !stopping {
+            // In a set: a video of which much is told while the database answers is told of once.
+            let mut waiting = BTreeSet::new();
+            tokio::select! {
+                told = own.recv() => { waiting.insert(told.unwrap_or(News::Missed)); }
+                () = shutdown.cancelled() => stopping = true,
+            }
+            while let Some(news) = next_waiting(&mut own) {
+                waiting.insert(news);
+            }
+            if let Err(error) = news::tell(db, self.node, &waiting).await {
+                tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "other nodes were not told; they find out by looking");
+            }
+        }
+    }
+
+    async fn hear_others(&self, db: &Db) {
+        while let Err(error) = self.listen(db).await {
+            tracing::warn!(error = %error, cause = ?std::error::Error::source(&error), "other nodes can't be heard; listening again soon");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Ends without an error only where there are no other nodes.
+    async fn listen(&self, db: &Db) -> Result<(), catalogue::Error> {
+        let Some(mut listener) = Listener::open(db, self.node).await? else { return Ok(()) };
+        // Nobody heard what was told before.
+        self.hear(News::Missed);
+        loop {
+            self.hear(listener.next().await?);
+        }
+    }
+}
+
+fn next_waiting(own: &mut broadcast::Receiver<News>) -> Option<News> {
+    match own.try_recv() {
+        Ok(news) => Some(news),
+        Err(TryRecvError::Lagged(_)) => Some(News::Missed),
+        Err(TryRecvError::Empty | TryRecvError::Closed) => None,
     }
 }

@@ -5,7 +5,7 @@ use super::{Error, Publishing};
 use crate::catalogue::job::{Fence, Row};
 use crate::catalogue::rung::Rung;
 use crate::catalogue::{Tx, idempotency, job, pack, revision, rung};
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::{Job, JobState, backoff};
 use crate::domain::media::{RungState, Timeline};
 use crate::domain::{JobId, Timestamp};
 
@@ -13,6 +13,8 @@ use crate::domain::{JobId, Timestamp};
 const KEEP_JOBS: std::time::Duration = std::time::Duration::from_hours(720);
 /// Answers under an `Idempotency-Key` are kept this long.
 const KEEP_ANSWERS: std::time::Duration = std::time::Duration::from_hours(24);
+/// Work goes on at most this long after what was away is back.
+const OUTAGE_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Why a worker gives a job back.
 #[derive(Debug, Clone)]
@@ -49,7 +51,18 @@ impl Publishing {
     /// The worker is told to stop: the job waits for whoever comes next, at once and without a lost attempt's blame.
     pub async fn hand_over(&self, fence: Fence) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        job::release(&mut tx, fence, self.clock.now()).await?;
+        job::release(&mut tx, fence, None, self.clock.now()).await?;
+        tx.commit().await?;
+        self.changes.tell_work();
+        Ok(())
+    }
+
+    /// What the job needs is away: it waits for that to come back, however long it takes, and no attempt is lost.
+    pub async fn put_off(&self, fence: Fence, error: &str) -> Result<(), Error> {
+        let attempt = u32::try_from(fence.attempt).unwrap_or(u32::MAX);
+        let wait = backoff(attempt).min(OUTAGE_WAIT);
+        let mut tx = self.db.begin().await?;
+        job::release(&mut tx, fence, Some((error, wait)), self.clock.now()).await?;
         Ok(tx.commit().await?)
     }
 

@@ -35,6 +35,11 @@ impl Error {
         matches!(self, Self::Unavailable { .. } | Self::BucketMissing { .. })
     }
 
+    /// The bucket is away or full, whatever is asked of it.
+    pub fn is_outage(&self) -> bool {
+        self.is_unavailable() || matches!(self, Self::Full)
+    }
+
     /// The object or bucket isn't there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

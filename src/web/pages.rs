@@ -41,8 +41,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(home_page))
-        .route("/watch/{id}", get(watch_page))
-        .route("/embed/{id}", get(embed_page))
+        .route("/watch/{id}", get(|visit: Visit| video_page(visit, Framing::Own, watch::render)))
+        .route("/embed/{id}", get(|visit: Visit| video_page(visit, Framing::Anyone, embed::render)))
         .with_state(app)
         .merge(super::assets::router())
 }
@@ -52,24 +52,16 @@ async fn home_page(State(app): State<App>, Reader(reader): Reader, Query(asked):
     answer(&app, &reader, Framing::Own, page, home::render)
 }
 
-async fn watch_page(
-    State(app): State<App>,
-    Reader(reader): Reader,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Response {
-    let page = find(&app, &id, asked.token).await;
-    answer(&app, &reader, Framing::Own, page, watch::render)
-}
+/// A visit to a page of one video.
+type Visit = (State<App>, Reader, Path<String>, Query<Asked>);
 
-async fn embed_page(
-    State(app): State<App>,
-    Reader(reader): Reader,
-    Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+async fn video_page(
+    (State(app), Reader(language), Path(id), Query(asked)): Visit,
+    framing: Framing,
+    render: fn(&watch::Page, &Language) -> askama::Result<String>,
 ) -> Response {
     let page = find(&app, &id, asked.token).await;
-    answer(&app, &reader, Framing::Anyone, page, embed::render)
+    answer(&app, &language, framing, page, render)
 }
 
 async fn find(app: &App, id: &str, token: Option<String>) -> Result<watch::Page, Error> {

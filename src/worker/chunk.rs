@@ -28,7 +28,8 @@ impl Worker {
         let missing = self.find_missing(id, &plan, span).await?;
         let Some(first) = missing.iter().map(|(_, next)| *next).min() else { return Ok(()) };
         let task = chunk_task(&plan, (first, span.1), missing.iter().map(|(rung, _)| rung.clone()).collect());
-        let (from, to) = (task.starts.first().copied().unwrap_or(0), task.end);
+        // Of the whole chunk, also where an attempt before made the first part of it.
+        let (from, to) = (plan.timeline.starts.get(span.0 as usize).copied().unwrap_or(0), task.end);
         let mut packers: HashMap<String, Packer> =
             missing.iter().map(|(rung, next)| (rung.name.clone(), Packer::new(&rung.name, *next))).collect();
         let mut run = self.start(&Task::Chunk(Box::new(task)), &plan.source).await?;
@@ -40,7 +41,7 @@ impl Worker {
             }
             ended => ended?,
         };
-        if span.1 as usize == plan.timeline.starts.len() && !plan.timeline.open && ended_at + TOLERANCE < to {
+        if span.1 as usize == plan.timeline.starts.len() && ended_at + TOLERANCE < to {
             self.warn_truncated(fence, id, (to, ended_at)).await?;
         }
         Ok(())
@@ -126,7 +127,6 @@ fn chunk_task(plan: &Planned, (first, end): (u32, u32), rungs: Vec<Rung>) -> Chu
         starts: timeline.starts[first as usize..end as usize].to_vec(),
         end: timeline.starts.get(end as usize).copied().unwrap_or(timeline.end),
         last,
-        open: last && timeline.open,
         rungs,
     }
 }

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Worker;
-use crate::catalogue::job::{self, Fence};
+use crate::catalogue::job::{self, Fence, Row};
+use crate::publishing::fence_of;
 
-/// A cancellation is heard of within this time.
+/// A cancellation is heard of, and progress told, within this time.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// How far a job is, from 0 to 1, told by whoever does it.
@@ -32,13 +33,16 @@ pub(super) enum Lease {
 
 impl Worker {
     /// Renews the lease at least three times in its life; returns when the job must stop.
-    pub(super) async fn keep_lease(&self, fence: Fence, progress: &Progress) -> Lease {
-        let lease = self.settings.lease;
+    pub(super) async fn keep_lease(&self, row: &Row, progress: &Progress) -> Lease {
+        let (lease, fence) = (self.settings.lease, fence_of(row));
         let mut good_until = tokio::time::Instant::now() + lease;
         loop {
             tokio::time::sleep(HEARTBEAT.min(lease / 3)).await;
             match self.renew(fence, progress.share()).await {
-                Ok(Some(false)) => good_until = tokio::time::Instant::now() + lease,
+                Ok(Some(false)) => {
+                    good_until = tokio::time::Instant::now() + lease;
+                    row.video_id.inspect(|video| self.publishing.changes.tell_progress(*video));
+                }
                 Ok(Some(true)) => return Lease::Cancelled,
                 Err(_) if tokio::time::Instant::now() < good_until => {}
                 Ok(None) | Err(_) => return Lease::Lost,

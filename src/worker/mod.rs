@@ -26,8 +26,9 @@ use crate::media::task::Limits;
 use crate::publishing::{Giving, Publishing, fence_of};
 use crate::{media, publishing, storage};
 
-/// Polling is only the safety net under the wake-ups, and how other nodes' work is found.
-const POLL: Duration = Duration::from_millis(700);
+/// Polling is the safety net under the wake-ups, and finds jobs whose time to be tried again has come: they may wait
+/// this much longer. Shorter, and idle slots on many nodes would keep the database busy.
+const POLL: Duration = Duration::from_secs(3);
 /// How often lost jobs are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// How often expired uploads and retired revisions are looked for.
@@ -76,6 +77,17 @@ impl Error {
         matches!(self, Self::Publishing(publishing::Error::LeaseLost))
     }
 
+    /// What the job needs is away or full, through no fault of the job: it will do once that is mended.
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Publishing(publishing::Error::Storage(error)) | Self::Storage(error) => error.is_outage(),
+            Self::Publishing(publishing::Error::Catalogue(error)) | Self::Catalogue(error) => {
+                error.is_outage()
+            }
+            _ => false,
+        }
+    }
+
     /// The error and its causes in one line, for the job's row.
     fn story(&self) -> String {
         let mut story = self.to_string();
@@ -121,12 +133,15 @@ impl Worker {
     async fn work(&self, slot: usize, drain: &CancellationToken, cut: &CancellationToken) {
         let name = format!("{}/{slot}", self.settings.name);
         while !drain.is_cancelled() {
-            // Asked for before the look, so that no wake-up falls between the two.
-            let woken = self.publishing.changes.work();
             match self.claim(&name).await {
-                // On the heap: a whole attempt's state would make every slot's future huge.
-                Ok(Some(row)) => Box::pin(self.attempt(row, cut)).await,
-                Ok(None) => idle(woken, drain).await,
+                Ok(Some(row)) => {
+                    // A verb wakes one slot, however many jobs it asked for.
+                    self.publishing.changes.wake();
+                    // On the heap: a whole attempt's state would make every slot's future huge.
+                    Box::pin(self.attempt(row, cut)).await;
+                }
+                // A wake-up since the look is kept until it is asked for.
+                Ok(None) => idle(self.publishing.changes.work(), drain).await,
                 Err(error) => {
                     tracing::warn!(error = %error.story(), "no job could be claimed");
                     idle(std::future::pending(), drain).await;
@@ -162,7 +177,7 @@ impl Worker {
                     self.give_back(&row, &error).await
                 }
             },
-            lease = self.keep_lease(fence, &progress) => match lease {
+            lease = self.keep_lease(&row, &progress) => match lease {
                 lease::Lease::Lost => Ok(()),
                 lease::Lease::Cancelled => self.publishing.finish_cancelled(fence, &work).await,
             },
@@ -203,6 +218,9 @@ impl Worker {
         let story = error.story();
         tracing::warn!(job = %row.name, attempt = row.attempt, error = %story, "attempt came to nothing");
         let fence = fence_of(row);
+        if error.is_outage() {
+            return self.publishing.put_off(fence, &story).await;
+        }
         let last = row.attempt >= row.max_attempts;
         match (&row.work.0, error) {
             (Job::Probe { video, revision }, Error::Media(media)) if last => {

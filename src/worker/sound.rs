@@ -32,7 +32,6 @@ impl Worker {
             rung: rung.clone(),
             starts: plan.timeline.starts.clone(),
             end: plan.timeline.end,
-            open: plan.timeline.open,
         };
         let mut packers = HashMap::from([(rung.name.clone(), Packer::new(&rung.name, next))]);
         let end = plan.timeline.end;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::tool::{fixture, program, succeed};
+use crate::tool::{fixture, program, run, succeed};
 
 /// The short clip made heavy by an ISO `free` box: many chunks and parts to send, few pictures to encode.
 pub fn heavy(folder: &Path, extra_bytes: u32) -> PathBuf {
@@ -60,5 +60,22 @@ pub async fn flash_and_beep(folder: &Path) -> PathBuf {
         ffmpeg
     })
     .await;
+    path
+}
+
+/// Eleven seconds of pictures at 70 Mbit/s with a keyframe each ten, most of it stuffing, and 11.4 s of sound. Written
+/// to a pipe: a Matroska file then has neither duration nor index.
+pub async fn heavy_seconds(folder: &Path, container: &str) -> PathBuf {
+    let path = folder.join(format!("heavy-seconds.{container}"));
+    let format = if container == "mkv" { "matroska" } else { "mpegts" };
+    let stuffed = "nal-hrd=cbr:filler=1:force-cfr=1:keyint=250:min-keyint=250:scenecut=0";
+    let mut ffmpeg = program("ffmpeg");
+    ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=11"]);
+    ffmpeg.args(["-f", "lavfi", "-i", "sine=440:d=11.4:r=48000", "-c:v", "libx264", "-preset", "ultrafast"]);
+    ffmpeg.args(["-b:v", "70M", "-maxrate", "70M", "-minrate", "70M", "-bufsize", "70M"]);
+    ffmpeg.args(["-x264-params", stuffed, "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", format, "pipe:1"]);
+    let output = run(ffmpeg).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write(&path, output.stdout).expect("a file");
     path
 }

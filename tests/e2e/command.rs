@@ -15,12 +15,12 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::tool::fixture;
 
-fn upload<'a>(file: &'a Path, title: &'a str) -> [&'a str; 8] {
+pub fn upload<'a>(file: &'a Path, title: &'a str) -> [&'a str; 8] {
     let file = file.to_str().expect("a path");
     ["upload", file, "--account", "lanting-ecology", "--topic", "environment/air", "--title", title]
 }
 
-async fn only_video(server: &Server) -> String {
+pub async fn only_video(server: &Server) -> String {
     let listed = server.api.get("/api/v1/videos").await;
     let videos = listed["items"].as_array().expect("videos");
     assert_eq!(videos.len(), 1, "{listed}");

@@ -9,6 +9,7 @@ use crate::clients::ends_well;
 use crate::clip::heavy;
 use crate::server::{Server, parent_of};
 use crate::tool::fixture;
+use crate::tus;
 
 /// How often a state may slip by unseen before a test gives up on it.
 const TRIES: usize = 8;
@@ -34,7 +35,7 @@ async fn is_running(api: &Api, video: &str, kind: &str) -> bool {
 }
 
 /// Waits until such a job runs; false where it came and went unseen.
-async fn catch(api: &Api, video: &str, kind: &str) -> bool {
+pub async fn catch(api: &Api, video: &str, kind: &str) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_mins(1) {
         if is_running(api, video, kind).await {
@@ -56,7 +57,7 @@ async fn comes_through(server: &Server, video: &str) {
 
 /// Rows and objects agree, down to what was written a moment ago. The sweep after a dead attempt ends a moment after
 /// the video is ready.
-async fn agrees(server: &Server) {
+pub async fn agrees(server: &Server) {
     let begun = Instant::now();
     loop {
         let (well, said) = server.try_run(&["admin", "fsck", "--rehash", "--grace", "0s"]).await;
@@ -209,54 +210,4 @@ async fn jobs_left(api: &Api) -> bool {
         }
     }
     false
-}
-
-/// tus by hand, one request at a time, so that a test knows what was acknowledged.
-mod tus {
-    use super::Api;
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use reqwest::{Client, RequestBuilder, Response};
-
-    fn request(api: &Api, request: RequestBuilder) -> RequestBuilder {
-        request.bearer_auth(&api.key).header("Tus-Resumable", "1.0.0")
-    }
-
-    fn header(answer: &Response, name: &str) -> String {
-        let value = answer.headers().get(name).unwrap_or_else(|| panic!("no {name} in {answer:?}"));
-        value.to_str().expect("text").to_owned()
-    }
-
-    /// Begins an upload; its address.
-    pub async fn create(api: &Api, video: &str, size: usize) -> String {
-        let metadata = format!("filename {},video {}", STANDARD.encode("clip.mp4"), STANDARD.encode(video));
-        let post = request(api, Client::new().post(format!("{}/api/v1/uploads", api.base)));
-        let answer = post
-            .header("Upload-Length", size)
-            .header("Upload-Metadata", metadata)
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status(), 201, "{answer:?}");
-        header(&answer, "location")
-    }
-
-    /// How much of it is there.
-    pub async fn offset(api: &Api, upload: &str) -> usize {
-        let answer = request(api, Client::new().head(upload)).send().await.expect("an answer");
-        header(&answer, "upload-offset").parse().expect("a number")
-    }
-
-    /// Sends bytes that have to be taken; the offset acknowledged.
-    pub async fn send(api: &Api, upload: &str, offset: usize, bytes: &[u8]) -> usize {
-        let answer = try_send(api, upload, offset, bytes).await.expect("an answer");
-        assert_eq!(answer.status(), 204, "{answer:?}");
-        header(&answer, "upload-offset").parse().expect("a number")
-    }
-
-    /// Sends bytes, whatever comes of it.
-    pub async fn try_send(api: &Api, upload: &str, offset: usize, bytes: &[u8]) -> reqwest::Result<Response> {
-        let patch = request(api, Client::new().patch(upload)).header("Upload-Offset", offset);
-        patch.header("Content-Type", "application/offset+octet-stream").body(bytes.to_vec()).send().await
-    }
 }

@@ -6,7 +6,10 @@ mod clients;
 mod clip;
 mod command;
 mod kill;
+mod outage;
 mod playlist;
+#[path = "../it/postgres.rs"]
+mod postgres;
 mod proxy;
 mod schema;
 mod segments;
@@ -14,3 +17,6 @@ mod server;
 mod store;
 mod sync;
 mod tool;
+mod tus;
+#[path = "../it/weed.rs"]
+mod weed;

@@ -1,5 +1,9 @@
 //! What every player relies on, measured at the segments themselves: keyframes, seams, durations, bandwidths.
 
+use std::fs;
+use std::path::Path;
+
+use crate::clip::heavy_seconds;
 use crate::playlist::{Fetched, Packet, Track, fetch, read};
 use crate::server::Server;
 use crate::tool::fixture;
@@ -14,10 +18,9 @@ struct Stream {
     sounds: Vec<Track>,
 }
 
-async fn stream(server: &Server, clip: &str) -> Stream {
-    server.api.agency().await;
-    let video = server.api.video(clip).await.id;
-    let (status, body) = server.api.put_source(&video, &fixture(clip)).await;
+async fn stream(server: &Server, clip: &Path) -> Stream {
+    let video = server.api.video(&clip.display().to_string()).await.id;
+    let (status, body) = server.api.put_source(&video, clip).await;
     assert!(status.is_success(), "{status} {body}");
     let ready = server.api.wait_until_ready(&video).await;
     let master = read(ready["media"]["hls"].as_str().expect("an address")).await;
@@ -33,10 +36,16 @@ async fn stream(server: &Server, clip: &str) -> Stream {
 
 async fn check(clip: &str) {
     let server = Server::start().await;
-    let stream = stream(&server, clip).await;
-    assert!(!stream.rungs.is_empty(), "{clip} has no rungs");
-    keeps_its_promises(&stream);
+    server.api.agency().await;
+    check_on(&server, &fixture(clip)).await;
     server.stop().await;
+}
+
+async fn check_on(server: &Server, clip: &Path) -> Stream {
+    let stream = stream(server, clip).await;
+    assert!(!stream.rungs.is_empty(), "{} has no rungs", clip.display());
+    keeps_its_promises(&stream);
+    stream
 }
 
 fn keeps_its_promises(Stream { rungs, sounds }: &Stream) {
@@ -188,6 +197,22 @@ async fn a_source_of_another_codec_keeps_every_promise_of_a_stream() {
 #[tokio::test]
 async fn a_silent_source_keeps_every_promise_of_a_stream() {
     check("no-audio.mp4").await;
+}
+
+/// Too large to be read whole for nothing, and no jump to its end is a short one: keyframes are 10 s apart, the seconds
+/// heavy. The sound ends after the pictures.
+#[tokio::test]
+async fn sources_whose_end_only_their_last_packets_tell_end_together_in_sound_and_picture() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    for container in ["ts", "mkv"] {
+        let clip = heavy_seconds(server.home(), container).await;
+        assert!(fs::metadata(&clip).expect("a clip").len() > 64 << 20, "it would be read whole");
+        let stream = check_on(&server, &clip).await;
+        let end = stream.rungs[0].segments.last().map_or(0.0, Fetched::end);
+        assert!((end - 11.4).abs() < 0.1, "{container} ends at {end}");
+    }
+    server.stop().await;
 }
 
 /// The checks themselves, on streams that are wrong in one way each.

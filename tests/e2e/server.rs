@@ -141,7 +141,7 @@ impl Server {
 
     /// A setting's value, such as `POLICAST_S3_LISTEN`.
     pub fn setting(&self, name: &str) -> &str {
-        let found = self.settings.iter().find(|(known, _)| known == name);
+        let found = self.settings.iter().rfind(|(known, _)| known == name);
         found.map_or("", |(_, value)| value)
     }
 }

@@ -145,7 +145,7 @@ async fn whoever_lost_the_lease_changes_nothing() {
         let lost = job::list_lost(db.read().await.expect("a connection").conn()).await.expect("a list");
         assert_eq!(lost.len(), 1, "{}", db.engine());
         let mut change = tx(&db).await;
-        job::release(&mut change, fence(&first), Timestamp(0)).await.expect("released");
+        job::release(&mut change, fence(&first), None, Timestamp(0)).await.expect("released");
         change.commit().await.expect("committed");
         let second = claim(&db, &CLAIM).await.expect("the same job");
         assert_eq!((second.id, second.attempt), (first.id, first.attempt + 1));
@@ -169,6 +169,42 @@ async fn a_given_back_job_waits_longer_each_time() {
         let row = row.expect("the job");
         assert_eq!((row.state, row.last_error.as_deref()), (JobState::Queued, Some("no luck")));
         assert!(row.run_at > row.created_at);
+    }
+}
+
+#[tokio::test]
+async fn a_job_put_off_by_an_outage_waits_and_loses_no_attempt() {
+    for (db, _folder) in both().await {
+        enqueue(&db, &probe(), None).await;
+        let before = claim(&db, &CLAIM).await.expect("a job");
+        let mut change = tx(&db).await;
+        let outage = Some(("bucket is away", Duration::from_mins(1)));
+        job::release(&mut change, fence(&before), outage, Timestamp(0)).await.expect("put off");
+        change.commit().await.expect("committed");
+        assert!(claim(&db, &CLAIM).await.is_none(), "{}: it waits", db.engine());
+        let row =
+            job::find(db.read().await.expect("a connection").conn(), before.id).await.expect("an answer");
+        let row = row.expect("the job");
+        assert_eq!((row.state, row.last_error.as_deref()), (JobState::Queued, Some("bucket is away")));
+        assert_eq!(row.max_attempts - row.attempt, before.max_attempts - before.attempt + 1);
+    }
+}
+
+#[tokio::test]
+async fn how_far_a_job_is_never_goes_back() {
+    for (db, _folder) in both().await {
+        enqueue(&db, &probe(), None).await;
+        let mut reached = Vec::new();
+        for share in [0.5, 0.25, 0.75] {
+            let row = claim(&db, &CLAIM).await.expect("a job");
+            let mut change = tx(&db).await;
+            job::renew(change.conn(), fence(&row), CLAIM.lease, share).await.expect("renewed");
+            job::release(&mut change, fence(&row), None, Timestamp(0)).await.expect("released");
+            let row = job::find(change.conn(), row.id).await.expect("an answer").expect("the job");
+            reached.push((row.progress * 100.0).to_string());
+            change.commit().await.expect("committed");
+        }
+        assert_eq!(reached, ["50", "50", "75"], "{}", db.engine());
     }
 }
 

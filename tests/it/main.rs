@@ -8,6 +8,7 @@ mod cage;
 mod catalogue;
 mod clip;
 mod errors;
+mod news;
 mod parts;
 mod pipeline;
 mod play;

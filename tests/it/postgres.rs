@@ -1,6 +1,8 @@
-//! A PostgreSQL of the tests' own: started once a process, one empty database a test, gone with the process.
+//! A PostgreSQL of the tests' own: started once a process, one empty database a test, gone with the process. Or one for
+//! a single test, to be stopped and started again.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,33 +12,69 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-/// Stops the server and removes its folder once its own input ends: when the test process is gone, however it went.
+/// Stops and starts the server as its own input says, and removes its folder once that ends: when the test process is
+/// gone, however it went.
 const KEEPER: &str = r#"
-    "$@" >"$0/log" 2>&1 & server=$!
-    read -r _
+    "$@" >>"$0/log" 2>&1 & server=$!
+    while read -r word; do
+        case $word in
+            stop) kill -INT $server; wait $server; echo stopped ;;
+            start) "$@" >>"$0/log" 2>&1 & server=$! ;;
+        esac
+    done
     kill -QUIT $server
     wait $server
     rm -rf "$0"
 "#;
 
-struct Postgres {
+/// A running server; gone when dropped.
+pub struct Postgres {
     folder: PathBuf,
     databases: AtomicU32,
     /// Its input is the life line.
-    _keeper: Child,
+    keeper: Child,
 }
 
 /// A new, empty database; its URL.
 pub async fn database() -> String {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(start)).await.expect("a server");
-    let name = format!("test_{}", server.databases.fetch_add(1, Ordering::Relaxed));
-    let mut connection = connect(server).await;
-    connection.execute(AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
-    server.url(&name)
+    server.database().await
 }
 
 impl Postgres {
+    /// A server of one's own.
+    pub async fn own() -> Self {
+        tokio::task::spawn_blocking(start).await.expect("a server")
+    }
+
+    /// A new, empty database in it; its URL.
+    pub async fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = connect(self).await;
+        connection.execute(AssertSqlSafe(format!("create database {name}"))).await.expect("a database");
+        self.url(&name)
+    }
+
+    /// Takes it away: every connection is cut, and no new one is taken.
+    pub fn stop(&mut self) {
+        self.tell("stop");
+        let mut stopped = [0; b"stopped\n".len()];
+        let said = self.keeper.stdout.as_mut().expect("a keeper that speaks");
+        said.read_exact(&mut stopped).expect("a stopped server");
+    }
+
+    /// Brings it back with all it had.
+    pub async fn start(&mut self) {
+        self.tell("start");
+        connect(self).await;
+    }
+
+    fn tell(&mut self, word: &str) {
+        let keeper = self.keeper.stdin.as_mut().expect("a keeper that listens");
+        writeln!(keeper, "{word}").expect("a keeper");
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://policast@localhost/{database}?host={}", self.folder.display())
     }
@@ -67,7 +105,7 @@ fn start() -> Postgres {
     let made = as_user(user.as_ref(), &program("initdb")).args(options).arg(&data).output().expect("initdb");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     let keeper = keep(user.as_ref(), &folder, &data);
-    Postgres { folder, databases: AtomicU32::new(0), _keeper: keeper }
+    Postgres { folder, databases: AtomicU32::new(0), keeper }
 }
 
 fn keep(user: Option<&User>, folder: &Path, data: &Path) -> Child {
@@ -78,8 +116,16 @@ fn keep(user: Option<&User>, folder: &Path, data: &Path) -> Child {
     for setting in ["listen_addresses=", "fsync=off", "synchronous_commit=off", "max_connections=300"] {
         keeper.args(["-c", setting]);
     }
-    keeper.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    keeper.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     keeper.spawn().expect("a server")
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // Its folder goes with it.
+        let _ = self.keeper.wait();
+    }
 }
 
 struct User {
@@ -125,4 +171,18 @@ async fn two_databases_know_nothing_of_each_other() {
     connection.execute("create table only_here (id text)").await.expect("a table");
     let mut connection = PgConnection::connect(&other).await.expect("the other");
     assert!(connection.execute("select id from only_here").await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_was_stopped_comes_back_with_what_it_had() {
+    let mut server = Postgres::own().await;
+    let url = server.database().await;
+    let mut connection = PgConnection::connect(&url).await.expect("a server");
+    connection.execute("create table kept (id text)").await.expect("a table");
+    server.stop();
+    assert!(connection.execute("select id from kept").await.is_err());
+    assert!(PgConnection::connect(&url).await.is_err());
+    server.start().await;
+    let mut connection = PgConnection::connect(&url).await.expect("a server");
+    connection.execute("select id from kept").await.expect("the table");
 }

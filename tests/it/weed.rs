@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation};
 use tokio::sync::OnceCell;
 
 pub const ACCESS_KEY_ID: &str = "tester";
@@ -41,8 +43,8 @@ impl Weed {
     /// Starts a server of one's own and waits until it takes objects.
     pub async fn start() -> Self {
         let binary = binary();
-        let folder = tempfile::Builder::new().prefix("policast-weed-").tempdir().unwrap().keep();
-        std::fs::write(folder.join("s3.json"), config()).unwrap();
+        let folder = tempfile::Builder::new().prefix("policast-weed-").tempdir().expect("a folder").keep();
+        std::fs::write(folder.join("s3.json"), config()).expect("a file");
         let ports = free_ports::<8>();
         let weed = Self {
             endpoint: format!("http://127.0.0.1:{}", ports[0]),
@@ -54,7 +56,7 @@ impl Weed {
 
     async fn wait(&self, log: &Path) {
         let began = Instant::now();
-        let client = super::storage::client(&self.endpoint, (ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+        let client = client(&self.endpoint, (ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         while !takes_objects(&client).await {
             let log = || std::fs::read_to_string(log).unwrap_or_default();
             assert!(began.elapsed() < UP_WITHIN, "SeaweedFS isn't up after {UP_WITHIN:?}:\n{}", log());
@@ -70,7 +72,19 @@ impl Drop for Weed {
     }
 }
 
-async fn takes_objects(client: &aws_sdk_s3::Client) -> bool {
+/// The SDK as anyone would use it.
+pub fn client(endpoint: &str, (id, secret): (&str, &str)) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+    Client::from_conf(config.build())
+}
+
+async fn takes_objects(client: &Client) -> bool {
     let _ = client.create_bucket().bucket("is-it-up").send().await;
     client.put_object().bucket("is-it-up").key("yes").body(vec![1].into()).send().await.is_ok()
 }
@@ -87,7 +101,7 @@ fn spawn(binary: &Path, folder: &Path, ports: [u16; 8]) -> Child {
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]).current_dir(folder).env("TMPDIR", folder);
     let sockets = ["filer", "s3"].map(|name| format!("-{name}.localSocket={}/{name}.sock", folder.display()));
     command.args(sockets);
-    command.stdin(Stdio::piped()).spawn().unwrap()
+    command.stdin(Stdio::piped()).spawn().expect("a server")
 }
 
 fn config() -> String {
@@ -99,8 +113,8 @@ fn config() -> String {
 
 /// Ports nobody listens on; held together until all are known, so that no two are alike.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    let listeners = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// `POLICAST_TEST_WEED`, or the one on the path, or the one in the tests' own environment.

@@ -7,10 +7,12 @@ mod media;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use tokio_util::sync::CancellationToken;
 
 use super::assemble;
 use super::output::Format;
 use crate::config::Config;
+use crate::publishing::Publishing;
 
 /// The instance and what is done to it.
 #[derive(Debug, clap::Args)]
@@ -51,7 +53,19 @@ enum Command {
 /// 0 where all is well, 1 where something was found.
 pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let rooms = assemble::open(&args.config).await?;
-    let (publishing, format) = (&rooms.publishing, args.output);
+    let publishing = &rooms.publishing;
+    let done = CancellationToken::new();
+    let passing = publishing.changes.pass_on(&publishing.db, &done);
+    let ((), code) = tokio::join!(passing, async {
+        let code = carry_out(args, publishing).await;
+        done.cancel();
+        code
+    });
+    code
+}
+
+async fn carry_out(args: &Args, publishing: &Publishing) -> anyhow::Result<ExitCode> {
+    let format = args.output;
     match &args.command {
         Command::Account(command) => accounts::account(publishing, command, format).await,
         Command::Topic(command) => accounts::topic(publishing, command, format).await,

@@ -61,9 +61,12 @@ impl Tus<'_> {
         Ok(location.context("the server gave no address to upload to")?.to_owned())
     }
 
-    /// An upload of an earlier run can be gone on with.
+    /// An upload of an earlier run can be gone on with; a server that can't say now is no reason to begin again.
     pub(super) async fn is_there(&self, location: &str) -> anyhow::Result<bool> {
         let answer = self.tus(self.api.http.head(location)).send().await?;
+        if answer.status().is_server_error() {
+            bail!("{} can't tell now how far the upload is: {}", self.api.server, answer.status());
+        }
         Ok(answer.status().is_success())
     }
 

@@ -24,15 +24,15 @@ pub(super) struct Aac {
     waiting: Vec<Vec<f32>>,
     /// Frames sent to the encoder.
     sent: i64,
-    /// Frames at most, where the end is known.
-    most: Option<i64>,
+    /// Frames in all.
+    most: i64,
     filling: Option<u32>,
     packets: Vec<Packet>,
 }
 
 impl Aac {
-    /// `most`, how many frames there are, where the end is known.
-    pub fn open(rung: &AudioRung, grid: Grid, most: Option<i64>, emit: &Emit) -> Result<Self, Error> {
+    /// `most`, how many frames there are.
+    pub fn open(rung: &AudioRung, grid: Grid, most: i64, emit: &Emit) -> Result<Self, Error> {
         let encoder = open_encoder(rung)?;
         let muxer = Muxer::open(&libav::parameters(&encoder)?, Track::Aac, (emit, &rung.name))?;
         let waiting = vec![Vec::new(); usize::from(rung.channels.clamp(1, 2))];
@@ -41,7 +41,7 @@ impl Aac {
 
     /// No more sound is needed.
     pub fn is_full(&self) -> bool {
-        self.most.is_some_and(|most| self.sent >= most)
+        self.sent >= self.most
     }
 
     /// The end of the frames sent so far.
@@ -59,9 +59,7 @@ impl Aac {
 
     /// Pads with silence to the end, encodes the rest, and tells where the last frame ends.
     pub fn end(mut self) -> Result<Ticks, Error> {
-        let part = self.waiting.first().is_some_and(|waiting| !waiting.is_empty());
-        let most = self.most.unwrap_or(self.sent + i64::from(part));
-        while self.sent < most {
+        while !self.is_full() {
             for waiting in &mut self.waiting {
                 waiting.resize(waiting.len().max(FRAME), 0.0);
             }

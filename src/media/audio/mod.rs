@@ -11,10 +11,11 @@ use ffmpeg_next::format::context::Input;
 use self::aac::{Aac, frames_until};
 use self::filters::Chain;
 use self::loudness::{Loudness, METER};
-use self::source::{Sound, rewind, undecodable};
+use self::source::{Sound, undecodable};
 use super::error::Error;
 use super::grid::Grid;
 use super::pulse::Pulse;
+use super::raw;
 use super::task::{Audio, Outcome};
 use super::wire::Emit;
 
@@ -28,9 +29,7 @@ pub fn run(task: &Audio, mut input: Input, emit: &Emit) -> Result<Outcome, Error
 
 fn levelled(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Outcome, Error> {
     let loudness = measure(task, input, emit)?;
-    if !rewind(input, task.stream) {
-        return Err(Error::libav("read the sound a second time")(ffmpeg_next::Error::InvalidData));
-    }
+    raw::rewind(input, task.stream as usize)?;
     encode(task, input, loudness, emit)
 }
 
@@ -50,7 +49,7 @@ fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Err
             Ok(true)
         })?;
         pulse.beat(sound.position() / 2)?;
-        if !goes_on || !task.open && sound.position() > task.end {
+        if !goes_on || sound.position() > task.end {
             break;
         }
     }
@@ -61,8 +60,8 @@ fn measure(task: &Audio, input: &mut Input, emit: &Emit) -> Result<Loudness, Err
 fn encode(task: &Audio, input: &mut Input, loudness: Loudness, emit: &Emit) -> Result<Outcome, Error> {
     let mut sound = Sound::open(input, task)?;
     let mut chain = Chain::new(task.rung.channels, loudness.correction(task.rung.loudness_lufs));
-    let most = (!task.open).then(|| frames_until(task.end, task.starts.last().copied().unwrap_or(0)));
-    let mut aac = Aac::open(&task.rung, Grid::new(0, &task.starts, task.open), most, emit)?;
+    let most = frames_until(task.end, task.starts.last().copied().unwrap_or(0));
+    let mut aac = Aac::open(&task.rung, Grid::new(0, &task.starts), most, emit)?;
     let mut pulse = Pulse::new(emit);
     while sound.read(&mut |block| {
         chain.push(&block, &mut |block| aac.push(block))?;

@@ -1,14 +1,15 @@
 //! The source's sound, decoded and laid out without gaps from time 0 on.
 
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Packet, Rational, codec, decoder, frame};
+use ffmpeg_next::{Packet, Rational, decoder, frame};
 
 use super::place::{Placer, samples};
-use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
+use crate::domain::media::{Fraction, Ticks};
 use crate::domain::{Refusal, RefusalCode};
 use crate::media::error::Error;
 use crate::media::libav::{self, TICK};
 use crate::media::task::Audio;
+use crate::media::{input, raw};
 
 /// Broken packets in a row after which the rest is given up.
 const MAX_BROKEN: usize = 2000;
@@ -24,8 +25,8 @@ pub(super) struct Sound<'a> {
     zero: Ticks,
     decoder: decoder::Audio,
     placer: Placer,
-    /// Nothing is wanted after this, not even silence, where the end is known.
-    end: Option<Ticks>,
+    /// Nothing is wanted after this, not even silence.
+    end: Ticks,
     ended: bool,
 }
 
@@ -33,15 +34,15 @@ impl<'a> Sound<'a> {
     /// Opens the decoder; refuses a codec that can't be decoded.
     pub fn open(input: &'a mut Input, task: &Audio) -> Result<Self, Error> {
         let (stream, video) = (task.stream as usize, &task.video);
-        libav::keep_only(input, stream);
+        raw::keep_only(input, &[stream]);
         let Some(found) = input.stream(stream) else {
             return Err(Error::Protocol(format!("stream {stream} is not in the source")));
         };
         let base = found.time_base();
-        let Ok(decoder) = open_decoder(&found) else { return Err(undecodable()) };
+        let Ok(decoder) = input::audio_decoder(&found) else { return Err(undecodable()) };
         let zero = libav::rescale(video.start_pts, base_of(video.time_base), TICK);
-        let end = (!task.open).then_some(task.end);
-        Ok(Self { input, stream, base, zero, decoder, placer: Placer::new(task.open), end, ended: false })
+        let (placer, end) = (Placer::new(), task.end);
+        Ok(Self { input, stream, base, zero, decoder, placer, end, ended: false })
     }
 
     /// Where the next sample will be.
@@ -78,7 +79,7 @@ impl<'a> Sound<'a> {
     ) -> Result<bool, Error> {
         libav::settle_layout(&mut block);
         let at = block.timestamp().map(|stamp| libav::rescale(stamp, self.base, TICK) - self.zero);
-        let wanted = self.end.map_or(Ticks::MAX, |end| (end - self.placer.position()).max(0));
+        let wanted = (self.end - self.placer.position()).max(0);
         let place = self.placer.place(at, block.samples(), block.rate());
         let mut left = place.silence.min(samples(wanted.unsigned_abs(), block.rate()).saturating_add(1));
         while left > 0 {
@@ -109,26 +110,10 @@ impl<'a> Sound<'a> {
     }
 }
 
-/// Goes back to the beginning for a second reading.
-pub(super) fn rewind(input: &mut Input, stream: u32) -> bool {
-    let index = stream as usize;
-    let start = input.stream(index).map_or(0, |stream| stream.start_time());
-    let start = if start == ffmpeg_next::ffi::AV_NOPTS_VALUE { 0 } else { start };
-    libav::seek_back(input, index, start.min(0) - TICKS_PER_SECOND)
-        || libav::seek_back(input, index, start)
-        || libav::seek_first_byte(input)
-}
-
 /// The sound can't be used.
 pub(super) fn undecodable() -> Error {
     let message = "The sound of this video could not be decoded.";
     Error::Refused(Refusal::new(RefusalCode::AudioUndecodable, message))
-}
-
-fn open_decoder(stream: &ffmpeg_next::Stream<'_>) -> Result<decoder::Audio, ffmpeg_next::Error> {
-    let mut context = codec::Context::from_parameters(stream.parameters())?;
-    libav::set_packet_base(&mut context, stream.time_base());
-    context.decoder().audio()
 }
 
 fn base_of(fraction: Fraction) -> Rational {

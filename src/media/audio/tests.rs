@@ -14,7 +14,6 @@ fn task(clip: &Clip, starts: &[Ticks], end: Ticks) -> Audio {
         rung: AudioRung { name: "audio".to_owned(), channels: 2, bitrate: 128_000, loudness_lufs: -16.0 },
         starts: starts.to_vec(),
         end,
-        open: false,
     }
 }
 

@@ -29,14 +29,13 @@ impl<'a> Copy<'a> {
     pub fn open(task: &'a Chunk, reader: &Reader, grid: &Grid, emit: &Emit) -> Result<Option<Self>, Error> {
         let Some(rung) = task.rungs.iter().find(|rung| rung.coding == Coding::Copy) else { return Ok(None) };
         let muxer = Muxer::open(&reader.parameters()?, Track::video(rung), (emit, &rung.name))?;
-        let last = task.last || task.open;
         let (grid, packets) = (grid.clone(), Vec::new());
         Ok(Some(Self {
             rung,
             muxer,
             grid,
             end: task.end,
-            last,
+            last: task.last,
             filling: None,
             begun_at: 0,
             packets,

@@ -25,7 +25,7 @@ use crate::domain::media::{Coding, Rung, Ticks};
 
 /// Encodes a chunk; a rung that can't go on is told and left out, the others go on.
 pub fn run(task: &Chunk, input: Input, emit: &Emit) -> Result<Outcome, Error> {
-    let grid = Grid::new(task.first_segment, &task.starts, task.open);
+    let grid = Grid::new(task.first_segment, &task.starts);
     let mut reader = Reader::open(input, &task.video)?;
     if grid.begin() > 0 {
         reader.seek(grid.begin(), task.seekable);

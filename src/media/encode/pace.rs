@@ -6,23 +6,20 @@ use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 const STRAY: Ticks = TICKS_PER_SECOND / 2;
 /// Strays in a row after which the times are taken for missing.
 const MAX_STRAYS: u32 = 3;
-/// A step ahead beyond this, in a source whose length nobody knows, is a clock set anew.
-const LEAP: Ticks = 60 * TICKS_PER_SECOND;
 
 /// Makes a strictly rising time for each picture.
 #[derive(Debug)]
 pub(super) struct Pace {
     nominal: Ticks,
-    open: bool,
     shift: Ticks,
     last: Option<Ticks>,
     strays: u32,
 }
 
 impl Pace {
-    /// `nominal` is a picture's usual duration; `open`, nobody knows how long the source is.
-    pub fn new(nominal: Ticks, open: bool) -> Self {
-        Self { nominal: nominal.max(1), open, shift: 0, last: None, strays: 0 }
+    /// `nominal` is a picture's usual duration.
+    pub fn new(nominal: Ticks) -> Self {
+        Self { nominal: nominal.max(1), shift: 0, last: None, strays: 0 }
     }
 
     /// The time at which a picture is shown; `None` where it's a stray to be dropped.
@@ -32,7 +29,7 @@ impl Pace {
             return self.last;
         };
         let Some(at) = stamp.map(|stamp| stamp + self.shift) else { return self.follow(last) };
-        if at > last && !(self.open && at - last > LEAP) {
+        if at > last {
             self.strays = 0;
             self.last = Some(at);
             return self.last;
@@ -67,39 +64,33 @@ pub(super) fn place(since_start: Ticks, rate: f64) -> i64 {
 mod tests {
     use super::*;
 
-    fn paced(open: bool, stamps: &[Option<Ticks>]) -> Vec<Option<Ticks>> {
-        let mut pace = Pace::new(3000, open);
+    fn paced(stamps: &[Option<Ticks>]) -> Vec<Option<Ticks>> {
+        let mut pace = Pace::new(3000);
         stamps.iter().map(|stamp| pace.time(*stamp)).collect()
     }
 
     #[test]
     fn a_good_clock_is_left_alone() {
-        assert_eq!(paced(false, &[Some(0), Some(3000), Some(900_000)]), [Some(0), Some(3000), Some(900_000)]);
+        assert_eq!(paced(&[Some(0), Some(3000), Some(900_000)]), [Some(0), Some(3000), Some(900_000)]);
     }
 
     #[test]
     fn a_missing_time_follows_the_last() {
-        assert_eq!(paced(false, &[Some(0), None, None]), [Some(0), Some(3000), Some(6000)]);
+        assert_eq!(paced(&[Some(0), None, None]), [Some(0), Some(3000), Some(6000)]);
     }
 
     #[test]
     fn a_lone_stray_is_dropped_and_a_run_is_laid_out() {
-        let times = paced(false, &[Some(0), Some(0), Some(3000), Some(3000), Some(3000), Some(3000)]);
+        let times = paced(&[Some(0), Some(0), Some(3000), Some(3000), Some(3000), Some(3000)]);
         assert_eq!(times, [Some(0), None, Some(3000), None, None, Some(6000)]);
     }
 
     #[test]
     fn a_clock_set_back_goes_on_from_where_it_was() {
         assert_eq!(
-            paced(false, &[Some(900_000), Some(0), Some(3000)]),
+            paced(&[Some(900_000), Some(0), Some(3000)]),
             [Some(900_000), Some(903_000), Some(906_000)]
         );
-    }
-
-    #[test]
-    fn a_leap_of_hours_is_no_pause_where_the_length_is_unknown() {
-        assert_eq!(paced(true, &[Some(0), Some(900_000_000)]), [Some(0), Some(3000)]);
-        assert_eq!(paced(false, &[Some(0), Some(900_000_000)]), [Some(0), Some(900_000_000)]);
     }
 
     #[test]

@@ -138,11 +138,11 @@ impl<'a> Decoding<'a> {
         let encoded = || task.rungs.iter().filter(|rung| rung.coding != Coding::Copy);
         let slowest = encoded().map(|rung| rung.frame_rate.as_f64()).fold(f64::MAX, f64::min);
         let rate = (task.video.frame_rate.as_f64() > slowest * FASTER).then_some(slowest);
-        let span = Span { grid: grid.clone(), end: task.end, last: task.last, open: task.open, rate };
+        let span = Span { grid: grid.clone(), end: task.end, last: task.last, rate };
         Ok(Self {
             task,
             decoder: reader.decoder(super::cores())?,
-            pace: Pace::new(reader.nominal(), task.open),
+            pace: Pace::new(reader.nominal()),
             pictures: Pictures::new(span, libav::repeat),
             sizes: sizes(encoded()),
             graph: None,

@@ -10,13 +10,15 @@ use crate::media::grid::{Grid, reaches};
 /// How long after its planned start a segment may begin. Longer than this is a still: the previous picture is repeated.
 const SOON: Ticks = TICKS_PER_SECOND / 2;
 
+/// A source that was cut off may have sound for this much longer than pictures.
+const RAGGED: Ticks = TICKS_PER_SECOND;
+
 /// The part of the timeline that is encoded.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub grid: Grid,
     pub end: Ticks,
     pub last: bool,
-    pub open: bool,
     /// Pictures a second at most, where the source has more.
     pub rate: Option<f64>,
 }
@@ -54,7 +56,7 @@ impl<P> Pictures<P> {
         let at = if self.is_very_first(begin) { at.min(begin) } else { at };
         if !reaches(at, begin) {
             self.previous = Some(picture);
-        } else if !self.span.open && reaches(at, self.span.end) {
+        } else if reaches(at, self.span.end) {
             self.fill(None, &picture, &mut out);
             let soon = !self.span.last && at - self.span.end <= SOON;
             self.ended = Some(if soon { at } else { self.span.end });
@@ -64,23 +66,20 @@ impl<P> Pictures<P> {
         out
     }
 
-    /// The source has no more pictures; its last one ends at `shown_until`. Where the source was `cut_short` or its
-    /// length was a guess, so does the chunk; otherwise the picture is held until the planned end.
+    /// The source has no more pictures; its last one ends at `shown_until`. The picture is held until the planned end;
+    /// only where the source was `cut_short` long before it, so is the chunk.
     pub fn finish(&mut self, shown_until: Ticks, cut_short: bool) -> Vec<(Ticks, P)> {
         let mut out = Vec::new();
         if self.ended.is_some() {
             return out;
         }
-        let held = !cut_short && !self.span.open;
+        let natural = self.last_at.map_or(self.span.grid.begin(), |last| shown_until.max(last + 1));
+        let held = !cut_short || shown_until + RAGGED >= self.span.end;
         if let Some(previous) = self.previous.take().filter(|_| held) {
             self.fill(None, &previous, &mut out);
         }
-        let natural = self.last_at.map_or(self.span.grid.begin(), |last| shown_until.max(last + 1));
-        self.ended = Some(match held && self.has_begun() {
-            true => self.span.end.max(self.last_at.unwrap_or(0) + 1),
-            false if self.span.open => natural,
-            false => natural.min(self.span.end.max(self.last_at.unwrap_or(0) + 1)),
-        });
+        let end = self.span.end.max(self.last_at.unwrap_or(0) + 1);
+        self.ended = Some(if held && self.has_begun() { end } else { natural.min(end) });
         out
     }
 
@@ -135,8 +134,8 @@ mod tests {
     use crate::domain::media::TICKS_PER_SECOND as S;
 
     fn chunk(first: u32, starts: &[Ticks], end: Ticks, last: bool) -> Pictures<Ticks> {
-        let grid = Grid::new(first, starts, false);
-        Pictures::new(Span { grid, end, last, open: false, rate: None }, |picture| *picture)
+        let grid = Grid::new(first, starts);
+        Pictures::new(Span { grid, end, last, rate: None }, |picture| *picture)
     }
 
     /// `(shown at, picture)` in seconds, and the end.
@@ -198,9 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn a_source_whose_sound_was_cut_a_little_later_holds_its_last_picture_to_the_end() {
+        let mut pictures = chunk(0, &[0], 4 * S, true);
+        pictures.take(0, 0);
+        pictures.take(3 * S, 1);
+        pictures.finish(3 * S + S / 25, true);
+        assert_eq!(pictures.ended(), Some(4 * S));
+    }
+
+    #[test]
     fn pictures_beyond_the_rate_are_left_out_evenly() {
-        let grid = Grid::new(0, &[0], false);
-        let span = Span { grid, end: 4 * S, last: true, open: false, rate: Some(60.0) };
+        let grid = Grid::new(0, &[0]);
+        let span = Span { grid, end: 4 * S, last: true, rate: Some(60.0) };
         let mut pictures = Pictures::new(span, |picture| *picture);
         let kept = (0..8).flat_map(|at| pictures.take(at * 750, at)).map(|(_, picture)| picture);
         assert_eq!(kept.collect::<Vec<_>>(), [0, 2, 4, 6]);

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Packet, Rational, codec, decoder, threading};
+use ffmpeg_next::format::stream::Stream;
+use ffmpeg_next::{Packet, Rational, codec, decoder};
 
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::error::Error;
-use crate::media::libav::{self, TICK, rescale};
+use crate::media::libav::{TICK, rescale};
+use crate::media::{input, raw};
 
 /// How far before the wanted moment to try, one after the other, before starting from the beginning.
 const STEPS_BACK: [Ticks; 4] = [0, 2 * TICKS_PER_SECOND, 12 * TICKS_PER_SECOND, 60 * TICKS_PER_SECOND];
@@ -37,7 +39,7 @@ impl Reader {
             return Err(Error::Protocol(format!("stream {stream} is not in the source")));
         };
         let base = found.time_base();
-        libav::keep_only(&mut input, stream);
+        raw::keep_only(&mut input, &[stream]);
         Ok(Self {
             input,
             stream,
@@ -52,21 +54,12 @@ impl Reader {
 
     /// A decoder for the stream, on this many threads.
     pub fn decoder(&self, threads: usize) -> Result<decoder::Video, Error> {
-        let parameters = self.parameters()?;
-        let mut context =
-            codec::Context::from_parameters(parameters).map_err(Error::libav("read the parameters"))?;
-        context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
-        libav::tolerate(&mut context);
-        libav::set_packet_base(&mut context, self.base);
-        context.decoder().video().map_err(Error::libav("open the decoder"))
+        input::video_decoder(&self.found()?, threads)
     }
 
     /// The stream's parameters.
     pub fn parameters(&self) -> Result<codec::Parameters, Error> {
-        let stream = self.input.stream(self.stream);
-        stream
-            .map(|stream| stream.parameters())
-            .ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
+        Ok(self.found()?.parameters())
     }
 
     /// Goes to a keyframe at or before `at`; where that can't be had, to the beginning.
@@ -76,13 +69,14 @@ impl Reader {
         }
         for back in STEPS_BACK.into_iter().filter(|back| *back <= at) {
             let stamp = self.stamp(at - back);
-            if libav::seek_back(&mut self.input, self.stream, stamp) && self.lands_before(at) {
+            if raw::seek_back(&mut self.input, self.stream, stamp).is_ok() && self.lands_before(at) {
                 return;
             }
         }
         self.waiting.clear();
         let beginning = self.start_pts.min(0);
-        libav::seek_back(&mut self.input, self.stream, beginning);
+        // Where that can't be had either, what comes next is all there is.
+        let _ = raw::seek_back(&mut self.input, self.stream, beginning);
     }
 
     /// The next packet; `None` at the end or where the source can't be read on.
@@ -108,9 +102,9 @@ impl Reader {
 
     /// The container's own index knows of pictures after the last one read.
     pub fn is_cut_short(&self) -> bool {
-        let indexed = self.input.stream(self.stream).and_then(|stream| libav::last_indexed(&stream));
+        let indexed = self.input.stream(self.stream).and_then(|stream| raw::index(&stream).next_back());
         match (indexed, self.last_dts) {
-            (Some(indexed), Some(read)) => self.span(indexed - read) > TICKS_PER_SECOND / 2,
+            (Some(indexed), Some(read)) => self.span(indexed.timestamp - read) > TICKS_PER_SECOND / 2,
             (Some(_), None) => true,
             (None, _) => false,
         }
@@ -119,6 +113,10 @@ impl Reader {
     /// A time of the stream in ticks since the first picture.
     pub fn ticks(&self, stamp: i64) -> Ticks {
         self.span(stamp.saturating_sub(self.start_pts))
+    }
+
+    fn found(&self) -> Result<Stream<'_>, Error> {
+        self.input.stream(self.stream).ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
     }
 
     fn span(&self, stamps: i64) -> Ticks {

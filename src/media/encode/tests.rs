@@ -170,10 +170,3 @@ fn a_source_cut_short_ends_where_its_pictures_end() {
     let (heard, ended) = encoded(&cut, &split(&whole, 2)[1..]);
     assert_eq!((heard.tracks.len(), ended), (0, 8 * S));
 }
-
-#[test]
-fn an_open_chunk_goes_on_until_the_source_ends() {
-    let clip = clip("a.ts", &format!("-f lavfi -i testsrc2=s=320x180:r=25:d=9 {X264}"));
-    let task = Chunk { open: true, seekable: false, ..chunk(&clip, &[0], 4 * S, two_rungs()) };
-    assert_eq!(boundaries(&clip, &[task]), [0, 4 * S, 8 * S, 9 * S]);
-}

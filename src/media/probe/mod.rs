@@ -57,13 +57,14 @@ fn probe(
     let Some(index) = video::choose(&input, &reading) else {
         return Err(verdict::without_pictures(&outline, video::blank(&input, &reading).as_blank()).into());
     };
-    conclude(&mut input, &reading, index, &Frame { limits, outline: &outline })
+    conclude(&mut input, &reading, index, &Frame { limits, outline: &outline, emit })
 }
 
 /// What stays the same around one probe.
 struct Frame<'a> {
     limits: &'a Limits,
     outline: &'a Outline,
+    emit: &'a Emit,
 }
 
 fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_>) -> Result<Probe, Error> {
@@ -71,13 +72,13 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     refuse_if(encrypted, verdict::encrypted)?;
     let mut stream = video::describe(input, reading, index)?;
     let (sound, undecodable) = audio::choose(input, reading, &stream);
-    let span = span::measure(input, reading, &stream, frame.outline);
+    let span = span::measure(input, reading, &stream, frame)?;
     let most = frame.limits.max_duration;
     refuse_if(span.duration > most, || {
         verdict::too_long(span.duration / TICKS_PER_SECOND, most / TICKS_PER_SECOND)
     })?;
     video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
-    let seekable = span::is_seekable(input, reading, &stream, span.duration)?;
+    let seekable = !span.set_anew && span::is_seekable(input, reading, &stream, span.duration)?;
     stream.web_friendly &= reading.tracks.get(&index).is_some_and(|track| !track.unruly);
     let keyframes = if stream.web_friendly { keys::times(input, reading, &stream) } else { Vec::new() };
     stream.web_friendly &= !keyframes.is_empty();
@@ -85,7 +86,6 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     Ok(Probe {
         container: input.format().name().to_owned(),
         duration: span.duration,
-        duration_is_exact: span.exact,
         seekable,
         video: stream,
         audio: sound,

@@ -1,6 +1,7 @@
 //! One pass over the packets: counts every stream, and decodes until enough is known.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Stream;
@@ -10,6 +11,7 @@ use super::clock::to_ticks;
 use super::idr::Framing;
 use super::look::{Pictures, Sound};
 use super::track::Track;
+use crate::domain::media::Ticks;
 use crate::media::wire::Emit;
 use crate::media::{Error, input, raw};
 
@@ -48,7 +50,10 @@ impl Reading {
         }
         let kept: Vec<usize> = reading.bases.keys().copied().collect();
         raw::keep_only(input, &kept);
-        reading.read(input, whole, emit)?;
+        reading.whole = each_packet(input, emit, |packet| {
+            reading.take(packet);
+            if whole || !reading.is_enough() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
         reading.pictures.values_mut().for_each(Pictures::finish);
         reading.sounds.values_mut().for_each(Sound::finish);
         Ok(reading)
@@ -82,29 +87,6 @@ impl Reading {
         self.tracks.insert(index, Track::default());
     }
 
-    fn read(&mut self, input: &mut Input, whole: bool, emit: &Emit) -> Result<(), Error> {
-        let (mut packet, mut broken, mut packets) = (Packet::empty(), 0, 0_u64);
-        while whole || !self.is_enough() {
-            match packet.read(input) {
-                Ok(()) => broken = 0,
-                Err(error) if broken < MAX_BROKEN && is_passing(error) => {
-                    broken += 1;
-                    continue;
-                }
-                Err(_) => {
-                    self.whole = true;
-                    break;
-                }
-            }
-            self.take(&packet);
-            packets += 1;
-            if packets % PROGRESS_PACKETS == 1 {
-                emit.progress(self.at(&packet))?;
-            }
-        }
-        Ok(())
-    }
-
     fn take(&mut self, packet: &Packet) {
         let index = packet.stream();
         let (Some(track), Some(base)) = (self.tracks.get_mut(&index), self.bases.get(&index)) else { return };
@@ -117,16 +99,42 @@ impl Reading {
         }
     }
 
-    fn at(&self, packet: &Packet) -> i64 {
-        let time = packet.pts().or(packet.dts()).unwrap_or(0);
-        self.bases.get(&packet.stream()).map_or(0, |base| to_ticks(time, *base))
-    }
-
     fn is_enough(&self) -> bool {
         let known = self.pictures.values().any(Pictures::is_done)
             && self.sounds.values().all(|sound| sound.heard.is_some());
         known || self.tracks.values().map(|track| track.bytes).sum::<u64>() > LOOK_BYTES
     }
+}
+
+/// Reads on until `each` has enough; true where the source ended first.
+pub(super) fn each_packet(
+    input: &mut Input,
+    emit: &Emit,
+    mut each: impl FnMut(&Packet) -> ControlFlow<()>,
+) -> Result<bool, Error> {
+    let (mut packet, mut broken, mut packets) = (Packet::empty(), 0, 0_u64);
+    loop {
+        match packet.read(input) {
+            Ok(()) => broken = 0,
+            Err(error) if broken < MAX_BROKEN && is_passing(error) => {
+                broken += 1;
+                continue;
+            }
+            Err(_) => return Ok(true),
+        }
+        packets += 1;
+        if packets % PROGRESS_PACKETS == 1 {
+            emit.progress(time(input, &packet))?;
+        }
+        if each(&packet).is_break() {
+            return Ok(false);
+        }
+    }
+}
+
+fn time(input: &Input, packet: &Packet) -> Ticks {
+    let time = packet.pts().or(packet.dts()).unwrap_or(0);
+    input.stream(packet.stream()).map_or(0, |stream| to_ticks(time, stream.time_base()))
 }
 
 /// The demuxer can go on after this.

@@ -1,11 +1,13 @@
-//! How long a source is, how sure that is, and whether it can be jumped into.
+//! How long a source is, to the last packet, and whether it can be jumped into.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Rational, media};
 
-use super::clock::to_ticks;
+use super::Frame;
+use super::clock::{rational, to_ticks};
 use super::outline::Outline;
 use super::reading::Reading;
 use super::tail;
@@ -30,8 +32,9 @@ const MAX_RUN_UP: Ticks = 60 * TICKS_PER_SECOND;
 pub(super) struct Span {
     /// From the first picture to the end of the longer of video and audio; at least one tick.
     pub duration: Ticks,
-    pub exact: bool,
     pub truncated: bool,
+    /// Its clock goes back on the way, so that a time may be found twice.
+    pub set_anew: bool,
 }
 
 /// Nothing but reading every packet will tell the duration, or reading them costs little.
@@ -42,39 +45,32 @@ pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits)
     outline.size <= SMALL_BYTES || vague || scattered
 }
 
-/// Measures by the packets where all were read, by the index or the last packets otherwise, or else by the container's
-/// word.
-pub(super) fn measure(input: &mut Input, reading: &Reading, video: &VideoStream, outline: &Outline) -> Span {
-    let start = start(input, video);
+/// Measures by the packets where all were read, by an index that covers all or else the last packets otherwise.
+pub(super) fn measure(
+    input: &mut Input,
+    reading: &Reading,
+    video: &VideoStream,
+    frame: &Frame<'_>,
+) -> Result<Span, Error> {
+    let (start, outline) = (start(input, video), frame.outline);
     let promised = raw::container_start(input).saturating_add(input.duration());
     let promised = to_ticks(promised, CONTAINER_BASE).saturating_sub(start);
     let cut = outline.ends_early() || points_beyond(input, outline.size) || last_is_cut(reading);
     if !reading.whole && is_indexed(input) {
-        return Span { duration: promised.max(1), exact: !cut, truncated: cut };
+        return Ok(Span { duration: promised.max(1), truncated: cut, set_anew: false });
     }
-    let found = if reading.whole {
-        end(&reading.tracks, reading, video, start)
+    let tracks = if reading.whole {
+        Cow::Borrowed(&reading.tracks)
     } else {
-        read_tail(input, reading, video, start.saturating_add(promised))
-            .and_then(|tracks| end(&tracks, reading, video, start))
+        let near = start.saturating_add(promised).saturating_sub(RUN_UP);
+        let near = (video.index as usize, from_ticks(near, rational(video.time_base)));
+        Cow::Owned(tail::read(input, reading, near, frame.emit)?)
     };
-    let Some(found) = found.or(reading.whole.then_some(start)) else {
-        return Span { duration: promised.max(1), exact: false, truncated: cut };
-    };
+    let found = end(&tracks, reading, video, start).unwrap_or(start);
     let duration = found.saturating_sub(start).max(1);
     let short = !raw::duration_is_a_guess(input) && promised - duration > SLACK.max(promised / 20);
-    Span { duration, exact: true, truncated: cut || short }
-}
-
-fn read_tail(
-    input: &mut Input,
-    reading: &Reading,
-    video: &VideoStream,
-    end: Ticks,
-) -> Option<BTreeMap<usize, Track>> {
-    let index = video.index as usize;
-    let base = input.stream(index)?.time_base();
-    tail::read(input, reading, index, from_ticks(end.saturating_sub(RUN_UP), base))
+    let set_anew = tracks.values().any(|track| track.set_anew);
+    Ok(Span { duration, truncated: cut || short, set_anew })
 }
 
 /// A jump to the middle lands on a keyframe not far before it.

@@ -1,42 +1,45 @@
-//! The true end of a source too large to read whole: its last packets, reached by a jump.
+//! The true end of a source too large to decode whole: its last packets, reached by a jump, or all of them where no jump
+//! leads there. Nothing is decoded, so it costs the reading.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use ffmpeg_next::Packet;
 use ffmpeg_next::format::context::Input;
 
-use super::reading::Reading;
+use super::reading::{Reading, each_packet};
 use super::track::Track;
-use crate::media::raw;
+use crate::media::wire::Emit;
+use crate::media::{Error, raw};
 
-/// More than this after the jump means that the jump went astray, and the end stays the header's word.
-const MAX_BYTES: u64 = 64 << 20;
-
-/// What was counted from the last keyframe before `near` (in the base of stream `video`) to the end of the source,
-/// by stream; `None` where the end was not reached.
+/// What was counted by stream, at least from the last keyframe before `near` (in the base of stream `video`) to the
+/// end of the source.
 pub(super) fn read(
     input: &mut Input,
     reading: &Reading,
-    video: usize,
-    near: i64,
-) -> Option<BTreeMap<usize, Track>> {
-    raw::seek_back(input, video, near).ok()?;
-    let mut tracks: BTreeMap<usize, Track> = BTreeMap::new();
-    let (mut packet, mut bytes) = (Packet::empty(), 0);
-    while bytes <= MAX_BYTES {
-        match packet.read(input) {
-            Ok(()) => {}
-            Err(ffmpeg_next::Error::Eof) => {
-                return tracks.contains_key(&video).then_some(tracks);
-            }
-            Err(_) => return None,
-        }
-        bytes += packet.size() as u64;
-        let index = packet.stream();
-        let base = input.stream(index).map(|stream| stream.time_base());
-        if let (Some(base), true) = (base, reading.tracks.contains_key(&index)) {
-            tracks.entry(index).or_default().count(&packet, base, None);
+    (video, near): (usize, i64),
+    emit: &Emit,
+) -> Result<BTreeMap<usize, Track>, Error> {
+    if raw::seek_back(input, video, near).is_ok() {
+        let tracks = count(input, reading, emit)?;
+        // A clock set anew sends jumps astray, and tells nothing of the time before.
+        if tracks.contains_key(&video) && !tracks.values().any(|track| track.set_anew) {
+            return Ok(tracks);
         }
     }
-    None
+    // Where the beginning can't be had either, the rest still holds the end.
+    let _ = raw::rewind(input, video);
+    count(input, reading, emit)
+}
+
+fn count(input: &mut Input, reading: &Reading, emit: &Emit) -> Result<BTreeMap<usize, Track>, Error> {
+    let bases: BTreeMap<_, _> = input.streams().map(|stream| (stream.index(), stream.time_base())).collect();
+    let mut tracks: BTreeMap<usize, Track> = BTreeMap::new();
+    each_packet(input, emit, |packet| {
+        let index = packet.stream();
+        if let (Some(base), true) = (bases.get(&index), reading.tracks.contains_key(&index)) {
+            tracks.entry(index).or_default().count(packet, *base, None);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(tracks)
 }

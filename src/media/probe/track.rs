@@ -7,17 +7,20 @@ use ffmpeg_next::{Packet, Rational};
 
 use super::clock::to_ticks;
 use super::idr;
-use crate::domain::media::Ticks;
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::media::raw;
 
 /// Fewer gaps between pictures than this say little about a rate.
 const MIN_GAPS: u64 = 8;
 
+/// A step back beyond this is a clock set anew, as the encoders take it.
+const RESET: Ticks = 10 * TICKS_PER_SECOND;
+
 /// Presentation times looked back on for one that comes twice: more than pictures are reordered by (ITU-T H.264 A.3.1).
 const RECENT: usize = 32;
 
 /// Counts of the packets that are shown or heard; times in ticks of the source's own clock.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Track {
     pub packets: u64,
     /// Those an edit list doesn't leave out.
@@ -40,6 +43,9 @@ pub(super) struct Track {
     /// Its packets can't be cut out and shown as they are: some are left out by an edit list after the first that is
     /// shown, two have one time, or decoding times don't rise.
     pub unruly: bool,
+    /// Its clock went back on the way: from then on its times count from where they were.
+    pub set_anew: bool,
+    shift: Ticks,
     last_duration: Ticks,
     last_dts: Option<i64>,
     recent: VecDeque<i64>,
@@ -62,7 +68,7 @@ impl Track {
         let time = packet.pts().or(packet.dts());
         self.by_decoding |= packet.pts().is_none();
         self.untimed += u64::from(time.is_none());
-        let at = time.map_or(self.end.unwrap_or(0), |time| to_ticks(time, base));
+        let at = time.map_or(self.end.unwrap_or(0), |time| self.go_on(to_ticks(time, base)));
         self.place(at, duration);
         if packet.is_key() {
             let idr = nal.is_some_and(|nal| packet.data().is_some_and(|data| nal.begins_with_idr(data)));
@@ -78,6 +84,17 @@ impl Track {
         self.recent.truncate(RECENT - 1);
         self.recent.push_front(at);
         falls || twice
+    }
+
+    /// The time as if the clock had never been set anew.
+    fn go_on(&mut self, at: Ticks) -> Ticks {
+        let (shifted, end) = (at.saturating_add(self.shift), self.end.unwrap_or(Ticks::MIN));
+        if shifted >= end.saturating_sub(RESET) {
+            return shifted;
+        }
+        self.set_anew = true;
+        self.shift = end.saturating_sub(at);
+        end
     }
 
     fn place(&mut self, at: Ticks, duration: Ticks) {
@@ -130,6 +147,18 @@ mod tests {
     fn reordered_pictures_and_those_left_out_at_the_start_are_in_order() {
         assert!(!is_unruly(&[(0, -2), (3, -1), (1, 0), (2, 1)], 9));
         assert!(!is_unruly(&[(-1, -1), (0, 0), (1, 1)], 0));
+    }
+
+    #[test]
+    fn a_clock_set_anew_is_gone_on_with_from_where_it_was() {
+        let mut track = Track::default();
+        for at in [0, 1, 2, 3600, 0, 1] {
+            let mut packet = Packet::copy(b"picture");
+            packet.set_pts(Some(at));
+            packet.set_duration(1);
+            track.count(&packet, Rational(1, 1), None);
+        }
+        assert_eq!((track.set_anew, track.end), (true, Some(3603 * TICKS_PER_SECOND)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod opaque;
 mod place;
 mod presigned;
 
-pub use place::{Place, client};
+pub use place::Place;
 
 /// Makes each promise a test against both servers.
 macro_rules! promises {

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use policast::domain::{UploadId, VideoId};
 use policast::storage::{Checksums, Embedded, Key, Object, S3Settings, Storage};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::weed::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Weed};
+use crate::weed::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Weed, client};
 
 pub const HOUR: Duration = Duration::from_hours(1);
 
@@ -76,18 +75,6 @@ pub fn settings(endpoint: &str, bucket: &str) -> S3Settings {
         secret_access_key: SECRET_ACCESS_KEY.to_owned(),
         checksums: Checksums::WhenRequired,
     }
-}
-
-/// The SDK as anyone would use it.
-pub fn client(endpoint: &str, (id, secret): (&str, &str)) -> Client {
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::new(id, secret, None, None, "test"))
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .force_path_style(true)
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
-    Client::from_conf(config.build())
 }
 
 pub fn source() -> Key {

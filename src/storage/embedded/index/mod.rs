@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use s3s::{S3Error, s3_error};
 use serde::{Deserialize, Serialize};
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::types::Json;
+use sqlx::{Connection, SqlitePool};
 
 use super::checksum::Sums;
 use super::refusal;
@@ -165,7 +165,12 @@ impl Index {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        // As in the catalogue: SQLite rolls back by itself on a full disk, which the driver doesn't hear of.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .before_acquire(|used, _| Box::pin(async { Ok(!used.is_in_transaction()) }))
+            .connect_with(options.clone())
+            .await?;
         sqlx::raw_sql(SCHEMA).execute(&write).await?;
         let read =
             SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
