@@ -3,7 +3,7 @@
 use super::amf0::{self, Value};
 use super::chunk::{Message, kind};
 
-/// Codecs we take by their four characters (Enhanced RTMP, "Enhancing NetConnection connect Command").
+/// Codecs we take by their four characters (Enhanced RTMP, on the `connect` command).
 pub(super) const FOURCCS: [&str; 4] = ["avc1", "hvc1", "av01", "mp4a"];
 /// `capsEx`: we read `ModEx` and its nanoseconds, but neither reconnect nor multitrack.
 const CAPABILITIES: f64 = 12.0;

@@ -58,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn new(socket: S, inbound: BytesMut, limits: &Limits) -> Self {
-        // READ_BYTES fit a handshake's left-over many times: the count can't overflow.
+        // What came right behind the handshake counts already.
         let received = u32::try_from(inbound.len()).unwrap_or(0);
         Self {
             socket,
@@ -84,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(message) = self.buffered()? {
                 return Ok(Some(message));
             }
+            self.acknowledge();
             self.flush().await?;
             self.inbound.reserve(READ_BYTES);
             match self.socket.read_buf(&mut self.inbound).await {
@@ -100,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(message) = self.buffered()? {
             return Ok(Some(message));
         }
+        self.acknowledge();
         let read = poll_fn(|context| match self.poll_read(context) {
             Poll::Ready(read) => Poll::Ready(read),
             Poll::Pending => self.poll_write(context).map_ok(|()| 0),
@@ -215,9 +217,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Acknowledges at half the window: some encoders stop sending at the whole.
     fn count(&mut self, bytes: usize) {
         self.received = self.received.wrapping_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// At half the window: some encoders stop sending at the whole.
+    fn acknowledge(&mut self) {
         if self.received.wrapping_sub(self.acknowledged) >= self.window / 2 {
             self.acknowledged = self.received;
             self.queue_control(kind::ACKNOWLEDGEMENT, &self.received.to_be_bytes());

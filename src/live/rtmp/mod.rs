@@ -2,7 +2,8 @@
 //! and a [`Publisher`] hands out frames; [`Target`] pushes them on to a further server.
 //!
 //! The chunk and AMF0 layers are our own: scuffle-rtmp 0.2.3 never adds the delta of a type 3 chunk that begins
-//! a message and overflows on type 2, `rml_rtmp` 0.8 mixes up interleaved messages and has no limits.
+//! a message and overflows on type 2, `rml_rtmp` 0.8 mixes up interleaved messages and has no limits, and
+//! `rtmp-runtime` 0.5 lets one connection hold 64 unfinished messages of 8 MiB.
 
 mod amf0;
 mod chunk;
@@ -26,7 +27,7 @@ pub use request::{Request, accept};
 /// What one connection may take of memory and time.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// One message, and all unfinished messages together; a keyframe of 8 MiB is 60 times a usual one.
+    /// One message, and all unfinished messages together; a usual keyframe has some 100 KB.
     pub message_bytes: usize,
     /// Chunk streams a connection may open; encoders use up to six.
     pub chunk_streams: usize,

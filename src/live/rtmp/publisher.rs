@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
                 self.ended = true;
             }
             "publish" => {
-                queue_refusal(&mut self.connection, command.stream, "This connection publishes already.")
+                queue_refusal(&mut self.connection, command.stream, "This connection publishes already.");
             }
             other => tracing::trace!(command = other, "ignoring a command"),
         }

@@ -122,7 +122,7 @@ impl Reader {
             self.in_progress -= lane.partial.len();
             lane.partial = BytesMut::new();
         }
-        lane.adopt(header);
+        lane.adopt(&header);
         self.open = Some((id, self.chunk_bytes.min(lane.length - lane.partial.len())));
         Ok(true)
     }
@@ -132,9 +132,12 @@ impl Reader {
         let Some(&value) = message.payload.first_chunk::<4>() else { return Ok(()) };
         let value = u32::from_be_bytes(value);
         match message.kind {
-            kind::SET_CHUNK_SIZE if value & 0x7FFF_FFFF == 0 => Err(Error::ChunkSize(value)),
             kind::SET_CHUNK_SIZE => {
-                self.chunk_bytes = (value & 0x7FFF_FFFF) as usize;
+                // The first bit is none of the number's.
+                self.chunk_bytes = (value & i32::MAX.unsigned_abs()) as usize;
+                if self.chunk_bytes == 0 {
+                    return Err(Error::ChunkSize(value));
+                }
                 Ok(())
             }
             kind::ABORT => {
@@ -212,8 +215,8 @@ impl Lane {
         Header { timestamp, field, absolute, extended, length, kind, stream }
     }
 
-    fn adopt(&mut self, header: Header) {
-        let Header { timestamp, field, absolute, extended, length, kind, stream } = header;
+    fn adopt(&mut self, header: &Header) {
+        let Header { timestamp, field, absolute, extended, length, kind, stream } = *header;
         let partial = std::mem::take(&mut self.partial);
         *self = Self { timestamp, field, absolute, extended, length, kind, stream, begun: true, partial };
     }

@@ -22,6 +22,7 @@ const TICKS_PER_MS: i64 = TICKS_PER_SECOND / 1000;
 /// One encoder's stream: what its frames mean depends on what it sent before.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
+    /// Asked for frames only: configurations come at 0 even from an encoder whose clock is weeks ahead.
     clock: Clock,
     video: video::Track,
     audio: audio::Track,
@@ -33,19 +34,17 @@ impl Decoder {
         match message.kind {
             kind::DATA | kind::DATA_AMF3 => out.extend(metadata::read(message).map(Media::Metadata)),
             kind::VIDEO => {
-                let ticks = self.clock.unwrap_ms(message.timestamp) * TICKS_PER_MS;
+                let ticks = || self.clock.unwrap_ms(message.timestamp) * TICKS_PER_MS;
                 self.video.decode(&message.payload, ticks, out)?;
             }
-            kind::AUDIO => {
-                let pts_ticks = self.clock.unwrap_ms(message.timestamp) * TICKS_PER_MS;
-                match self.audio.decode(&message.payload)? {
-                    Some(audio::Content::Config(config)) => out.push_back(Media::AudioConfig(config)),
-                    Some(audio::Content::Frame(data)) => {
-                        out.push_back(Media::Audio(AudioFrame { pts_ticks, data }));
-                    }
-                    None => {}
+            kind::AUDIO => match self.audio.decode(&message.payload)? {
+                Some(audio::Content::Config(config)) => out.push_back(Media::AudioConfig(config)),
+                Some(audio::Content::Frame(data)) => {
+                    let pts_ticks = self.clock.unwrap_ms(message.timestamp) * TICKS_PER_MS;
+                    out.push_back(Media::Audio(AudioFrame { pts_ticks, data }));
                 }
-            }
+                None => {}
+            },
             _ => {}
         }
         Ok(())

@@ -48,10 +48,11 @@ pub(super) struct Track {
 }
 
 impl Track {
+    /// `ticks` gives the message's time, and is asked only for a frame that goes out.
     pub(super) fn decode(
         &mut self,
         payload: &Bytes,
-        ticks: i64,
+        ticks: impl FnOnce() -> i64,
         out: &mut VecDeque<Media>,
     ) -> Result<(), Error> {
         let mut nanos_ticks = 0;
@@ -64,7 +65,7 @@ impl Track {
                     self.look_for_parameter_sets(packet.codec, &data, out);
                 }
                 if self.config.is_some() {
-                    let dts_ticks = ticks + nanos_ticks;
+                    let dts_ticks = ticks() + nanos_ticks;
                     out.push_back(Media::Video(VideoFrame { dts_ticks, cts_ticks, key: packet.key, data }));
                 }
             }
