@@ -335,11 +335,11 @@ mod tests {
         let about = About { video: VideoId::new(), revision: 1 };
         let channel = Channel::new(about, Window::new(1, 0, None), 2);
         channel.tell(init("720p", 0), Bytes::from_static(b"init"));
-        for segment in 0..2 {
+        for segment in [0_u8, 1] {
             for number in 0..6 {
-                channel.tell(part("720p", segment, number), Bytes::from(vec![segment as u8; 2]));
+                channel.tell(part("720p", segment.into(), number), Bytes::from(vec![segment; 2]));
             }
-            channel.tell(closed("720p", segment), Bytes::new());
+            channel.tell(closed("720p", segment.into()), Bytes::new());
         }
         channel
     }

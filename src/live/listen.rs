@@ -67,18 +67,17 @@ async fn welcome(
     }
     let _ = socket.set_nodelay(true);
     let limits = live.settings.rtmp.clone();
-    match tls {
-        None => {
-            talk(socket, peer, (live, &limits), stop, |publisher| Encoder::Rtmp(Box::new(publisher))).await
+    let Some(tls) = tls else {
+        let wrap = |publisher| Encoder::Rtmp(Box::new(publisher));
+        return Box::pin(talk(socket, peer, (live, &limits), stop, wrap)).await;
+    };
+    match tokio::time::timeout(limits.handshake, tls.accept(socket)).await {
+        Ok(Ok(socket)) => {
+            let wrap = |publisher| Encoder::Rtmps(Box::new(publisher));
+            Box::pin(talk(socket, peer, (live, &limits), stop, wrap)).await;
         }
-        Some(tls) => match tokio::time::timeout(limits.handshake, tls.accept(socket)).await {
-            Ok(Ok(socket)) => {
-                talk(socket, peer, (live, &limits), stop, |publisher| Encoder::Rtmps(Box::new(publisher)))
-                    .await;
-            }
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with an encoder"),
-            Err(_) => tracing::debug!(%peer, "an encoder's TLS handshake took too long"),
-        },
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with an encoder"),
+        Err(_) => tracing::debug!(%peer, "an encoder's TLS handshake took too long"),
     }
 }
 
@@ -100,7 +99,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let key = Secret::new(key_of(&request.key));
     match admit(&live, &key, peer.ip()).await {
         Ok(ingest) => match request.permit().await {
-            Ok(publisher) => session::serve(live, wrap(publisher), (ingest, key), stop).await,
+            Ok(publisher) => Box::pin(session::serve(live, wrap(publisher), (ingest, key), stop)).await,
             Err(error) => {
                 tracing::debug!(%peer, %error, "an encoder went before it was let in");
                 let told = ("encoder_dropped", "the encoder went at once");

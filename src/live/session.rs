@@ -60,7 +60,7 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         }
     };
     let (tape, reader) = recorder::tape();
-    let mut session = Session::open(live.clone(), (ingest.clone(), key), recorded, tape);
+    let mut session = Session::open(live.clone(), (ingest.clone(), key), &recorded, tape);
     let recording = reader.run(&live.publishing, &ingest);
     let (left, recorded) = tokio::join!(
         async {
@@ -97,13 +97,13 @@ async fn leave(live: &Live, ingest: &Ingest, left: Left) {
 }
 
 impl Session {
-    fn open(live: Live, (ingest, key): (Ingest, Secret), recorded: Recorded, tape: Tape) -> Self {
+    fn open(live: Live, (ingest, key): (Ingest, Secret), recorded: &Recorded, tape: Tape) -> Self {
         let epoch = u32::try_from(ingest.tenure.epoch).unwrap_or(u32::MAX);
         let (next, start) = ingest.next();
         let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
         let channel = live.channel(&ingest, || {
             let mut window = Window::new(epoch, 0, dvr);
-            recall::recall(&mut window, &recorded);
+            recall::recall(&mut window, recorded);
             window
         });
         channel.tell(News::Tenure { epoch, next }, Bytes::new());

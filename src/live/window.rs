@@ -232,13 +232,12 @@ impl Window {
 
     fn add_init(&mut self, init: &Init) {
         let next = self.next;
-        match self.track_mut(&init.rung) {
-            Some(track) => track.init = init.clone(),
-            None => {
-                self.tracks.push(Track::new(init.clone(), next));
-                self.tracks.sort_by_key(|track| track.init.position);
-            }
+        if let Some(track) = self.track_mut(&init.rung) {
+            track.init = init.clone();
+            return;
         }
+        self.tracks.push(Track::new(init.clone(), next));
+        self.tracks.sort_by_key(|track| track.init.position);
     }
 }
 

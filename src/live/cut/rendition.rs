@@ -92,13 +92,14 @@ impl Rendition {
         Ok(())
     }
 
-    /// Closes the open segment, which lasts until `end`, or longer where more has been told already, and gives its end.
+    /// Closes the open segment, which lasts until `end`: what was told already can't be taken back, so where its last
+    /// part is out it ends there. Gives its end, where the next one starts.
     pub fn close(&mut self, end: Ticks, out: &mut Output) -> Result<Ticks, Error> {
-        let told = self.open.as_ref().map_or(end, |open| {
-            let rest = Ticks::from(!open.samples.is_empty());
-            open.at(open.from, self.timescale) + rest
-        });
-        let end = end.max(told);
+        let end = match &self.open {
+            Some(open) if open.samples.is_empty() && open.part > 0 => open.at(open.from, self.timescale),
+            Some(open) => end.max(open.at(open.from, self.timescale) + 1),
+            None => end,
+        };
         self.flush(Some(end), out)?;
         if let Some(Open { begin, size_bytes, key_bytes, .. }) = self.open.take().filter(|open| open.part > 0)
         {
