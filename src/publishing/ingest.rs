@@ -20,6 +20,9 @@ use crate::domain::media::{AudioRung, Coding, Fraction, Ladder, MediaState, Rung
 use crate::domain::upload::{Concat, Door, UploadState};
 use crate::domain::{KeyId, Timestamp, UploadId};
 
+/// Ten thousand of them (S3 takes no more) are a day at 15 Mbit/s.
+const RECORDING_PART_BYTES: i64 = 16 << 20;
+
 /// A channel that was taken.
 #[derive(Debug, Clone)]
 pub struct Ingest {
@@ -281,28 +284,11 @@ impl Publishing {
         }
         let recorded = video::find(tx.conn(), id.0).await?.is_some_and(|video| video.revision.is_some());
         if recorded {
+            let ready = (MediaState::Ready, None);
+            revision::set_state(tx.conn(), id, ready, Some(now)).await?;
+            video::set_media(tx.conn(), id.0, ready, now).await?;
             job::enqueue(tx.conn(), &Job::Assemble { upload: source }, Some(found.account_id), now).await?;
         }
-        Ok(())
-    }
-
-    /// The recording lies in the bucket as one source, like any upload; the worker looks at it for what is missing.
-    pub async fn finish_recording(
-        &self,
-        upload: &Upload,
-        id: RevisionId,
-        (size, sha256): (u64, &str),
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
-        video::lock(tx.conn(), id.0, now).await?;
-        let size = i64::try_from(size).unwrap_or(i64::MAX);
-        upload::finish(tx.conn(), upload.id, (size, Some(sha256)), now).await?;
-        video::set_source(tx.conn(), id.0, upload.id, now).await?;
-        let probe = Job::Probe { video: id.0, revision: id.1 };
-        job::enqueue(tx.conn(), &probe, upload.account_id, now).await?;
-        tx.commit().await?;
-        self.changes.tell(id.0);
         Ok(())
     }
 }
@@ -329,7 +315,7 @@ fn recording_upload(video: &Video, now: Timestamp) -> Upload {
         partials: Json(Vec::new()),
         length: None,
         received: 0,
-        part_size: 0,
+        part_size: RECORDING_PART_BYTES,
         tail: 0,
         multipart: None,
         hash_state: None,
