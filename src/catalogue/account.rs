@@ -27,9 +27,9 @@ pub struct Account {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select a.id, a.handle, a.name, a.sector, a.level, a.region, p.handle as parent, a.max_video_bytes,
-             a.quota_bytes, a.created_at, a.updated_at
-             from account a left join account p on p.id = a.parent_id ",
+            "select a.id, a.handle, a.name, a.sector, a.level, a.region,
+             (select p.handle from account p where p.id = a.parent_id) as parent, a.max_video_bytes, a.quota_bytes,
+             a.created_at, a.updated_at from account a ",
             $rest
         )
     };
@@ -37,9 +37,18 @@ macro_rules! select {
 
 const SELECT: &str = select!("where a.handle = $1");
 const SELECT_BY_ID: &str = select!("where a.id = $1");
-const LIST: &str = select!(
-    "where a.handle > coalesce($1, '') and (a.level = $2 or $2 is null) and (a.sector = $3 or $3 is null)
-     order by a.handle limit $4"
+const SELECT_ID: &str = "select id from account where handle = $1";
+// Each goes along one index, from the cursor on; the reason for the ranges is in `video`.
+const LIST: &str = select!("where a.handle > coalesce($1, '') order by a.handle limit $2");
+const LIST_OF_LEVEL: &str = select!(
+    "where a.level <= $3 and (a.level, a.handle) > ($3, coalesce($1, '')) order by a.level, a.handle limit $2"
+);
+const LIST_OF_SECTOR: &str = select!(
+    "where a.sector <= $3 and (a.sector, a.handle) > ($3, coalesce($1, '')) order by a.sector, a.handle limit $2"
+);
+const LIST_OF_BOTH: &str = select!(
+    "where (a.sector, a.level) <= ($4, $3) and (a.sector, a.level, a.handle) > ($4, $3, coalesce($1, ''))
+     order by a.sector, a.level, a.handle limit $2"
 );
 const INSERT: &str =
     "insert into account (id, handle, name, sector, level, region, parent_id, max_video_bytes,
@@ -52,7 +61,18 @@ const STORED: &str = "select cast(coalesce(sum(received), 0) as bigint) from upl
     where account_id = $1 and state in ('open', 'finishing', 'finished')";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE, STORED];
+pub(super) const STATEMENTS: &[&str] = &[
+    SELECT,
+    SELECT_BY_ID,
+    SELECT_ID,
+    LIST,
+    LIST_OF_LEVEL,
+    LIST_OF_SECTOR,
+    LIST_OF_BOTH,
+    INSERT,
+    UPDATE,
+    STORED,
+];
 
 /// What a list of accounts is narrowed by.
 #[derive(Debug, Default)]
@@ -73,16 +93,26 @@ pub async fn find_by_id(conn: Conn<'_>, id: AccountId) -> Result<Option<Account>
     Ok(on!(conn, c => sqlx::query_as(SELECT_BY_ID).bind(id).fetch_optional(c).await?))
 }
 
+/// The id of the account of a handle.
+pub async fn find_id(conn: Conn<'_>, handle: &Handle) -> Result<Option<AccountId>, Error> {
+    Ok(on!(conn, c => sqlx::query_scalar(SELECT_ID).bind(handle).fetch_optional(c).await?))
+}
+
 /// A page of accounts by handle.
 pub async fn list(conn: Conn<'_>, filter: &Filter) -> Result<Page<Account>, Error> {
-    let limit = i64::from(filter.limit) + 1;
-    let rows: Vec<Account> = on!(conn, c => sqlx::query_as(LIST)
-        .bind(filter.cursor.as_deref())
-        .bind(filter.level)
-        .bind(filter.sector.as_deref())
-        .bind(limit)
+    let rows: Vec<Account> = on!(conn, c => {
+        let ask = |statement| {
+            sqlx::query_as(statement).bind(filter.cursor.as_deref()).bind(i64::from(filter.limit) + 1)
+        };
+        match (filter.level, filter.sector.as_deref()) {
+            (None, None) => ask(LIST),
+            (Some(level), None) => ask(LIST_OF_LEVEL).bind(level),
+            (None, Some(sector)) => ask(LIST_OF_SECTOR).bind(sector),
+            (Some(level), Some(sector)) => ask(LIST_OF_BOTH).bind(level).bind(sector),
+        }
         .fetch_all(c)
-        .await?);
+        .await?
+    });
     Ok(Page::of(rows, filter.limit, |account| account.handle.to_string()))
 }
 

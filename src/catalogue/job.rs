@@ -99,11 +99,25 @@ const RELEASE: &str = "update job set state = 'queued', max_attempts = max_attem
     last_error = coalesce($4, last_error), lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
 const LOST: &str = columns!("select", "from job where state = 'running' and lease_until < $1 limit 100");
 const SELECT: &str = columns!("select", "from job where id = $1");
-const LIST: &str = columns!(
-    "select",
-    "from job where id < coalesce($1, 'g') and (state = $2 or $2 is null) and (video_id = $3 or $3 is null)
-       and (kind = $4 or $4 is null) order by id desc limit $5"
-);
+/// A list along one index; the reason for the ranges is in `video`.
+macro_rules! list {
+    ($within:literal, $order:literal) => {
+        concat!(
+            columns!("select", "from job where "),
+            $within,
+            " and coalesce(state = $2, true) and coalesce(video_id = $3, true) and coalesce(kind = $4, true) order by ",
+            $order,
+            " limit $5"
+        )
+    };
+}
+
+const LIST: &str = list!("id < coalesce($1, 'g')", "id desc");
+const LIST_OF_STATE: &str =
+    list!("state >= $2 and (state, id) < ($2, coalesce($1, 'g'))", "state desc, id desc");
+const LIST_OF_KIND: &str = list!("kind >= $4 and (kind, id) < ($4, coalesce($1, 'g'))", "kind desc, id desc");
+/// A video has few jobs.
+const LIST_OF_ONE: &str = list!("video_id = $3 and id < coalesce($1, 'g')", "id desc");
 const LIST_OF_VIDEO: &str = columns!("select", "from job where video_id = $1 order by id");
 const LIST_OF_REVISION: &str =
     columns!("select", "from job where video_id = $1 and revision = $2 order by id");
@@ -117,7 +131,9 @@ const RETRY: &str =
     cancel_requested = false where id = $1 and state in ('dead', 'cancelled')";
 const WITHDRAW: &str = "delete from job where name = $1 and state = 'queued'";
 const COUNTS: &str = "select state, count(*) from job group by state";
-const EXPIRE: &str = "delete from job where state in ('done', 'cancelled') and finished_at < $1";
+// `coalesce` keeps SQLite from going through all that are done.
+const EXPIRE: &str =
+    "delete from job where finished_at < $1 and coalesce(state in ('done', 'cancelled'), true)";
 
 /// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
@@ -133,6 +149,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     LOST,
     SELECT,
     LIST,
+    LIST_OF_STATE,
+    LIST_OF_KIND,
+    LIST_OF_ONE,
     LIST_OF_VIDEO,
     LIST_OF_REVISION,
     ATTEMPTS,
@@ -318,7 +337,15 @@ pub struct Filter {
 
 /// A page of jobs, newest first.
 pub async fn list(conn: Conn<'_>, filter: &Filter) -> Result<Page<Row>, Error> {
-    let rows: Vec<Row> = on!(conn, c => sqlx::query_as(LIST)
+    let statement = match (filter.video, filter.state, filter.kind) {
+        (Some(_), ..) => LIST_OF_ONE,
+        (None, None, None) => LIST,
+        // Most jobs are done; of every other state there are fewer than of any kind.
+        (None, None | Some(JobState::Done), Some(_)) => LIST_OF_KIND,
+        (None, Some(_), _) => LIST_OF_STATE,
+    };
+    let rows: Vec<Row> = on!(conn, c => sqlx::query_as(statement)
+        .persistent(false)
         .bind(filter.cursor)
         .bind(filter.state)
         .bind(filter.video)

@@ -96,6 +96,7 @@ const SET_WARNINGS: &str = "update revision set warnings = $3 where video_id = $
 const SET_RETIRE: &str = "update revision set retire_at = $3 where video_id = $1 and number = $2";
 const ADD_CPU: &str = "update revision set cpu_ms = cpu_ms + $3 where video_id = $1 and number = $2";
 const DELETE: &str = "delete from revision where video_id = $1 and number = $2";
+// The range of ids is one video's where one is asked for.
 const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received as size_bytes,
       r.number as revision, r.state, r.probe, r.cpu_ms
     from video v
@@ -105,8 +106,7 @@ const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received
     left join revision r on r.video_id = v.id
       and r.number = (select max(n.number) from revision n where n.video_id = v.id)
     where v.deleted_at is null
-      and v.id > coalesce($1, '')
-      and (v.id = $2 or $2 is null)
+      and v.id >= coalesce($1, $2, '') and v.id <> coalesce($1, '') and v.id <= coalesce($2, 'g')
       and (a.handle = $3 or $3 is null)
       and (t.slug = $4 or t.slug like $5 or $4 is null)
       and (v.media_state = $6 or $6 is null)

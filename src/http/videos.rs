@@ -11,7 +11,7 @@ use super::reply::{Created, Gone};
 use super::video::{UploadTo, Video, describe, look};
 use super::words::Words;
 use super::{App, Error};
-use crate::catalogue::video::{self, Filter};
+use crate::catalogue::video::{self, Filter, Sight};
 use crate::catalogue::{account, search};
 use crate::domain::account::Handle;
 use crate::domain::key::{Caller, Role};
@@ -105,17 +105,22 @@ pub async fn list(
 }
 
 fn filter(viewer: Viewer, narrowing: Narrowing) -> Result<Filter, Error> {
-    let is_state = |word: &String| word.parse::<VideoState>().is_ok() || word.parse::<MediaState>().is_ok();
-    if let Some(word) = narrowing.state.as_ref().filter(|word| !is_state(word)) {
+    let word = narrowing.state.as_deref();
+    let state = word.and_then(|word| word.parse::<VideoState>().ok());
+    let media_state = word.and_then(|word| word.parse::<MediaState>().ok());
+    if let (Some(word), None, None) = (word, state, media_state) {
         return Err(Error::Query(format!("{word:?} is no state of a video")));
     }
+    let sight = match viewer.0 {
+        None => Sight::Public,
+        Some(caller) => caller.account.map_or(Sight::Everything, Sight::Member),
+    };
     Ok(Filter {
-        owner: None,
+        sight,
         account: narrowing.account,
         topic: narrowing.topic,
-        state: narrowing.state,
-        published_only: viewer.0.is_none_or(|caller| caller.account.is_some()),
-        or_owner: viewer.0.and_then(|caller| caller.account),
+        state,
+        media_state,
         tokens: search::tokens(narrowing.q.as_deref().unwrap_or_default()),
         cursor: narrowing.cursor,
         limit: limit(narrowing.limit)?,

@@ -79,7 +79,7 @@ impl Publishing {
         };
         check_video(&video)?;
         video::insert(conn.again(), &video).await?;
-        search::index(conn, video.id, &searchable(&video)).await?;
+        search::index(conn, video.id, &video.topic, &searchable(&video)).await?;
         Ok(video)
     }
 
@@ -103,7 +103,7 @@ impl Publishing {
         video.updated_at = self.clock.now();
         check_video(&video)?;
         video::update(tx.conn(), &video).await?;
-        search::index(tx.conn(), id, &searchable(&video)).await?;
+        search::index(tx.conn(), id, &video.topic, &searchable(&video)).await?;
         tx.commit().await?;
         self.changes.tell(id);
         Ok(video)

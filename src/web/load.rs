@@ -4,7 +4,7 @@ use super::home::{self, Narrowed, NarrowedBy};
 use super::links;
 use super::pages::Asked;
 use super::watch::{Account, Media, Page, Poster, Topic};
-use crate::catalogue::video::{Filter, Video};
+use crate::catalogue::video::{Filter, Sight, Video};
 use crate::catalogue::{account, search, topic, video};
 use crate::domain::media::MediaState;
 use crate::domain::video::VideoState;
@@ -103,7 +103,7 @@ fn player(app: &App, row: &Video, media: Option<view::Media>, token: Option<&str
 pub(super) async fn home(app: &App, asked: &Asked) -> Result<home::Page, Error> {
     let query = asked.q.clone().unwrap_or_default();
     let mut filter =
-        Filter { published_only: true, limit: VIDEOS, tokens: search::tokens(&query), ..Filter::default() };
+        Filter { sight: Sight::Public, limit: VIDEOS, tokens: search::tokens(&query), ..Filter::default() };
     filter.account = asked.account.as_deref().and_then(|handle| handle.parse().ok());
     filter.topic = asked.topic.as_deref().and_then(|slug| slug.parse().ok());
     filter.cursor = asked.cursor.as_deref().and_then(|cursor| cursor.parse().ok());

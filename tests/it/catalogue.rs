@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const CLAIM: Claim<'_> = Claim { worker: "w", lease: Duration::from_secs(30), account_cap: 2 };
 
 /// Both engines, migrated and empty.
-async fn both() -> Vec<(Db, Option<TempDir>)> {
+pub async fn both() -> Vec<(Db, Option<TempDir>)> {
     let folder = tempfile::tempdir().expect("a folder");
     let sqlite = Db::sqlite(&folder.path().join("policast.db")).await.expect("SQLite");
     let postgres = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");

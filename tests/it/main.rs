@@ -8,6 +8,7 @@ mod cage;
 mod catalogue;
 mod clip;
 mod errors;
+mod lists;
 mod news;
 mod parts;
 mod pipeline;

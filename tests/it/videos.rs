@@ -130,6 +130,27 @@ async fn chinese_is_found_by_any_of_its_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_video_is_listed_under_its_topic_and_those_above() {
+    for app in App::both().await {
+        for slug in ["health/air", "health-care"] {
+            let topic = json!({"slug": slug, "name": {"en": "A topic"}});
+            assert_eq!(app.send("POST", "/api/v1/topics", Some(&app.operator), topic).await.status, 201);
+        }
+        let path = format!("/api/v1/videos/{}", app.draft().await);
+        for (topic, listed) in [("health/air", [1, 1, 0]), ("health-care", [0, 0, 1]), ("health", [1, 0, 0])]
+        {
+            let change = json!({"topic": topic});
+            assert_eq!(app.send("PATCH", &path, Some(&app.editor), change).await.status, 200);
+            for (under, count) in ["health", "health/air", "health-care"].into_iter().zip(listed) {
+                let list = format!("/api/v1/videos?topic={under}");
+                let found = app.get(&list, Some(&app.editor)).await.json();
+                assert_eq!(found["items"].as_array().map(Vec::len), Some(count), "{topic}: {list}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_plain_put_makes_a_source() {
     for app in App::both().await {
         let path = format!("/api/v1/videos/{}", app.draft().await);
