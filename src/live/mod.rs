@@ -96,21 +96,29 @@ impl Live {
 
     /// Looks after broadcasts until told to stop: ends what waited long enough, and lets its viewers go.
     pub async fn keep_house(self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        let mut changes = self.publishing.changes.follow();
+        let mut round = tokio::time::interval(LAPSE_EVERY);
+        loop {
+            let changed = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = round.tick() => None,
+                change = changes.recv() => change.ok().flatten(),
+            };
+            if let Some(video) = changed {
+                self.settle(video).await;
+                continue;
+            }
             if let Err(error) = self.publishing.lapse_broadcasts().await {
                 tracing::warn!(%error, "broadcasts could not be looked after");
             }
-            let known: Vec<VideoId> = {
-                let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-                channels.keys().copied().collect()
-            };
-            for video in known {
+            for video in self.known() {
                 self.settle(video).await;
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(LAPSE_EVERY) => {}
-            }
         }
+    }
+
+    fn known(&self) -> Vec<VideoId> {
+        let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        channels.keys().copied().collect()
     }
 }

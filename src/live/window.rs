@@ -9,8 +9,11 @@ use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
 
 /// No part is longer, in ticks; the source rung closes one before it would be (RFC 8216bis 4.4.3.7).
 pub const PART_TARGET: Ticks = TICKS_PER_SECOND * 35 / 100;
-/// Closed segments whose parts are still listed: three target durations at least (RFC 8216bis 4.4.4.9).
-const SEGMENTS_IN_PARTS: usize = 4;
+/// Closed segments whose parts are still listed; with the open one that makes three, after which RFC 8216bis 4.4.4.9
+/// wants them gone. Players at the edge hold back little more than one second.
+const SEGMENTS_IN_PARTS: usize = 2;
+/// Segments that stay in the window however short it is: what a player at the edge may be at.
+const LEAST_SEGMENTS: usize = 4;
 
 /// What is in a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -144,7 +147,7 @@ impl Track {
 
     /// Forgets what ends before `from`, but never what a player at the live edge needs.
     fn forget(&mut self, from: Ticks) {
-        while self.closed.len() > SEGMENTS_IN_PARTS {
+        while self.closed.len() > LEAST_SEGMENTS {
             let Some(first) = self.closed.front() else { return };
             if first.closed.segment.start + first.closed.segment.duration > from {
                 return;
@@ -225,6 +228,7 @@ impl Window {
                 self.over = true;
                 for track in &mut self.tracks {
                     track.parts.clear();
+                    track.closed.iter_mut().for_each(|listed| listed.parts.clear());
                 }
             }
         }
@@ -291,7 +295,7 @@ pub(super) mod tests {
         let window = filled(7, 2, None);
         let track = window.track("720p").expect("a track");
         let listed: Vec<usize> = track.closed.iter().map(|listed| listed.parts.len()).collect();
-        assert_eq!(listed, [0, 0, 0, 6, 6, 6, 6]);
+        assert_eq!(listed, [0, 0, 0, 0, 0, 6, 6]);
         assert_eq!((track.open, track.newest()), (7, Some((7, 1))));
     }
 

@@ -6,6 +6,7 @@ mod clients;
 mod clip;
 mod command;
 mod kill;
+mod live;
 mod outage;
 mod playlist;
 #[path = "../it/postgres.rs"]

@@ -33,6 +33,9 @@ const SILENCE: [&[u8]; 6] = [
     ],
 ];
 
+/// What most encoders send: AAC-LC, 48 kHz, stereo.
+const USUAL: &[u8] = &[0x11, 0x90];
+
 /// An audio configuration that has been understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sound {
@@ -46,6 +49,11 @@ pub(super) struct Sound {
 }
 
 impl Sound {
+    /// What silence is coded by where an encoder sends no sound at all.
+    pub fn usual() -> Result<Self, Error> {
+        Self::read(Bytes::from_static(USUAL))
+    }
+
     /// Understands an `AudioSpecificConfig` (ISO/IEC 14496-3 1.6.2.1).
     pub fn read(config: Bytes) -> Result<Self, Error> {
         let short = || Error::Config {

@@ -1,4 +1,6 @@
-//! The audio track: a gapless run of frames kept in step with the timestamps, cut where the video is.
+//! The audio track: a gapless run of frames kept in step with the timestamps, cut where the video is. There always is
+//! one, silent where the encoder sends no sound: a rendition that comes and goes leaves players behind that began
+//! without it.
 
 use std::collections::VecDeque;
 
@@ -17,8 +19,7 @@ use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 const PATIENCE: Ticks = TICKS_PER_SECOND;
 /// Encoders that send sound late are waited for up to this long.
 const LONGEST_PATIENCE: Ticks = 5 * TICKS_PER_SECOND;
-/// Boundaries kept for sound that has not begun.
-const KEPT_BOUNDARIES: usize = 8;
+
 /// Sound in, segments out.
 #[derive(Debug)]
 pub(super) struct Audio {
@@ -59,9 +60,6 @@ impl Audio {
 
     /// A segment begins with the first frame at or after the boundary.
     pub fn turn(&mut self, boundary: Boundary) {
-        if self.run.is_none() && self.boundaries.len() >= KEPT_BOUNDARIES {
-            self.boundaries.pop_front();
-        }
         self.boundaries.push_back(boundary);
     }
 
@@ -80,7 +78,9 @@ impl Audio {
         while let Some(heard) = self.pop_ready(frontier) {
             self.take(heard, out)?;
         }
-        self.fill(frontier - self.patience, out)
+        let until = frontier - self.patience;
+        self.start_silent(until, out)?;
+        self.fill(until, out)
     }
 
     /// Passes on all there is, at least up to `end`, and closes the last segment. Gives its end.
@@ -88,6 +88,7 @@ impl Audio {
         while let Some(heard) = self.queue.pop_front() {
             self.take(heard, out)?;
         }
+        self.start_silent(end, out)?;
         self.fill(end, out)?;
         let Some(run) = &mut self.run else { return Ok(None) };
         run.close(out).map(Some)
@@ -119,11 +120,20 @@ impl Audio {
         if missing < 0 { Ok(()) } else { self.append(if is_foreign { silence } else { data }, out) }
     }
 
-    /// Begins the track in the segment that `at` lies in, which is silent until then. False before the first one.
-    fn start(&mut self, at: Ticks, out: &mut Output) -> Result<bool, Error> {
-        while self.boundaries.get(1).is_some_and(|next| next.start <= at) {
-            self.boundaries.pop_front();
+    /// Begins without sound where none has come by then.
+    fn start_silent(&mut self, until: Ticks, out: &mut Output) -> Result<(), Error> {
+        let first = self.boundaries.front().map(|boundary| boundary.start);
+        if let Some(first) = first.filter(|first| self.run.is_none() && *first < until) {
+            if self.newest.is_none() {
+                self.newest = Some(Sound::usual()?);
+            }
+            self.start(first, out)?;
         }
+        Ok(())
+    }
+
+    /// Begins the track with the first segment, silent up to `at`. False for sound before that.
+    fn start(&mut self, at: Ticks, out: &mut Output) -> Result<bool, Error> {
         let Some(sound) = self.newest.clone() else { return Ok(false) };
         let Some(boundary) = self.boundaries.pop_front_if(|boundary| boundary.start <= at) else {
             return Ok(false);

@@ -38,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
         }
     }
 
-    /// The next thing the encoder sent; None after an orderly end. May be dropped and called again (`select!`).
+    /// The next thing the encoder sent; None after an orderly end, `Closed` where it went without one. May be dropped and called again (`select!`).
     ///
     /// A codec we can't take is told to the encoder before the error comes back.
     pub async fn next(&mut self) -> Result<Option<Media>, Error> {
@@ -74,15 +74,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
             }
             match self.next_message().await? {
                 Some(message) => self.take(message)?,
-                None => self.ended = true,
+                None => return Err(Error::Closed("its stream")),
             }
         }
     }
 
-    /// The answer to an orderly end is a courtesy: most encoders are gone by now.
+    /// The answer to an orderly end is a courtesy. What else it says is heard out: a socket closed on unread bytes
+    /// would look broken to it.
     async fn part(&mut self) -> Option<Media> {
         let linger = self.connection.limits.linger;
-        if let Err(error) = within(linger, "end", self.connection.flush()).await {
+        let goodbye = async {
+            self.connection.flush().await?;
+            while self.connection.next().await?.is_some() {}
+            Ok(())
+        };
+        if let Err(error) = within(linger, "end", goodbye).await {
             tracing::trace!(%error, "encoder didn't wait for our goodbye");
         }
         None

@@ -156,7 +156,9 @@ pub fn media(media: &Media) -> String {
         seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            entry(&mut out, segment, (segment.size_bytes, offset), &pack.uri);
+            // All of an object needs no range; FFmpeg 5.1 hangs on one after a second EXT-X-MAP.
+            let range = (pack.segments.len() > 1).then_some((segment.size_bytes, offset));
+            entry(&mut out, segment, range, &pack.uri);
             offset += segment.size_bytes;
         }
     }
@@ -171,7 +173,7 @@ pub fn iframes(media: &Media) -> String {
         seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            entry(&mut out, segment, (segment.key_bytes, offset), &pack.uri);
+            entry(&mut out, segment, Some((segment.key_bytes, offset)), &pack.uri);
             offset += segment.size_bytes;
         }
     }
@@ -208,11 +210,12 @@ fn seam<'a>(out: &mut String, pack: &'a Pack, init: &mut &'a str) {
     }
 }
 
-fn entry(out: &mut String, segment: &Segment, (bytes, offset): (u64, u64), uri: &str) {
-    line(
-        out,
-        format_args!("#EXTINF:{},\n#EXT-X-BYTERANGE:{bytes}@{offset}\n{uri}", seconds(segment.duration)),
-    );
+fn entry(out: &mut String, segment: &Segment, range: Option<(u64, u64)>, uri: &str) {
+    line(out, format_args!("#EXTINF:{},", seconds(segment.duration)));
+    if let Some((bytes, offset)) = range {
+        line(out, format_args!("#EXT-X-BYTERANGE:{bytes}@{offset}"));
+    }
+    line(out, format_args!("{uri}"));
 }
 
 fn foot(mut out: String, media: &Media) -> String {
@@ -289,7 +292,6 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
-        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
@@ -313,7 +315,6 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
-        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
