@@ -99,12 +99,12 @@ impl Live {
         let mut changes = self.publishing.changes.follow();
         let mut round = tokio::time::interval(LAPSE_EVERY);
         loop {
-            let changed = tokio::select! {
+            let settled = tokio::select! {
                 () = stop.cancelled() => return,
                 _ = round.tick() => None,
                 change = changes.recv() => change.ok().flatten(),
             };
-            if let Some(video) = changed {
+            if let Some(video) = settled {
                 self.settle(video).await;
                 continue;
             }
