@@ -14,6 +14,7 @@ mod proxy;
 mod schema;
 mod segments;
 mod server;
+mod srt;
 mod store;
 mod sync;
 mod tool;

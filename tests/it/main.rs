@@ -16,6 +16,7 @@ mod postgres;
 mod probe;
 mod processing;
 mod receiving;
+mod srt;
 mod storage;
 mod tus;
 mod videos;
