@@ -180,6 +180,12 @@ pub struct Live {
     /// Private key of RTMPS, PEM
     #[arg(long, env = "POLICAST_RTMPS_KEY", value_name = "FILE", requires = "rtmps_cert")]
     pub rtmps_key: Option<PathBuf>,
+    /// Where encoders send SRT to, by UDP; off unless set
+    #[arg(long, env = "POLICAST_SRT_LISTEN", value_name = "ADDR")]
+    pub srt_listen: Option<SocketAddr>,
+    /// Passphrase of 10 to 79 bytes that SRT is encrypted with; encoders are told it apart from the key
+    #[arg(long, env = "POLICAST_SRT_PASSPHRASE", value_name = "TEXT", hide_env_values = true)]
+    pub srt_passphrase: Option<String>,
     /// How long an encoder may take for its handshake
     #[arg(long, env = "POLICAST_INGEST_HANDSHAKE", default_value = "5s", value_name = "SPAN")]
     pub ingest_handshake: Span,

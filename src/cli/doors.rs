@@ -14,12 +14,14 @@ use tokio_rustls::rustls::ServerConfig;
 use super::serve::listen;
 use crate::config::{Config, DEFAULT_RTMP, Role};
 use crate::http;
+use crate::live::srt;
 
 /// Listeners for encoders; `None` where a door is shut.
 #[derive(Default)]
 pub struct Doors {
     pub rtmp: Option<TcpListener>,
     pub rtmps: Option<(TcpListener, TlsAcceptor)>,
+    pub srt: Option<srt::Listener>,
 }
 
 impl Doors {
@@ -44,22 +46,35 @@ impl Doors {
             Some(listener) => Some((listener, acceptor(config)?)),
             None => None,
         };
-        Ok(Self { rtmp, rtmps })
+        Ok(Self { rtmp, rtmps, srt: open_srt(config).await? })
     }
 
     /// Where encoders send to, by the host that browsers use.
     pub fn addresses(&self, config: &Config) -> anyhow::Result<http::Ingest> {
         let host = host_of(&config.public_url());
+        let place = |at: SocketAddr| format!("{}:{}", reachable(at, &host), at.port());
         let url = |scheme: &str, listener: &TcpListener| -> anyhow::Result<String> {
-            let at = listener.local_addr()?;
-            Ok(format!("{scheme}://{}:{}/live", reachable(at, &host), at.port()))
+            Ok(format!("{scheme}://{}/live", place(listener.local_addr()?)))
         };
         Ok(http::Ingest {
             rtmp_url: self.rtmp.as_ref().map(|listener| url("rtmp", listener)).transpose()?,
             rtmps_url: self.rtmps.as_ref().map(|(listener, _)| url("rtmps", listener)).transpose()?,
-            srt_url: None,
+            srt_url: self.srt.as_ref().map(|listener| format!("srt://{}", place(listener.local_addr()))),
         })
     }
+}
+
+async fn open_srt(config: &Config) -> anyhow::Result<Option<srt::Listener>> {
+    let live = &config.live;
+    let Some(address) = live.srt_listen else { return Ok(None) };
+    let limits = srt::Limits {
+        handshake: live.ingest_handshake.0,
+        idle: live.ingest_idle.0,
+        passphrase: live.srt_passphrase.clone(),
+        ..srt::Limits::default()
+    };
+    let listener = srt::Listener::bind(address, limits).await;
+    Ok(Some(listener.context("POLICAST_SRT_LISTEN and POLICAST_SRT_PASSPHRASE")?))
 }
 
 /// A door on one address is reached there, one on all of them by the public name.

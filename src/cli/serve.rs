@@ -168,6 +168,9 @@ fn go_live(live: &Live, doors: Doors, tasks: &TaskTracker, shutdown: &Shutdown) 
     if let Some((listener, tls)) = doors.rtmps {
         tasks.spawn(live::listen(listener, Some(tls), live.clone(), stop()));
     }
+    if let Some(listener) = doors.srt {
+        tasks.spawn(live::listen_srt(listener, live.clone(), stop()));
+    }
     tasks.spawn(live.clone().keep_house(stop()));
 }
 

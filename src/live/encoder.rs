@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 
 use super::frame::Media;
-use super::rtmp;
+use super::{rtmp, srt};
 
 /// A permitted encoder.
 pub enum Encoder {
     Rtmp(Box<rtmp::Publisher<TcpStream>>),
     Rtmps(Box<rtmp::Publisher<TlsStream<TcpStream>>>),
+    /// What a publisher sends that is driven elsewhere; shut, it lets the caller go.
+    Srt(mpsc::Receiver<Result<Media, srt::Error>>),
 }
 
 /// Why a stream ended, or was ended.
@@ -51,18 +54,35 @@ impl Left {
     }
 }
 
+impl From<rtmp::Error> for Left {
+    fn from(error: rtmp::Error) -> Self {
+        match error {
+            rtmp::Error::TimedOut { within, .. } => Self::Silent(within),
+            rtmp::Error::Codec { .. } => Self::Unfit(error.to_string()),
+            error => Self::Dropped(error.to_string()),
+        }
+    }
+}
+
+impl From<srt::Error> for Left {
+    fn from(error: srt::Error) -> Self {
+        match error {
+            srt::Error::Silent { within } => Self::Silent(within),
+            srt::Error::Codec { .. } => Self::Unfit(error.to_string()),
+            error => Self::Dropped(error.to_string()),
+        }
+    }
+}
+
 impl Encoder {
     /// The next thing the encoder sent; `None` after an orderly end. May be dropped and called again.
     pub async fn next(&mut self) -> Result<Option<Media>, Left> {
         let next = match self {
             Self::Rtmp(publisher) => publisher.next().await,
             Self::Rtmps(publisher) => publisher.next().await,
+            Self::Srt(media) => return media.recv().await.transpose().map_err(Left::from),
         };
-        next.map_err(|error| match error {
-            rtmp::Error::TimedOut { within, .. } => Left::Silent(within),
-            rtmp::Error::Codec { .. } => Left::Unfit(error.to_string()),
-            error => Left::Dropped(error.to_string()),
-        })
+        next.map_err(Left::from)
     }
 
     /// Tells the encoder why it is not wanted any more.
@@ -70,6 +90,8 @@ impl Encoder {
         let told = match self {
             Self::Rtmp(publisher) => publisher.refuse(sentence).await,
             Self::Rtmps(publisher) => publisher.refuse(sentence).await,
+            // SRT knows no words once a caller is in: it ends, and the log of the broadcast says why.
+            Self::Srt(_) => Ok(()),
         };
         if let Err(error) = told {
             tracing::debug!(%error, "the encoder went without hearing why");

@@ -1,4 +1,4 @@
-//! The doors for encoders: accepts connections, checks keys before anything is taken, and keeps count.
+//! The doors for encoders by RTMP: accepts connections, checks keys before anything is taken, and keeps count.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -106,9 +106,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 let _ = live.publishing.leave_ingest(&ingest, told).await;
             }
         },
-        Err(sentence) => {
+        Err(refusal) => {
+            let sentence = refusal.sentence();
             tracing::info!(%peer, "{sentence}");
-            if let Err(error) = request.reject(&sentence).await {
+            if let Err(error) = request.reject(sentence).await {
                 tracing::debug!(%peer, %error, "an encoder went without hearing why");
             }
         }
@@ -120,23 +121,42 @@ fn key_of(name: &str) -> &str {
     name.split(['?', '&']).next().unwrap_or_default().trim_matches('/')
 }
 
-/// Takes the channel for who holds its key, or says in one sentence why not.
-pub(super) async fn admit(live: &Live, key: &Secret, peer: IpAddr) -> Result<Ingest, String> {
+/// Why an encoder is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Key,
+    Over,
+    Taken,
+    /// Nothing is wrong with the encoder.
+    Unavailable,
+}
+
+impl Refusal {
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Key => "The stream key is wrong or was revoked; copy it again from the broadcast.",
+            Self::Over => "The broadcast is over; announce another one.",
+            Self::Taken => "Another encoder is sending to this broadcast; stop it first.",
+            Self::Unavailable => "The server can't take the stream now. Please try again.",
+        }
+    }
+}
+
+/// Takes the channel for who holds its key, or says why not.
+pub(super) async fn admit(live: &Live, key: &Secret, peer: IpAddr) -> Result<Ingest, Refusal> {
     use publishing::Error as E;
     let owner = live.settings.node.as_str();
     match live.publishing.begin_ingest(key, owner, live.settings.lease).await {
         Ok(ingest) => Ok(ingest),
         Err(E::StreamKey) => {
             live.guests.blame(peer);
-            Err("The stream key is wrong or was revoked; copy it again from the broadcast.".to_owned())
+            Err(Refusal::Key)
         }
-        Err(E::BroadcastOver) => Err("The broadcast is over; announce another one.".to_owned()),
-        Err(E::ChannelTaken) => {
-            Err("Another encoder is sending to this broadcast; stop it first.".to_owned())
-        }
+        Err(E::BroadcastOver) => Err(Refusal::Over),
+        Err(E::ChannelTaken) => Err(Refusal::Taken),
         Err(error) => {
             tracing::warn!(%error, "an encoder could not be let in");
-            Err("The server can't take the stream now. Please try again.".to_owned())
+            Err(Refusal::Unavailable)
         }
     }
 }

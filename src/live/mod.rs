@@ -1,19 +1,22 @@
 //! Live: encoders in by RTMP and SRT, LL-HLS out, and the recording.
 //!
-//! A stream's way: [`listen`] lets an encoder in whose key is good; [`session`] cuts what it sends into parts, tells
-//! them to the [`channel`] and hands closed segments to the [`recorder`]; viewers ask the channel through `http::play`.
+//! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
+//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
+//! through `http::play`.
 
 pub mod channel;
 pub mod cut;
 mod encoder;
 pub mod frame;
 mod listen;
+mod listen_srt;
 mod meter;
 pub mod playlist;
 mod recall;
 mod recorder;
 pub mod rtmp;
 mod session;
+pub mod srt;
 pub mod window;
 
 use std::collections::HashMap;
@@ -28,6 +31,7 @@ use crate::publishing::{Ingest, Publishing};
 
 use channel::{About, Channel};
 pub use listen::run as listen;
+pub use listen_srt::run as listen_srt;
 use window::{News, Window};
 
 /// How often broadcasts are looked at whose encoder or node was lost.

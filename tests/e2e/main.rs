@@ -15,6 +15,7 @@ mod proxy;
 mod schema;
 mod segments;
 mod server;
+mod srt;
 mod store;
 mod sync;
 mod tool;

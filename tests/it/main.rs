@@ -17,6 +17,7 @@ mod postgres;
 mod probe;
 mod processing;
 mod receiving;
+mod srt;
 mod storage;
 mod tus;
 mod videos;
