@@ -46,8 +46,9 @@ pub fn packets(file: &Path, stream: &str) -> Vec<Packet> {
     json["packets"].as_array().unwrap().iter().map(packet).collect()
 }
 
+/// As ffprobe writes times.
 #[expect(clippy::cast_possible_truncation, reason = "clips are short")]
-fn seconds_to_ticks(seconds: f64) -> Ticks {
+pub fn seconds_to_ticks(seconds: f64) -> Ticks {
     (seconds * 90_000.0).round() as Ticks
 }
 

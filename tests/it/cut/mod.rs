@@ -2,6 +2,7 @@
 //! decoder say what became of it.
 
 mod changes;
+mod codings;
 mod encoders;
 mod flv;
 mod jitter;

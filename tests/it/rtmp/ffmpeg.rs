@@ -211,18 +211,12 @@ async fn made_parameter_sets_equal_the_encoders_own() {
     assert_eq!(made, *own);
 }
 
-fn box_payload(file: &[u8], name: [u8; 4]) -> &[u8] {
-    let at = clip::box_at(file, name);
-    let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
-    &file[at + 8..at + usize::try_from(size).unwrap()]
-}
-
 #[tokio::test]
 async fn a_made_hvcc_says_of_the_picture_what_ffmpegs_own_says() {
     for format in ["yuv420p", "yuv422p10"] {
         let arguments = format!("-f lavfi -i {PICTURE} -frames:v 1 -pix_fmt {format} -c:v libx265");
         let (mp4, raw) = (clip::make(&arguments, "a.mp4"), clip::make(&arguments, "a.hevc"));
-        let theirs = box_payload(&mp4, *b"hvcC");
+        let theirs = clip::box_payload(&mp4, *b"hvcC");
         let frame = [&[0x1C, 1, 0, 0, 0], &raw[..]].concat();
         let outcome = publish(&whole(9, 0, &frame)).await;
         let Some(Media::VideoConfig(VideoConfig::Hevc(ours))) = outcome.media.first() else {
