@@ -12,7 +12,7 @@ use super::video::Video;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
 /// Sound sent this much before the newest is forgotten while no keyframe has come.
-const KEPT: i64 = 2_000;
+const KEPT: Ticks = 2 * TICKS_PER_SECOND;
 /// And never more frames than this, whatever their times.
 const KEPT_FRAMES: usize = 512;
 
