@@ -11,20 +11,20 @@ use super::stage::Broadcast;
 use super::usual::*;
 
 #[test]
-fn sound_that_starts_late_is_silent_from_the_beginning_of_its_first_segment() {
-    let media = kept(usual(), |media| !is_audio(media) || time_ms(media) > 5_000 || time_ms(media) == 0);
+fn sound_that_starts_late_is_silent_until_then() {
+    let media = kept(usual(), |media| !is_audio(media) || time_ms(media) > 3_000 || time_ms(media) == 0);
     let broadcast = check_in_step(&media, &usual().media);
     let ends = broadcast.ends(Track::Audio);
-    assert_eq!((ends[0].number, ends.len()), (2, 3));
+    assert_eq!((ends[0].number, ends.len()), (0, 5));
 }
 
 #[test]
-fn a_stream_without_sound_has_no_audio_track() {
-    let media = kept(usual(), |media| !matches!(media, Media::Audio(_)));
+fn a_stream_without_sound_is_silent() {
+    let media = kept(usual(), |media| !matches!(media, Media::Audio(_) | Media::AudioConfig(_)));
     let broadcast = Broadcast::cut(&media);
     check_rules(&broadcast);
-    assert!(broadcast.inits(Track::Audio).is_empty() && broadcast.ends(Track::Audio).is_empty());
-    assert_eq!(broadcast.ends(Track::Video).len(), 5);
+    assert_eq!((broadcast.ends(Track::Video).len(), broadcast.ends(Track::Audio).len()), (5, 5));
+    check_times(&only(&broadcast, Track::Audio));
 }
 
 #[test]

@@ -115,9 +115,14 @@ impl Outcome {
     }
 }
 
-/// Everything after the opening, as an encoder that closes right after it.
+/// What an encoder says that stops.
+pub fn goodbye() -> Vec<u8> {
+    command("deleteStream", 6.0, &[vec![5], number(1.0)])
+}
+
+/// Everything after the opening, as an encoder that says goodbye right after it.
 pub async fn publish(bytes: &[u8]) -> Outcome {
-    feed(&[&opening(), bytes].concat(), usize::MAX).await
+    feed(&[&opening(), bytes, &goodbye()].concat(), usize::MAX).await
 }
 
 /// The whole connection, in writes of so many bytes.

@@ -36,7 +36,7 @@ async fn the_request_tells_app_key_address_and_encoder() {
 
 #[tokio::test]
 async fn bytes_may_come_one_by_one() {
-    let bytes = [opening(), configs(), whole(9, 40, &picture(true, &[9; 300]))].concat();
+    let bytes = [opening(), configs(), whole(9, 40, &picture(true, &[9; 300])), goodbye()].concat();
     let outcome = feed(&bytes, 1).await;
     outcome.end.unwrap();
     assert_eq!(pictures(&outcome.media), [(40, 300)]);
@@ -71,7 +71,7 @@ async fn pings_are_answered_and_bytes_acknowledged() {
     let (ours, mut theirs) = tokio::io::duplex(1 << 20);
     theirs.write_all(&opening()).await.unwrap();
     let mut publisher = accept(ours, &Limits::default()).await.unwrap().permit().await.unwrap();
-    theirs.write_all(&[window, ping, frames].concat()).await.unwrap();
+    theirs.write_all(&[window, ping, frames, goodbye()].concat()).await.unwrap();
     theirs.shutdown().await.unwrap();
     while publisher.next().await.unwrap().is_some() {}
     drop(publisher);
@@ -97,10 +97,10 @@ async fn a_codec_we_cannot_take_is_named_to_us_and_to_the_encoder() {
 }
 
 #[tokio::test]
-async fn the_end_within_a_message_is_a_goodbye_and_between_two_an_end() {
+async fn a_connection_closed_without_a_word_is_no_orderly_end() {
     let frame = whole(9, 40, &picture(true, &[9; 300]));
-    for length in 1..frame.len() {
-        let outcome = publish(&[&configs(), &frame[..length]].concat()).await;
+    for length in 1..=frame.len() {
+        let outcome = feed(&[&opening(), &configs(), &frame[..length]].concat(), usize::MAX).await;
         assert!(outcome.end.unwrap_err().is_goodbye(), "{length}");
     }
     publish(&frame).await.end.unwrap();
@@ -145,7 +145,8 @@ async fn commands_before_publish_may_come_in_any_order_twice_or_not_at_all() {
         "connect connect getStreamLength FCSubscribe FCUnpublish createStream publish",
     ] {
         let commands = order.split(' ').flat_map(asked).collect();
-        let bytes = [handshake(), commands, configs(), whole(9, 40, &picture(true, &[9; 3]))].concat();
+        let frame = whole(9, 40, &picture(true, &[9; 3]));
+        let bytes = [handshake(), commands, configs(), frame, goodbye()].concat();
         let outcome = feed(&bytes, usize::MAX).await;
         assert!(outcome.heard("NetStream.Publish.Start"), "{order}");
         assert_eq!(pictures(&outcome.media), [(40, 3)], "{order}");
@@ -171,7 +172,8 @@ async fn to_publish_twice_is_answered_and_the_stream_goes_on() {
 async fn an_encoder_that_neither_acknowledges_nor_reads_what_we_do_is_heard_out() {
     let (ours, mut theirs) = tokio::io::duplex(1 << 16);
     let frames = (0..200).flat_map(|index| whole(9, index * 40, &picture(true, &vec![9; 20_000])));
-    let bytes = [opening(), whole(5, 0, &2000u32.to_be_bytes()), configs(), frames.collect()].concat();
+    let bytes =
+        [opening(), whole(5, 0, &2000u32.to_be_bytes()), configs(), frames.collect(), goodbye()].concat();
     let sending = async {
         theirs.write_all(&bytes).await.unwrap();
         theirs.shutdown().await.unwrap();
@@ -200,6 +202,7 @@ async fn an_encoder_that_is_silent_for_ten_seconds_is_waited_for_again_and_again
             let time = u32::try_from(index).unwrap() * 40;
             theirs.write_all(&whole(9, time, &picture(true, &[9; 3]))).await.unwrap();
         }
+        theirs.write_all(&goodbye()).await.unwrap();
         theirs.shutdown().await.unwrap();
     };
     let receiving = async {
