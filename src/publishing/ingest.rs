@@ -192,13 +192,18 @@ impl Publishing {
             broadcast::advance(tx.conn(), tenure, next).await?;
         }
         let plays = video::find(tx.conn(), id.0).await?.and_then(|video| video.revision);
-        if plays != Some(i64::from(id.1)) {
+        // Sound alone is nothing viewers could begin with: its segments are often the first to be stored.
+        let begins = next.is_some() && plays != Some(i64::from(id.1));
+        if begins {
             revision::set_state(tx.conn(), id, (MediaState::Playable, None), None).await?;
             video::set_revision(tx.conn(), id.0, id.1, now).await?;
             video::set_media(tx.conn(), id.0, (MediaState::Playable, None), now).await?;
         }
         tx.commit().await?;
-        self.changes.tell(id.0);
+        // Not for every segment: each piece of news makes every viewer's page look.
+        if begins {
+            self.changes.tell(id.0);
+        }
         Ok(())
     }
 
