@@ -30,6 +30,7 @@ words! {
 
 /// How well a stream comes in, measured over the last seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = StreamHealth)]
 pub struct Health {
     /// Bits a second, pictures and sound together.
     pub bitrate: u64,
