@@ -45,6 +45,8 @@ pub struct Config {
     pub media: Media,
     #[command(flatten)]
     pub delivery: Delivery,
+    #[command(flatten)]
+    pub live: Live,
 }
 
 /// A role of a process.
@@ -161,6 +163,48 @@ pub struct Delivery {
     #[arg(long, env = "POLICAST_CACHE_BYTES", default_value = "67108864", value_name = "BYTES")]
     pub cache_bytes: u64,
 }
+
+/// How broadcasts come in.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Live")]
+pub struct Live {
+    /// Where encoders send RTMP to [default: 127.0.0.1:1935, where that is free]
+    #[arg(long, env = "POLICAST_RTMP_LISTEN", value_name = "ADDR")]
+    pub rtmp_listen: Option<SocketAddr>,
+    /// Where encoders send RTMPS to; off unless set
+    #[arg(long, env = "POLICAST_RTMPS_LISTEN", value_name = "ADDR")]
+    pub rtmps_listen: Option<SocketAddr>,
+    /// Certificate chain of RTMPS, PEM [default: one made and signed by ourselves]
+    #[arg(long, env = "POLICAST_RTMPS_CERT", value_name = "FILE", requires = "rtmps_key")]
+    pub rtmps_cert: Option<PathBuf>,
+    /// Private key of RTMPS, PEM
+    #[arg(long, env = "POLICAST_RTMPS_KEY", value_name = "FILE", requires = "rtmps_cert")]
+    pub rtmps_key: Option<PathBuf>,
+    /// Where encoders send SRT to, by UDP; off unless set
+    #[arg(long, env = "POLICAST_SRT_LISTEN", value_name = "ADDR")]
+    pub srt_listen: Option<SocketAddr>,
+    /// Passphrase of 10 to 79 bytes that SRT is encrypted with; encoders are told it apart from the key
+    #[arg(long, env = "POLICAST_SRT_PASSPHRASE", value_name = "TEXT", hide_env_values = true)]
+    pub srt_passphrase: Option<String>,
+    /// How long an encoder may take for its handshake
+    #[arg(long, env = "POLICAST_INGEST_HANDSHAKE", default_value = "5s", value_name = "SPAN")]
+    pub ingest_handshake: Span,
+    /// How long it may take from there to its stream key
+    #[arg(long, env = "POLICAST_INGEST_PUBLISH", default_value = "10s", value_name = "SPAN")]
+    pub ingest_publish: Span,
+    /// How long it may send no media
+    #[arg(long, env = "POLICAST_INGEST_IDLE", default_value = "30s", value_name = "SPAN")]
+    pub ingest_idle: Span,
+    /// Silence after which another encoder, or another node, may take a broadcast over
+    #[arg(long, env = "POLICAST_LIVE_LEASE", default_value = "6s", value_name = "SPAN")]
+    pub live_lease: Span,
+    /// Bytes of one recording that may wait for the object store
+    #[arg(long, env = "POLICAST_LIVE_BUFFER_BYTES", default_value = "536870912", value_name = "BYTES")]
+    pub live_buffer_bytes: u64,
+}
+
+/// The door for encoders where nobody chose one.
+pub const DEFAULT_RTMP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
 
 /// A span of time as people write it: `90s`, `15m`, `24h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,9 +16,12 @@ pub enum LogFormat {
     Json,
 }
 
+/// Comes before the operator's filter, which may say otherwise: these crates tell of whatever anybody's datagram holds.
+const QUIET: &str = "srt_protocol=off,mpeg2ts_reader=off";
+
 /// Starts logging to stderr; `filter` is tracing's: `info`, `policast=debug,warn`.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}"))?;
     let ansi = std::io::stderr().is_terminal();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
     match format {

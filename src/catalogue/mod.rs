@@ -1,6 +1,7 @@
 //! All the SQL: one file per table, one function per question, one text for both engines.
 
 pub mod account;
+pub mod broadcast;
 mod db;
 mod dialect;
 pub mod idempotency;
@@ -96,6 +97,7 @@ fn condition(code: &str) -> Condition {
 fn statements() -> impl Iterator<Item = &'static str> {
     let tables = [
         account::STATEMENTS,
+        broadcast::STATEMENTS,
         idempotency::STATEMENTS,
         job::STATEMENTS,
         key::STATEMENTS,

@@ -3,8 +3,8 @@
 use sqlx::types::Json;
 
 use super::{Conn, Error, on};
-use crate::domain::VideoId;
 use crate::domain::media::Segment;
+use crate::domain::{Timestamp, VideoId};
 
 /// One immutable object of consecutive segments of a rung.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -15,24 +15,41 @@ pub struct Pack {
     pub attempt: i64,
     pub size_bytes: i64,
     pub segments: Json<Vec<Segment>>,
+    /// Which initialisation segment it goes with; another one only in a recording whose encoder changed.
+    pub init: i64,
+    /// What comes before it does not lead up to it (RFC 8216 4.3.2.3).
+    pub discontinuity: bool,
+    /// When its first picture was taken, in a recording.
+    pub shown_at: Option<Timestamp>,
 }
 
-const LIST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
-    where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment";
-const SELECT: &str = "select rung, first_segment, attempt, size_bytes, segments from pack
-    where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4";
-const LIST_LAST: &str = "select rung, first_segment, attempt, size_bytes, segments from pack p
-    where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
-      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at from pack p ",
+            $rest
+        )
+    };
+}
+
+const LIST: &str = select!(
+    "where video_id = $1 and revision = $2 and (rung = $3 or $3 is null) order by rung, first_segment"
+);
+const SELECT: &str = select!("where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4");
+const LIST_LAST: &str = select!(
+    "where video_id = $1 and revision = $2 and first_segment = (select max(l.first_segment) from pack l
+      where l.video_id = p.video_id and l.revision = p.revision and l.rung = p.rung)"
+);
 const SIZES: &str = "select rung, cast(sum(size_bytes) as bigint) from pack
     where video_id = $1 and revision = $2 group by rung";
 const INSERT: &str =
-    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments)
-    values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
+    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
+const CUT: &str = "delete from pack where video_id = $1 and revision = $2 and first_segment >= $3";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, SIZE];
+pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, CUT, SIZE];
 
 /// The packs of a revision, or of one of its rungs, in order.
 pub async fn list(
@@ -86,10 +103,20 @@ pub async fn insert(conn: Conn<'_>, (video, revision): (VideoId, u32), pack: &Pa
         .bind(pack.attempt)
         .bind(pack.size_bytes)
         .bind(&pack.segments)
+        .bind(pack.init)
+        .bind(pack.discontinuity)
+        .bind(pack.shown_at)
         .execute(c)
         .await?
         .rows_affected());
     Ok(rows > 0)
+}
+
+/// Drops the rows from this segment on, in every rung.
+pub async fn cut(conn: Conn<'_>, (video, revision): (VideoId, u32), first: i64) -> Result<(), Error> {
+    let revision = i64::from(revision);
+    on!(conn, c => sqlx::query(CUT).bind(video).bind(revision).bind(first).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// Bytes of all packs of a video.

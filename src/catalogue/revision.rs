@@ -84,6 +84,7 @@ const INSERT: &str =
 const SET_PLAN: &str = "update revision set ladder_version = $3, probe = $4, ladder = $5, timeline = $6,
     provenance = $7, warnings = $8 where video_id = $1 and number = $2";
 const SET_PROVENANCE: &str = "update revision set provenance = $3 where video_id = $1 and number = $2";
+const SET_LADDER: &str = "update revision set ladder = $3 where video_id = $1 and number = $2";
 const SET_STATE: &str = "update revision set state = $3, error = $4, finished_at = $5
     where video_id = $1 and number = $2";
 const REOPEN: &str =
@@ -124,6 +125,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     INSERT,
     SET_PLAN,
     SET_PROVENANCE,
+    SET_LADDER,
     SET_STATE,
     REOPEN,
     SET_STILLS,
@@ -196,6 +198,17 @@ pub async fn set_provenance(
 ) -> Result<(), Error> {
     let number = i64::from(number);
     on!(conn, c => sqlx::query(SET_PROVENANCE).bind(video).bind(number).bind(Json(provenance)).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// What a recording consists of, before a probe plans the rest.
+pub async fn set_ladder(
+    conn: Conn<'_>,
+    (video, number): (VideoId, u32),
+    ladder: &Ladder,
+) -> Result<(), Error> {
+    let number = i64::from(number);
+    on!(conn, c => sqlx::query(SET_LADDER).bind(video).bind(number).bind(Json(ladder)).execute(c).await.map(drop)?);
     Ok(())
 }
 

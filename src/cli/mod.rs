@@ -5,6 +5,7 @@ mod api;
 mod assemble;
 mod demo;
 mod doctor;
+mod doors;
 mod health;
 mod output;
 mod serve;

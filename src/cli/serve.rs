@@ -11,16 +11,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::assemble::{self, Rooms};
+use super::doors::Doors;
 use crate::catalogue::setting;
 use crate::config::{Config, Role};
 use crate::domain::key::Secret;
 use crate::domain::media::TICKS_PER_SECOND;
+use crate::live::Live;
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
 use crate::media::resident;
 use crate::media::task;
 use crate::publishing::Publishing;
-use crate::{http, observability, web, worker};
+use crate::{http, live, observability, web, worker};
 
 /// How long open connections may end by themselves after the first signal.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -39,6 +41,7 @@ pub struct Server {
     rooms: Rooms,
     api: Option<TcpListener>,
     objects: Option<TcpListener>,
+    doors: Doors,
     config: Config,
 }
 
@@ -79,6 +82,7 @@ impl Server {
         let objects = config.is_embedded().then_some(config.s3.s3_listen);
         let (api, objects) =
             (listen(api, "POLICAST_LISTEN").await?, listen(objects, "POLICAST_S3_LISTEN").await?);
+        let doors = Doors::open(config).await?;
         let mut config = config.clone();
         // Port 0 means any: from here on it is the one that was free.
         if let Some(listener) = &api {
@@ -94,7 +98,7 @@ impl Server {
                 config.data_dir.display()
             );
         }
-        Ok(Self { rooms, api, objects, config })
+        Ok(Self { rooms, api, objects, doors, config })
     }
 
     /// The rooms it serves.
@@ -117,18 +121,24 @@ impl Server {
             let stop = shutdown.cut.clone();
             tasks.spawn(async move { embedded.serve(listener, stop).await });
         }
+        let live = Live::new(self.rooms.publishing.clone(), live_settings(&self.config));
+        let ingest = self.doors.addresses(&self.config)?;
         let (changes, db) = (self.rooms.publishing.changes.clone(), self.rooms.publishing.db.clone());
         let told = CancellationToken::new();
         let all_told = told.clone();
         tasks.spawn(async move { changes.run(&db, &all_told).await });
         let api = match self.api {
             Some(listener) => {
-                let router = router(&self.config, self.rooms.publishing.clone(), &tasks).await?;
+                let rooms = (self.rooms.publishing.clone(), live.clone());
+                let router = router(&self.config, rooms, ingest, &tasks).await?;
                 tracing::info!(url = self.config.public_url(), "serving");
                 Some(serve_http(listener, router, shutdown.clone()))
             }
             None => None,
         };
+        if self.config.has(Role::Live) {
+            go_live(&live, self.doors, &tasks, &shutdown);
+        }
         let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config));
         let work = work.map(|settings| {
             let publishing = self.rooms.publishing.clone();
@@ -149,7 +159,41 @@ impl Server {
     }
 }
 
-async fn listen(address: Option<std::net::SocketAddr>, setting: &str) -> anyhow::Result<Option<TcpListener>> {
+/// The doors for encoders, and who looks after their broadcasts.
+fn go_live(live: &Live, doors: Doors, tasks: &TaskTracker, shutdown: &Shutdown) {
+    let stop = || shutdown.drain.clone();
+    if let Some(listener) = doors.rtmp {
+        tasks.spawn(live::listen(listener, None, live.clone(), stop()));
+    }
+    if let Some((listener, tls)) = doors.rtmps {
+        tasks.spawn(live::listen(listener, Some(tls), live.clone(), stop()));
+    }
+    if let Some(listener) = doors.srt {
+        tasks.spawn(live::listen_srt(listener, live.clone(), stop()));
+    }
+    tasks.spawn(live.clone().keep_house(stop()));
+}
+
+fn live_settings(config: &Config) -> live::Settings {
+    let settings = &config.live;
+    live::Settings {
+        node: config.public_url(),
+        lease: settings.live_lease.0,
+        buffer_bytes: settings.live_buffer_bytes,
+        rtmp: live::rtmp::Limits {
+            handshake: settings.ingest_handshake.0,
+            publish: settings.ingest_publish.0,
+            idle: settings.ingest_idle.0,
+            ..live::rtmp::Limits::default()
+        },
+        cut: live::cut::Settings::default(),
+    }
+}
+
+pub(super) async fn listen(
+    address: Option<std::net::SocketAddr>,
+    setting: &str,
+) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };
     let listener = TcpListener::bind(address).await;
     let listener =
@@ -157,7 +201,12 @@ async fn listen(address: Option<std::net::SocketAddr>, setting: &str) -> anyhow:
     Ok(Some(listener))
 }
 
-async fn router(config: &Config, publishing: Publishing, tasks: &TaskTracker) -> anyhow::Result<Router> {
+async fn router(
+    config: &Config,
+    (publishing, live): (Publishing, Live),
+    ingest: http::Ingest,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Router> {
     let settings = http::Settings {
         public_url: config.public_url(),
         token_secret: token_secret(&publishing).await?,
@@ -165,8 +214,9 @@ async fn router(config: &Config, publishing: Publishing, tasks: &TaskTracker) ->
         body_idle_timeout: config.limits.body_idle_timeout.0,
         cdn_url: config.delivery.cdn_url.clone(),
         cache_bytes: config.delivery.cache_bytes,
+        ingest,
     };
-    let app = http::App::new(publishing, settings, tasks.clone());
+    let app = http::App::new(publishing, live, settings, tasks.clone());
     Ok(http::router(app.clone(), web::router(app)))
 }
 

@@ -71,6 +71,8 @@ ids! {
     JobId
     /// An API key; never the secret itself.
     KeyId
+    /// One live event.
+    BroadcastId
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ impl Secret {
         Self(format!("pk_{}", hex::encode(rand::random::<[u8; 32]>())))
     }
 
+    /// A stream key: 128 random bits, short enough for the field of an encoder.
+    pub fn stream() -> Self {
+        Self(format!("live_{}", hex::encode(rand::random::<[u8; 16]>())))
+    }
+
     /// A secret somebody presents or an operator chose.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())

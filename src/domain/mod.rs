@@ -1,6 +1,7 @@
 //! Nouns and rules: typed ids, states and their moves. No async, no I/O.
 
 pub mod account;
+pub mod broadcast;
 pub mod id;
 pub mod job;
 pub mod key;
@@ -13,7 +14,7 @@ pub mod upload;
 pub mod video;
 mod words;
 
-pub use id::{AccountId, JobId, KeyId, TopicId, UploadId, VideoId};
+pub use id::{AccountId, BroadcastId, JobId, KeyId, TopicId, UploadId, VideoId};
 pub use refusal::{Refusal, RefusalCode};
 pub use text::{Language, Texts};
 pub use time::{Clock, Timestamp};

@@ -20,6 +20,8 @@ words! {
         Parts = "parts",
         /// One plain `PUT`.
         Put = "put",
+        /// A broadcast: the recording's segments, put together.
+        Live = "live",
     }
 }
 

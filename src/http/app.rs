@@ -10,6 +10,7 @@ use super::play::cache::SegmentCache;
 use super::play::token::Tokens;
 use super::writers::Writers;
 use crate::catalogue::Read;
+use crate::live::Live;
 use crate::publishing::{Error, Publishing};
 
 /// What the HTTP room is told at start.
@@ -27,6 +28,16 @@ pub struct Settings {
     pub cdn_url: Option<String>,
     /// Memory for media that is asked for often.
     pub cache_bytes: u64,
+    /// Where encoders send to.
+    pub ingest: Ingest,
+}
+
+/// The addresses of the doors for encoders; `None` where a door is shut.
+#[derive(Debug, Clone, Default)]
+pub struct Ingest {
+    pub rtmp_url: Option<String>,
+    pub rtmps_url: Option<String>,
+    pub srt_url: Option<String>,
 }
 
 /// The state of the router; cheap to clone.
@@ -37,17 +48,19 @@ pub struct App {
     pub tokens: Tokens,
     pub cache: SegmentCache,
     pub writers: Writers,
+    pub live: Live,
     /// Owns what must end well although its client hung up.
     pub tasks: TaskTracker,
 }
 
 impl App {
     /// The state over these rooms; `tasks` is waited for at shutdown.
-    pub fn new(publishing: Publishing, settings: Settings, tasks: TaskTracker) -> Self {
+    pub fn new(publishing: Publishing, live: Live, settings: Settings, tasks: TaskTracker) -> Self {
         Self {
             tokens: Tokens::new(&settings.token_secret, settings.token_ttl, publishing.clock.clone()),
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
             writers: Writers::default(),
+            live,
             settings: Arc::new(settings),
             publishing,
             tasks,

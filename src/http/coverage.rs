@@ -155,6 +155,9 @@ mod tests {
             attempt: 1,
             size_bytes: i64::try_from(size).unwrap_or(0),
             segments: Json(segments),
+            init: 0,
+            discontinuity: false,
+            shown_at: None,
         }
     }
 

@@ -146,7 +146,9 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::Text(TextError::TooLong { field, .. }) => {
             rule(S::UNPROCESSABLE_ENTITY, format!("{field}_too_long"))
         }
-        E::Text(TextError::Control { field }) => rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid")),
+        E::Text(TextError::Control { field }) | E::Span { field, .. } => {
+            rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid"))
+        }
         E::UnknownAccount(_) => rule(S::UNPROCESSABLE_ENTITY, "unknown_account"),
         E::UnknownTopic(_) => rule(S::UNPROCESSABLE_ENTITY, "unknown_topic"),
         E::NotFound(what) => rule(S::NOT_FOUND, format!("{what}_not_found")),
@@ -173,6 +175,9 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::NoSource => rule(S::CONFLICT, "no_source"),
         E::RevisionGone(_) => rule(S::CONFLICT, "revision_gone"),
         E::LeaseLost => rule(S::CONFLICT, "lease_lost"),
+        E::StreamKey => rule(S::NOT_FOUND, "stream_key_invalid"),
+        E::BroadcastOver => rule(S::CONFLICT, "broadcast_over"),
+        E::ChannelTaken | E::ChannelLost => rule(S::CONFLICT, "channel_taken"),
         E::ClientGone => rule(S::BAD_REQUEST, "body_broken"),
     }
 }

@@ -5,6 +5,7 @@ mod admin;
 mod app;
 pub mod auth;
 mod body;
+mod broadcasts;
 mod coverage;
 mod document;
 mod error;
@@ -34,7 +35,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use app::{App, Settings};
+pub use app::{App, Ingest, Settings};
 pub use error::Error;
 
 /// Bytes a JSON body may have.
@@ -78,7 +79,11 @@ fn questions() -> OpenApiRouter<App> {
         .routes(routes!(videos::find, videos::change, videos::delete))
         .routes(routes!(uploads::parts::parts))
         .routes(routes!(uploads::parts::finish))
+        .routes(routes!(broadcasts::list, broadcasts::add))
+        .routes(routes!(broadcasts::find, broadcasts::change))
+        .routes(routes!(broadcasts::rotate, broadcasts::revoke))
         // Publishers.
+        .routes(routes!(broadcasts::end))
         .routes(routes!(videos::publish))
         .routes(routes!(videos::withdraw))
         // Admins, for the keys of their account; operators, for every account.

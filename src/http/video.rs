@@ -10,13 +10,14 @@ use super::{App, Error};
 use crate::catalogue::revision::{self, Revision};
 use crate::catalogue::rung::Rung as Row;
 use crate::catalogue::video::Video as VideoRow;
-use crate::catalogue::{Conn, rung, upload, video};
+use crate::catalogue::{Conn, broadcast, rung, upload, video};
 use crate::domain::account::Handle;
+use crate::domain::broadcast::BroadcastState;
 use crate::domain::media::{MediaState, RungState, TICKS_PER_SECOND};
 use crate::domain::topic::Slug;
 use crate::domain::upload::UploadState;
 use crate::domain::video::VideoState;
-use crate::domain::{Language, Refusal, Texts, Timestamp, VideoId};
+use crate::domain::{BroadcastId, Language, Refusal, Texts, Timestamp, VideoId};
 use crate::publishing;
 
 /// What is watched.
@@ -52,9 +53,25 @@ pub struct Video {
     pub media: Option<Media>,
     /// For its own account only.
     pub source: Option<Source>,
+    /// The live event it is watched at, or was recorded from.
+    pub broadcast: Option<Broadcast>,
     /// In the answer that made the video only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadTo>,
+}
+
+/// What everybody may know of a live event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Broadcast {
+    #[schema(value_type = String, format = Uuid)]
+    pub id: BroadcastId,
+    pub state: BroadcastState,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub starts_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
 }
 
 /// What there is to play, and how far it is.
@@ -188,13 +205,27 @@ pub async fn describe(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Vid
     let mut read = app.read().await?;
     let media = if sees_all(viewer, video) { Some(media(read.conn(), video, &links).await?) } else { None };
     let source = if viewer.covers(video.account_id) { source(read.conn(), video).await? } else { None };
-    Ok(outline(video, &links, media, source))
+    let broadcast = broadcast(read.conn(), app, video).await?;
+    Ok(Video { broadcast, ..outline(video, &links, media, source) })
 }
 
 /// The video with these links, for who was let in already.
 pub async fn describe_shared(app: &App, video: &VideoRow, links: &Links) -> Result<Video, Error> {
-    let media = media(app.read().await?.conn(), video, links).await?;
-    Ok(outline(video, links, Some(media), None))
+    let mut read = app.read().await?;
+    let media = media(read.conn(), video, links).await?;
+    let broadcast = broadcast(read.conn(), app, video).await?;
+    Ok(Video { broadcast, ..outline(video, links, Some(media), None) })
+}
+
+async fn broadcast(conn: Conn<'_>, app: &App, video: &VideoRow) -> Result<Option<Broadcast>, Error> {
+    let found = broadcast::find_by_video(conn, video.id).await?;
+    Ok(found.map(|row| Broadcast {
+        id: row.id,
+        state: row.state_at(app.publishing.clock.now()),
+        starts_at: row.starts_at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+    }))
 }
 
 fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option<Source>) -> Video {
@@ -214,6 +245,7 @@ fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option
         embed: links.to(&format!("/embed/{}", video.id)),
         media,
         source,
+        broadcast: None,
         upload: None,
     }
 }

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::{Member, Publisher, Viewer};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
+use super::play::gate::Bearer;
 use super::reply::{Created, Gone};
 use super::video::{UploadTo, Video, describe, look};
 use super::words::Words;
@@ -177,15 +178,16 @@ pub(super) async fn account_of(app: &App, caller: Caller, named: Option<Handle>)
 
 /// One video
 ///
-/// A draft is there for its own account only; of a withdrawn one everybody may read why.
+/// A draft is there for its own account and the bearer of a token; of a withdrawn one everybody may read why.
 #[utoipa::path(get, path = "/api/v1/videos/{id}", tag = "videos", security((), ("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+    params(("id" = String, Path, format = Uuid), Bearer), responses((status = 200, body = Video)))]
 pub async fn find(
     State(app): State<App>,
     viewer: Viewer,
     Path(id): Path<VideoId>,
+    Query(bearer): Query<Bearer>,
 ) -> Result<Json<Video>, Error> {
-    Ok(Json(look(&app, viewer, None, id).await?.1))
+    Ok(Json(look(&app, viewer, bearer.token.as_deref(), id).await?.1))
 }
 
 /// Change what is said of a video

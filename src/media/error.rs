@@ -30,6 +30,9 @@ pub enum Error {
     /// libav gave up; names what it was at.
     #[error("libav could not {doing}")]
     Libav { doing: &'static str, source: ffmpeg_next::Error },
+    /// A recording's own files can't be read.
+    #[error("recording can't be joined")]
+    Recording(#[from] mp4_atom::Error),
     /// The source can't be used, for a reason worth telling its editor.
     #[error(transparent)]
     Refused(#[from] Refusal),

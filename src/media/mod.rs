@@ -17,6 +17,7 @@ pub mod probe;
 mod proof;
 mod pulse;
 mod raw;
+pub mod recording;
 mod rehearsal;
 mod remote;
 pub mod resident;

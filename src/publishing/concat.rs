@@ -13,7 +13,7 @@ use crate::domain::upload::{Concat, UploadState};
 use crate::storage::{Key, MultipartId, Part};
 
 /// One object that is written part by part.
-struct Joint<'a> {
+pub struct Joint<'a> {
     publishing: &'a Publishing,
     key: Key,
     multipart: MultipartId,
@@ -39,21 +39,11 @@ impl Publishing {
     }
 
     async fn join(&self, upload: &Upload) -> Result<(u64, Option<String>), Error> {
-        let key = source_key(upload);
         let length = unsigned(upload.length.unwrap_or(0));
-        if self.storage.head(&key).await?.is_some_and(|head| head.size_bytes == length) {
+        if self.storage.head(&source_key(upload)).await?.is_some_and(|head| head.size_bytes == length) {
             return Ok((length, None));
         }
-        let multipart = self.storage.begin_multipart(&key).await?;
-        let mut joint = Joint {
-            publishing: self,
-            key,
-            multipart,
-            parts: Vec::new(),
-            buffer: BytesMut::new(),
-            part_size: usize::try_from(upload.part_size).unwrap_or(usize::MAX),
-            hash: Sha256::new(),
-        };
+        let mut joint = self.begin_joint(upload).await?;
         for partial in &upload.partials.0 {
             self.finish_received(*partial).await?;
             let mut stream = Box::pin(self.storage.stream(&Key::partial(*partial), None).await?);
@@ -63,6 +53,21 @@ impl Publishing {
         }
         let digest = joint.close().await?;
         Ok((length, Some(digest)))
+    }
+
+    /// Begins to write a source that is made here, part by part.
+    pub async fn begin_joint(&self, upload: &Upload) -> Result<Joint<'_>, Error> {
+        let key = source_key(upload);
+        let multipart = self.storage.begin_multipart(&key).await?;
+        Ok(Joint {
+            publishing: self,
+            key,
+            multipart,
+            parts: Vec::new(),
+            buffer: BytesMut::new(),
+            part_size: usize::try_from(upload.part_size).unwrap_or(usize::MAX),
+            hash: Sha256::new(),
+        })
     }
 
     async fn drop_partials(&self, upload: &Upload) -> Result<(), Error> {
@@ -77,7 +82,8 @@ impl Publishing {
 }
 
 impl Joint<'_> {
-    async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+    /// Adds to the end.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         self.hash.update(&bytes);
         while !bytes.is_empty() {
             let room = self.part_size.saturating_sub(self.buffer.len());
@@ -98,7 +104,8 @@ impl Joint<'_> {
         Ok(())
     }
 
-    async fn close(mut self) -> Result<String, Error> {
+    /// Makes the object of what was written; its SHA-256.
+    pub async fn close(mut self) -> Result<String, Error> {
         if !self.buffer.is_empty() {
             self.store().await?;
         }

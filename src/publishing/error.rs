@@ -1,5 +1,7 @@
 //! What a verb may refuse, each variant one sentence for the person who asked.
 
+use std::time::Duration;
+
 use crate::domain::account::Handle;
 use crate::domain::topic::Slug;
 use crate::domain::video::{TextError, VideoState};
@@ -70,6 +72,16 @@ pub enum Error {
     LeaseLost,
     #[error("job is {0}, only a dead or cancelled one can be tried again")]
     JobState(crate::domain::job::JobState),
+    #[error("there is no broadcast with this stream key")]
+    StreamKey,
+    #[error("the broadcast is over")]
+    BroadcastOver,
+    #[error("another encoder is sending to this broadcast")]
+    ChannelTaken,
+    #[error("another encoder has taken this broadcast over, or it is over")]
+    ChannelLost,
+    #[error("{field} is out of bounds: {}", bounds(*.least, *.most))]
+    Span { field: &'static str, least: Duration, most: Option<Duration> },
     #[error("client went away")]
     ClientGone,
 }
@@ -87,5 +99,12 @@ impl Error {
     /// The client hung up: nobody's fault, nothing to log.
     pub fn is_goodbye(&self) -> bool {
         matches!(self, Self::ClientGone)
+    }
+}
+
+fn bounds(least: Duration, most: Option<Duration>) -> String {
+    match most {
+        Some(most) => format!("{} to {} s", least.as_secs(), most.as_secs()),
+        None => format!("{} s or more", least.as_secs()),
     }
 }

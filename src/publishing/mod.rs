@@ -1,10 +1,12 @@
 //! The verbs of the product, one transaction each: HTTP and the worker both come through here.
 
 mod accounts;
+mod broadcasts;
 mod changes;
 mod concat;
 mod error;
 mod fsck;
+mod ingest;
 mod jobs;
 mod processing;
 mod receive;
@@ -22,12 +24,14 @@ use crate::domain::Clock;
 use crate::storage::Storage;
 
 pub use accounts::{AccountDraft, KeyDraft, TopicDraft};
+pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use changes::Changes;
 pub use error::Error;
 pub use fsck::{Finding, Fsck};
+pub use ingest::{Ingest, LiveForm, LiveRung, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
-pub use processing::{NewPack, truncated};
+pub use processing::{NewPack, RevisionId, truncated};
 pub use receive::{Checksum, ChecksumKind, Receiver};
 pub(crate) use reprocess::is_unfit;
 pub use reprocess::{Estimate, Reprocess};

@@ -80,6 +80,9 @@ impl Publishing {
             attempt: fence.attempt,
             size_bytes: i64::try_from(new.size_bytes).unwrap_or(i64::MAX),
             segments: Json(new.segments),
+            init: 0,
+            discontinuity: false,
+            shown_at: None,
         };
         let mut tx = self.db.begin().await?;
         hold(&mut tx, fence).await?;

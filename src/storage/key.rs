@@ -19,8 +19,8 @@ pub enum Object {
     Partial { upload: UploadId },
     /// The end of an unfinished upload that isn't part-sized yet, up to `offset` in bytes.
     Tail { upload: UploadId, offset: u64 },
-    /// A rung's initialisation segment.
-    Init { video: VideoId, revision: u32, rung: String },
+    /// A rung's initialisation segment; a recording whose encoder changed has more than number 0.
+    Init { video: VideoId, revision: u32, rung: String, number: u32 },
     /// Consecutive segments of a rung.
     Pack { video: VideoId, revision: u32, rung: String, first_segment: u32, attempt: u32 },
     /// A picture or the index of pictures.
@@ -75,7 +75,12 @@ impl Key {
 
     /// `media/{video}/{revision}/{rung}/init.mp4`
     pub fn init(video: VideoId, revision: u32, rung: &str) -> Self {
-        Self::new(Object::Init { video, revision, rung: rung.to_owned() })
+        Self::init_of((video, revision), rung, 0)
+    }
+
+    /// `media/{video}/{revision}/{rung}/init-{number}.mp4`; number 0 is `init.mp4`.
+    pub fn init_of((video, revision): (VideoId, u32), rung: &str, number: u32) -> Self {
+        Self::new(Object::Init { video, revision, rung: rung.to_owned(), number })
     }
 
     /// `media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s`
@@ -161,7 +166,12 @@ impl fmt::Display for Object {
             Self::Source { video, upload } => write!(f, "sources/{video}/{upload}"),
             Self::Partial { upload } => write!(f, "arriving/{upload}"),
             Self::Tail { upload, offset } => write!(f, "arriving/{upload}.tail-{offset}"),
-            Self::Init { video, revision, rung } => write!(f, "media/{video}/{revision}/{rung}/init.mp4"),
+            Self::Init { video, revision, rung, number: 0 } => {
+                write!(f, "media/{video}/{revision}/{rung}/init.mp4")
+            }
+            Self::Init { video, revision, rung, number } => {
+                write!(f, "media/{video}/{revision}/{rung}/init-{number}.mp4")
+            }
             Self::Pack { video, revision, rung, first_segment, attempt } => {
                 write!(f, "media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s")
             }
@@ -227,7 +237,10 @@ fn parse_arriving(name: &str) -> Option<Object> {
 fn parse_media(video: VideoId, revision: u32, (rung, name): (&str, &str)) -> Option<Object> {
     let rung = rung.to_owned();
     if name == "init.mp4" {
-        return Some(Object::Init { video, revision, rung });
+        return Some(Object::Init { video, revision, rung, number: 0 });
+    }
+    if let Some(number) = name.strip_prefix("init-").and_then(|name| name.strip_suffix(".mp4")) {
+        return Some(Object::Init { video, revision, rung, number: number.parse().ok()? });
     }
     let (first_segment, attempt) = name.strip_suffix(".m4s")?.split_once('-')?;
     let (first_segment, attempt) = (first_segment.parse().ok()?, attempt.parse().ok()?);
@@ -248,6 +261,7 @@ mod tests {
             Key::partial(upload),
             Key::tail(upload, 1 << 40),
             Key::init(video, 3, "audio"),
+            Key::init_of((video, 3), "720p", 1),
         ];
         let stills = stills.into_iter().map(|still| Key::still(video, 3, still));
         made.into_iter().chain([Key::new(pack)]).chain(stills).collect()

@@ -3,7 +3,7 @@
 use super::home::{self, Narrowed, NarrowedBy};
 use super::links;
 use super::pages::Asked;
-use super::watch::{Account, Media, Page, Poster, Topic};
+use super::watch::{Account, Broadcast, Media, Page, Poster, Topic};
 use crate::catalogue::video::{Filter, Sight, Video};
 use crate::catalogue::{account, search, topic, video};
 use crate::domain::media::MediaState;
@@ -22,18 +22,23 @@ pub(super) async fn watch(app: &App, id: VideoId, token: Option<String>) -> Resu
     let found = video::find(app.publishing.db.read().await?.conn(), id).await?;
     let row = found.ok_or(publishing::Error::NotFound("video"))?;
     if row.state == VideoState::Withdrawn && token.is_none() {
-        return page(app, &row, None, token).await;
+        return page(app, &row, (None, None), token).await;
     }
     gate::enter(app, id, Bearer { token: token.clone() }).await?;
     let links = Links::with_token(app, token.clone());
     let shown = view::describe_shared(app, &row, &links).await?;
-    page(app, &row, shown.media, token).await
+    let broadcast = shown.broadcast.map(|broadcast| Broadcast {
+        state: broadcast.state,
+        starts_at: broadcast.starts_at,
+        now: app.publishing.clock.now(),
+    });
+    page(app, &row, (shown.media, broadcast), token).await
 }
 
 async fn page(
     app: &App,
     row: &Video,
-    media: Option<view::Media>,
+    (media, broadcast): (Option<view::Media>, Option<Broadcast>),
     token: Option<String>,
 ) -> Result<Page, Error> {
     let mut read = app.publishing.db.read().await?;
@@ -42,8 +47,8 @@ async fn page(
     let url = |page: &str| format!("{}/{page}/{}", app.settings.public_url, row.id);
     let events = format!("{}/api/v1/videos/{}/events", app.settings.public_url, row.id);
     let events = token.as_deref().map_or(events.clone(), |token| links::with(&events, "token", token));
-    let changing =
-        matches!(row.media_state, MediaState::Waiting | MediaState::Processing | MediaState::Playable);
+    let changing = broadcast.is_some_and(|broadcast| broadcast.is_open())
+        || matches!(row.media_state, MediaState::Waiting | MediaState::Processing | MediaState::Playable);
     let withdrawn = row.withdrawn_reason.as_ref().filter(|_| row.state == VideoState::Withdrawn);
     Ok(Page {
         id: row.id,
@@ -62,6 +67,7 @@ async fn page(
             .map(|topic| Topic { slug: topic.slug.to_string(), name: topic.name.0 })
             .collect(),
         media: player(app, row, media, token.as_deref()),
+        broadcast,
         published_at: row.published_at,
         draft: row.state == VideoState::Draft,
         withdrawn: withdrawn.map(|reason| reason.0.clone()),

@@ -6,6 +6,7 @@ use super::phrases::{self, Phrases};
 use super::player::Player;
 use super::spoken::{Spoken, spoken};
 use super::{assets, links};
+use crate::domain::broadcast::BroadcastState;
 use crate::domain::media::MediaState;
 use crate::domain::{Language, Refusal, Texts, Timestamp, VideoId};
 
@@ -21,6 +22,8 @@ pub struct Page {
     /// From the root of the tree to the video's own topic.
     pub topics: Vec<Topic>,
     pub media: Media,
+    /// The live event it is watched at, or was recorded from.
+    pub broadcast: Option<Broadcast>,
     pub published_at: Option<Timestamp>,
     pub draft: bool,
     /// Why it was withdrawn, as the public may read it; nothing is played then.
@@ -49,6 +52,22 @@ pub struct Account {
 pub struct Topic {
     pub slug: String,
     pub name: Texts,
+}
+
+/// A live event, as the page finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broadcast {
+    pub state: BroadcastState,
+    pub starts_at: Option<Timestamp>,
+    /// This server's clock: the viewer's may be wrong by minutes, and the countdown with it.
+    pub now: Timestamp,
+}
+
+impl Broadcast {
+    /// Something may still come.
+    pub fn is_open(&self) -> bool {
+        self.state != BroadcastState::Ended
+    }
 }
 
 /// What there is to play, and how far it is.
@@ -106,6 +125,11 @@ impl<'a> Watch<'a> {
     fn topics(&self) -> Vec<(String, Spoken<'_>)> {
         let link = |topic: &'a Topic| links::home(self.phrases.tag, Some(("topic", &topic.slug)));
         self.page.topics.iter().map(|topic| (link(topic), spoken(&topic.name, self.language))).collect()
+    }
+
+    /// Better qualities are being made of what plays; of what is live they are not.
+    fn is_growing(&self) -> bool {
+        self.page.media.state == MediaState::Playable && !self.page.broadcast.is_some_and(|at| at.is_open())
     }
 
     fn account_link(&self) -> String {
@@ -181,6 +205,7 @@ pub(super) mod tests {
                 error: None,
                 warnings: vec![],
             },
+            broadcast: None,
             published_at: Some(Timestamp(1_700_000_000_000)),
             draft: false,
             withdrawn: None,

@@ -6,6 +6,7 @@ mod encode;
 mod lease;
 mod pack;
 mod probe;
+mod recording;
 mod sound;
 mod stills;
 
@@ -17,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalogue::job::{Claim, Row};
-use crate::catalogue::{self, job};
+use crate::catalogue::{self, job, upload};
 use crate::domain::job::Job;
-use crate::domain::{Refusal, RefusalCode};
+use crate::domain::upload::{Door, UploadState};
+use crate::domain::{Refusal, RefusalCode, UploadId};
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
 use crate::media::task::Limits;
@@ -194,7 +196,7 @@ impl Worker {
         let fence = fence_of(row);
         let publishing = &self.publishing;
         match row.work.0 {
-            Job::Assemble { upload } => publishing.assemble(upload).await?,
+            Job::Assemble { upload } => self.assemble(upload).await?,
             Job::Digest { upload } => return self.digest(fence, upload).await,
             Job::Probe { video, revision } => return self.probe(row, (video, revision)).await,
             Job::Audio { video, revision } => self.sound(fence, (video, revision), progress).await?,
@@ -212,6 +214,14 @@ impl Worker {
             publishing.sweep_revision(video, revision).await?;
         }
         Ok(())
+    }
+
+    async fn assemble(&self, id: UploadId) -> Result<(), Error> {
+        let found = upload::find(self.publishing.db.read().await?.conn(), id).await?;
+        match found.filter(|upload| upload.state == UploadState::Finishing) {
+            Some(upload) if upload.door == Door::Live => self.join_recording(&upload).await,
+            _ => Ok(self.publishing.assemble(id).await?),
+        }
     }
 
     async fn give_back(&self, row: &Row, error: &Error) -> Result<(), publishing::Error> {

@@ -1,6 +1,10 @@
 //! What a viewer gets, in a real browser.
 
-use serde_json::json;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use policast::domain::Clock;
+use serde_json::{Value, json};
 
 use crate::server::Server;
 use crate::tool::{fixture, node, succeed};
@@ -17,5 +21,28 @@ async fn chromium_plays_the_watch_page_to_its_end() {
     let mut watch = node("watch.mjs");
     watch.arg(format!("{}/watch/{video}", server.api.base));
     succeed(watch).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn chromium_stays_on_the_page_of_a_broadcast_from_its_countdown_to_its_recording() {
+    let door = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let server = Server::start_with(&[("POLICAST_RTMP_LISTEN", &door.to_string())]).await;
+    server.api.agency().await;
+    let starts_at = Clock::System.now().plus(Duration::from_mins(65));
+    let announced = json!({
+        "account": "lanting-ecology", "topic": "environment/air", "language": "en", "grace_seconds": 300,
+        "title": {"en": "Press conference", "zh-Hans": "新闻发布会"},
+        "starts_at": starts_at.to_rfc3339(),
+    });
+    let broadcast = server.api.post("/api/v1/broadcasts", &announced).await;
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("missing in {broadcast}")).to_owned();
+    let (id, video, ingest) = (text(&broadcast["id"]), text(&broadcast["video"]), &broadcast["ingest"]);
+    server.api.post(&format!("/api/v1/videos/{video}/publish"), &json!({})).await;
+    let mut live = node("live.mjs");
+    live.arg(format!("{}/watch/{video}", server.api.base));
+    live.env("POLICAST_KEY", &server.api.key).env("POLICAST_BROADCAST", id);
+    live.env("POLICAST_INGEST", format!("{}/{}", text(&ingest["rtmp_url"]), text(&ingest["stream_key"])));
+    succeed(live).await;
     server.stop().await;
 }

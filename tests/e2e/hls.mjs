@@ -60,7 +60,8 @@ function rendition({ type, groupId, name, language, isDefault, channels }) {
 }
 
 function media(playlist, base) {
-  const segments = playlist.segments.map((segment) => ({
+  // Of the segment that is still being made there are parts only.
+  const segments = playlist.segments.filter(({ uri }) => uri).map((segment) => ({
     url: new URL(segment.uri, base).href,
     duration: segment.duration,
     byterange: segment.byterange ?? null,

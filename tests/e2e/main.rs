@@ -6,6 +6,7 @@ mod clients;
 mod clip;
 mod command;
 mod kill;
+mod live;
 mod outage;
 mod playlist;
 #[path = "../it/postgres.rs"]
@@ -14,6 +15,7 @@ mod proxy;
 mod schema;
 mod segments;
 mod server;
+mod srt;
 mod store;
 mod sync;
 mod tool;

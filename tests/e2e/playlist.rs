@@ -147,17 +147,14 @@ async fn piece(api: &Api, url: &str, range: Option<&ByteRange>, after: u64) -> (
 
 /// Every packet of a file's only track, in the order they are stored.
 pub async fn packets(path: &Path) -> Vec<Packet> {
+    packets_of(path, "0").await
+}
+
+/// The same of one track of many, as ffprobe selects it.
+pub async fn packets_of(path: &Path, stream: &str) -> Vec<Packet> {
     let mut ffprobe = program("ffprobe");
-    ffprobe
-        .args([
-            "-v",
-            "error",
-            "-of",
-            "json",
-            "-show_entries",
-            "packet=codec_type,pts_time,duration_time,flags",
-        ])
-        .arg(path);
+    ffprobe.args(["-v", "error", "-of", "json", "-select_streams", stream]);
+    ffprobe.args(["-show_entries", "packet=codec_type,pts_time,duration_time,flags"]).arg(path);
     let printed: Value = serde_json::from_str(&succeed(ffprobe).await).expect("JSON");
     let told = |packet: &Value, name: &str| packet[name].as_str().and_then(|text| text.parse::<f64>().ok());
     let start = |packet: &Value| {

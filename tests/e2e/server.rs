@@ -32,7 +32,7 @@ impl Server {
     /// The same with settings of one's own.
     pub async fn start_with(extra: &[(&str, &str)]) -> Self {
         let home = tempfile::Builder::new().prefix("policast-e2e-").tempdir().expect("a folder");
-        let [listen, s3, metrics] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+        let [listen, s3, metrics, rtmp] = free_ports().map(|port| format!("127.0.0.1:{port}"));
         let key = format!("pk_{}", uuid::Uuid::now_v7().simple().to_string().repeat(2));
         let api = Api::new(format!("http://{listen}"), key.clone());
         let own = [
@@ -43,6 +43,7 @@ impl Server {
             ("POLICAST_LISTEN", listen),
             ("POLICAST_S3_LISTEN", s3),
             ("POLICAST_METRICS_LISTEN", metrics),
+            ("POLICAST_RTMP_LISTEN", rtmp),
             ("POLICAST_ADMIN_KEY", key),
             ("XDG_STATE_HOME", home.path().join("state").display().to_string()),
         ];
@@ -172,7 +173,7 @@ fn is_error(line: &str) -> bool {
 }
 
 /// Ports nobody listens on now; all held at once, so no two are the same.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
 }

@@ -6,7 +6,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use policast::domain::key::Role;
-use policast::http::{App as State, Settings, router};
+use policast::http::{App as State, Ingest, Settings, router};
+use policast::live::{self, Live};
 use policast::publishing::KeyDraft;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
@@ -55,8 +56,10 @@ impl App {
             body_idle_timeout: Duration::from_secs(2),
             cdn_url: None,
             cache_bytes: 64 << 20,
+            ingest: Ingest::default(),
         };
-        let state = State::new(world.publishing.clone(), settings, TaskTracker::new());
+        let live = Live::new(world.publishing.clone(), live_settings());
+        let state = State::new(world.publishing.clone(), live, settings, TaskTracker::new());
         Self {
             operator: issue(&world, None, Role::Admin).await,
             admin: issue(&world, Some("agency"), Role::Admin).await,
@@ -156,5 +159,15 @@ impl Reply {
         assert_eq!(json["request_id"], self.header("x-request-id"));
         assert!(json["detail"].as_str().is_some_and(|detail| detail.ends_with(['.', '?', '!'])), "{json}");
         (self.status, json["code"].as_str().expect("a code").to_owned())
+    }
+}
+
+fn live_settings() -> live::Settings {
+    live::Settings {
+        node: PUBLIC.to_owned(),
+        lease: Duration::from_secs(6),
+        buffer_bytes: 64 << 20,
+        rtmp: live::rtmp::Limits::default(),
+        cut: live::cut::Settings::default(),
     }
 }

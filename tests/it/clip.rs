@@ -54,6 +54,13 @@ pub fn box_at(clip: &[u8], name: [u8; 4]) -> usize {
     at.checked_sub(4).expect("a box has a size before its type")
 }
 
+/// What is in a box.
+pub fn box_payload(clip: &[u8], name: [u8; 4]) -> &[u8] {
+    let at = box_at(clip, name);
+    let size = u32::from_be_bytes(clip[at..at + 4].try_into().expect("four bytes")) as usize;
+    &clip[at + 8..at + size]
+}
+
 /// A folder of its own and a path in it.
 pub fn place(name: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -38,10 +38,12 @@ impl Pass {
 
     /// The address with the token it needs.
     pub fn with_token(&self, path: &str) -> String {
-        match &self.token {
-            Some(token) => format!("{path}?token={token}"),
-            None => path.to_owned(),
-        }
+        format!("{path}{}", self.query())
+    }
+
+    /// What addresses end with: nothing, or the token they need.
+    pub fn query(&self) -> String {
+        self.token.as_ref().map(|token| format!("?token={token}")).unwrap_or_default()
     }
 
     /// The cache rule of what never changes under its address, or of what does.

@@ -9,6 +9,7 @@ use super::super::extract::{Path, Query};
 use super::super::{App, Error};
 use super::bytes::{Asked, Thing, etag};
 use super::gate::{self, Bearer, Pass};
+use super::live::Reload;
 use super::playlists;
 use crate::catalogue::pack;
 use crate::domain::VideoId;
@@ -22,7 +23,7 @@ use crate::storage::Key;
 /// range.
 #[utoipa::path(get, path = "/play/{video}/{revision}/{rung}/{file}", tag = "playback",
     params(("video" = String, Path, format = Uuid), ("revision" = u32, Path), ("rung" = String, Path),
-        ("file" = String, Path), Bearer),
+        ("file" = String, Path), Bearer, Reload),
     responses(
         (status = 200, description = "All of it", content(
             (String = "application/vnd.apple.mpegurl"), (Vec<u8> = "video/mp4"), (Vec<u8> = "audio/mp4"))),
@@ -36,14 +37,22 @@ pub async fn file(
     State(app): State<App>,
     Path((id, number, rung, file)): Path<(VideoId, u32, String, String)>,
     Query(bearer): Query<Bearer>,
+    Query(reload): Query<Reload>,
     request: Request,
 ) -> Result<Response, Error> {
     let (method, headers) = (request.method().clone(), request.headers());
     let pass = gate::enter(&app, id, bearer).await?;
+    if let Some(channel) = app.live.find(id).filter(|channel| channel.about.revision == number)
+        && let Some(response) = super::live::file(&channel, &pass, (&rung, &file, reload), headers).await?
+    {
+        return Ok(response);
+    }
     let render: fn(&playlist::Media) -> String = match file.as_str() {
         "playlist.m3u8" => playlist::media,
         "iframes.m3u8" => playlist::iframes,
-        "init.mp4" => return init(&app, &pass, (number, &rung), headers).await,
+        _ if let Some(which) = parse_init(&file) => {
+            return init(&app, &pass, (number, &rung, which), headers).await;
+        }
         _ => {
             let pack = find_pack(&app, (id, number), &rung, &file).await?;
             return segments(&app, &pass, pack, (method, headers)).await;
@@ -56,13 +65,13 @@ pub async fn file(
 async fn init(
     app: &App,
     pass: &Pass,
-    (number, rung): (u32, &str),
+    (number, rung, which): (u32, &str, u32),
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
     if !is_name(rung) {
         return Err(publishing::Error::NotFound("rung").into());
     }
-    let key = Key::init(pass.video.id, number, rung);
+    let key = Key::init_of((pass.video.id, number), rung, which);
     if let Some(elsewhere) = redirect(app, pass, &key) {
         return Ok(elsewhere);
     }
@@ -148,8 +157,17 @@ fn content_type(key: &Key) -> &'static str {
     }
 }
 
+/// `init.mp4`, or `init-{number}.mp4` from 1 on, exactly as playlists say it.
+pub(super) fn parse_init(file: &str) -> Option<u32> {
+    if file == "init.mp4" {
+        return Some(0);
+    }
+    let number: u32 = file.strip_prefix("init-")?.strip_suffix(".mp4")?.parse().ok()?;
+    (number > 0 && file == format!("init-{number}.mp4")).then_some(number)
+}
+
 /// `{first}-{attempt}.m4s`, exactly as playlists say it.
-fn parse_pack(file: &str) -> Option<(u32, u32)> {
+pub(super) fn parse_pack(file: &str) -> Option<(u32, u32)> {
     let (first, attempt) = file.strip_suffix(".m4s")?.split_once('-')?;
     let (first, attempt) = (first.parse().ok()?, attempt.parse().ok()?);
     (file == format!("{first}-{attempt}.m4s")).then_some((first, attempt))

@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod cache;
 pub mod gate;
+mod live;
 pub mod media;
 pub mod playlists;
 mod revision;

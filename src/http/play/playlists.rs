@@ -32,6 +32,9 @@ pub async fn master(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let pass = gate::enter(&app, id, bearer).await?;
+    if let Some(channel) = app.live.find(id) {
+        return super::live::master(&channel, &pass, &headers);
+    }
     let plays =
         matches!(pass.video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);
     let number = pass.video.revision.filter(|_| plays).and_then(|number| u32::try_from(number).ok());

@@ -66,24 +66,26 @@ impl Shown {
 
     /// One rung's playlist.
     pub fn media(&self, pass: &Pass, rung: &str) -> Result<playlist::Media, Error> {
-        self.find(rung)?;
+        let growing = !self.is_settled() && self.find(rung)?.state != RungState::Ready;
         let packs = self.packs_of(rung).map(|pack| playlist::Pack {
             uri: pass.with_token(&format!("{}-{}.m4s", pack.first_segment, pack.attempt)),
+            init_uri: pass.with_token(&init_name(pack.init)),
             segments: pack.segments.0.clone(),
+            discontinuity: pack.discontinuity,
+            shown_at: pack.shown_at,
         });
         let packs: Vec<_> = packs.collect();
         if packs.is_empty() {
             return Err(publishing::Error::NotFound("rung").into());
         }
-        let growing = !self.is_settled();
-        Ok(playlist::Media { init_uri: pass.with_token("init.mp4"), packs, target: self.target(), growing })
+        Ok(playlist::Media { packs, target: self.target(), growing })
     }
 
     /// All rungs that play.
     pub fn master(&self, pass: &Pass) -> playlist::Master {
         let variants = self.playable().filter(|rung| !rung.audio).filter_map(|rung| self.variant(pass, rung));
         let audio = self.playable().find(|rung| rung.audio).and_then(|rung| self.audio(pass, rung));
-        playlist::Master { variants: variants.collect(), audio, target: self.target() }
+        playlist::Master { variants: variants.collect(), audio, target: self.target(), independent: true }
     }
 
     fn uri(&self, pass: &Pass, rung: &str, file: &str) -> String {
@@ -96,7 +98,7 @@ impl Shown {
         let planned = ladder.rungs.iter().find(|planned| planned.name == rung.name);
         (!segments.is_empty()).then(|| playlist::Variant {
             uri: self.uri(pass, &rung.name, "playlist.m3u8"),
-            iframes_uri: self.uri(pass, &rung.name, "iframes.m3u8"),
+            iframes_uri: Some(self.uri(pass, &rung.name, "iframes.m3u8")),
             codecs: rung.codecs.clone().unwrap_or_default(),
             width: u32::try_from(rung.width).unwrap_or(0),
             height: u32::try_from(rung.height).unwrap_or(0),
@@ -116,6 +118,11 @@ impl Shown {
             segments,
         })
     }
+}
+
+/// The file name of an initialisation segment; a recording may have several.
+fn init_name(number: i64) -> String {
+    if number == 0 { "init.mp4".to_owned() } else { format!("init-{number}.mp4") }
 }
 
 /// The longest segment planned.

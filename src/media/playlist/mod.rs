@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 pub use bandwidth::{average, peak};
 
+use crate::domain::Timestamp;
 use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
 
 /// The name of the one group of audio renditions.
@@ -19,13 +20,16 @@ pub struct Master {
     pub audio: Option<Audio>,
     /// Seconds, rounded, no segment is longer than.
     pub target: u32,
+    /// Every segment begins with a keyframe.
+    pub independent: bool,
 }
 
 /// One video rendition.
 #[derive(Debug, Clone)]
 pub struct Variant {
     pub uri: String,
-    pub iframes_uri: String,
+    /// `None` while nobody can scrub.
+    pub iframes_uri: Option<String>,
     /// RFC 6381.
     pub codecs: String,
     pub width: u32,
@@ -48,7 +52,6 @@ pub struct Audio {
 /// One rendition's segments.
 #[derive(Debug, Clone)]
 pub struct Media {
-    pub init_uri: String,
     pub packs: Vec<Pack>,
     /// Seconds, rounded, no segment is longer than; must not change while the playlist grows (RFC 8216 6.2.1).
     pub target: u32,
@@ -60,7 +63,13 @@ pub struct Media {
 #[derive(Debug, Clone)]
 pub struct Pack {
     pub uri: String,
+    /// The initialisation segment it goes with.
+    pub init_uri: String,
     pub segments: Vec<Segment>,
+    /// What comes before does not lead up to it.
+    pub discontinuity: bool,
+    /// When its first picture was taken, in a recording.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// The rounded seconds of the longest of these (RFC 8216 4.3.3.1).
@@ -71,7 +80,10 @@ pub fn target_duration(durations: impl IntoIterator<Item = Ticks>) -> u32 {
 
 /// The multivariant playlist (RFC 8216 4.3.4).
 pub fn master(master: &Master) -> String {
-    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
+    if master.independent {
+        out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
     if let Some(audio) = &master.audio {
         line(
             &mut out,
@@ -118,6 +130,7 @@ fn iframe_stream(out: &mut String, master: &Master, variant: &Variant) {
         .iter()
         .map(|segment| Segment { size_bytes: segment.key_bytes, ..*segment })
         .collect();
+    let Some(uri) = &variant.iframes_uri else { return };
     if keys.is_empty() || keys.iter().any(|key| key.size_bytes == 0) {
         return;
     }
@@ -130,18 +143,22 @@ fn iframe_stream(out: &mut String, master: &Master, variant: &Variant) {
             variant.codecs,
             variant.width,
             variant.height,
-            variant.iframes_uri
+            uri
         ),
     );
 }
 
 /// A rendition's playlist (RFC 8216 4.3.3): growing until its revision is settled, then VOD.
 pub fn media(media: &Media) -> String {
-    let mut out = head(media, 7, "");
+    let mut out = head(media, "");
+    let mut init = "";
     for pack in &media.packs {
+        seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            entry(&mut out, segment, (segment.size_bytes, offset), &pack.uri);
+            // All of an object needs no range; FFmpeg 5.1 hangs on one after a second EXT-X-MAP.
+            let range = (pack.segments.len() > 1).then_some((segment.size_bytes, offset));
+            entry(&mut out, segment, range, &pack.uri);
             offset += segment.size_bytes;
         }
     }
@@ -150,32 +167,55 @@ pub fn media(media: &Media) -> String {
 
 /// The same rendition by its keyframes alone, for scrubbing (RFC 8216 4.3.3.6).
 pub fn iframes(media: &Media) -> String {
-    let mut out = head(media, 7, "#EXT-X-I-FRAMES-ONLY\n");
+    let mut out = head(media, "#EXT-X-I-FRAMES-ONLY\n");
+    let mut init = "";
     for pack in &media.packs {
+        seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            entry(&mut out, segment, (segment.key_bytes, offset), &pack.uri);
+            entry(&mut out, segment, Some((segment.key_bytes, offset)), &pack.uri);
             offset += segment.size_bytes;
         }
     }
     foot(out, media)
 }
 
-fn head(media: &Media, version: u8, more: &str) -> String {
+fn head(media: &Media, more: &str) -> String {
     // Without a start, players take a playlist that grows for a broadcast and begin at its end.
     let kind = if media.growing { "EVENT\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES" } else { "VOD" };
+    let mut segments = media.packs.iter().flat_map(|pack| &pack.segments);
+    // Sound has no keyframes and is independent everywhere; pictures are where every segment has one.
+    let first = media.packs.first().and_then(|pack| pack.segments.first());
+    let keyed = first.is_some_and(|segment| segment.key_bytes > 0);
+    let dependent = keyed && segments.any(|segment| segment.key_bytes == 0);
+    let independent = if dependent { "" } else { "#EXT-X-INDEPENDENT-SEGMENTS\n" };
     format!(
-        "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:0\n\
-         #EXT-X-PLAYLIST-TYPE:{kind}\n#EXT-X-INDEPENDENT-SEGMENTS\n{more}#EXT-X-MAP:URI=\"{}\"\n",
-        media.target, media.init_uri
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:0\n\
+         #EXT-X-PLAYLIST-TYPE:{kind}\n{independent}{more}",
+        media.target
     )
 }
 
-fn entry(out: &mut String, segment: &Segment, (bytes, offset): (u64, u64), uri: &str) {
-    line(
-        out,
-        format_args!("#EXTINF:{},\n#EXT-X-BYTERANGE:{bytes}@{offset}\n{uri}", seconds(segment.duration)),
-    );
+/// What a pack of a recording begins with where it does not just go on.
+fn seam<'a>(out: &mut String, pack: &'a Pack, init: &mut &'a str) {
+    if pack.discontinuity {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if pack.discontinuity || *init != pack.init_uri {
+        line(out, format_args!("#EXT-X-MAP:URI=\"{}\"", pack.init_uri));
+        *init = &pack.init_uri;
+    }
+    if let Some(at) = pack.shown_at {
+        line(out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", at.to_rfc3339()));
+    }
+}
+
+fn entry(out: &mut String, segment: &Segment, range: Option<(u64, u64)>, uri: &str) {
+    line(out, format_args!("#EXTINF:{},", seconds(segment.duration)));
+    if let Some((bytes, offset)) = range {
+        line(out, format_args!("#EXT-X-BYTERANGE:{bytes}@{offset}"));
+    }
+    line(out, format_args!("{uri}"));
 }
 
 fn foot(mut out: String, media: &Media) -> String {
@@ -186,7 +226,7 @@ fn foot(mut out: String, media: &Media) -> String {
 }
 
 /// Six decimals, rounded: a 90 kHz tick is never lost.
-fn seconds(ticks: Ticks) -> String {
+pub fn seconds(ticks: Ticks) -> String {
     let micros = (ticks.max(0) * 1_000_000 + TICKS_PER_SECOND / 2) / TICKS_PER_SECOND;
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
@@ -203,18 +243,15 @@ mod tests {
         Segment { start, duration, size_bytes, key_bytes }
     }
 
+    fn pack(uri: &str, segments: Vec<Segment>) -> Pack {
+        let init_uri = "init.mp4".to_owned();
+        Pack { uri: uri.to_owned(), init_uri, segments, discontinuity: false, shown_at: None }
+    }
+
     fn rendition(growing: bool) -> Media {
         let first = vec![segment(0, 360_000, 1000, 300)];
         let second = vec![segment(360_000, 360_360, 2000, 400), segment(720_360, 90_001, 500, 200)];
-        Media {
-            init_uri: "init.mp4".to_owned(),
-            packs: vec![
-                Pack { uri: "0-1.m4s".to_owned(), segments: first },
-                Pack { uri: "1-1.m4s".to_owned(), segments: second },
-            ],
-            target: 4,
-            growing,
-        }
+        Media { packs: vec![pack("0-1.m4s", first), pack("1-1.m4s", second)], target: 4, growing }
     }
 
     fn ladder(audio: bool) -> Master {
@@ -225,7 +262,7 @@ mod tests {
         Master {
             variants: vec![Variant {
                 uri: "1/720p/playlist.m3u8".to_owned(),
-                iframes_uri: "1/720p/iframes.m3u8".to_owned(),
+                iframes_uri: Some("1/720p/iframes.m3u8".to_owned()),
                 codecs: "avc1.64001f".to_owned(),
                 width: 1280,
                 height: 720,
@@ -240,6 +277,7 @@ mod tests {
                 segments: sound,
             }),
             target: 4,
+            independent: true,
         }
     }
 
@@ -254,7 +292,6 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
-        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
@@ -278,7 +315,6 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
-        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
@@ -287,6 +323,18 @@ mod tests {
         #EXT-X-BYTERANGE:500@2000
         1-1.m4s
         "##);
+    }
+
+    #[test]
+    fn a_recording_tells_its_seams() {
+        let mut media = rendition(false);
+        media.packs[1].discontinuity = true;
+        media.packs[1].init_uri = "init-1.mp4".to_owned();
+        media.packs[1].shown_at = Some(Timestamp(1_700_000_000_000));
+        let text = super::media(&media);
+        let seam = "0-1.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-1.mp4\"\n\
+                    #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20Z\n#EXTINF";
+        assert!(text.contains(seam), "{text}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Levels, Phrases, Player, Sentence, Wrong};
+use super::{Broadcast, Levels, Phrases, Player, Sentence, Wrong};
 use crate::domain::{Refusal, RefusalCode, Timestamp};
 
 /// Simplified Chinese.
@@ -42,6 +42,19 @@ pub const PHRASES: Phrases = Phrases {
         stopped: "播放已中断，网络连接可能已断开。",
         unsupported: "当前浏览器无法播放该视频。",
         again: "重试",
+        broadcast: Broadcast {
+            starts_in: "距开播还有{}",
+            announced: "开播后将在此自动播放。",
+            waiting: "正在等待直播信号，信号到达后将自动播放。",
+            live: "直播",
+            go_live: "回到直播",
+            interrupted: "直播信号中断，恢复后将自动继续播放。",
+            reconnecting: "网络连接中断，正在重试……",
+            unmute: "打开声音",
+            over: "直播已结束。",
+            replay: "从头观看回放",
+            unrecorded: "直播已结束，没有可供观看的回放。",
+        },
     },
     wrong: Wrong {
         not_found: Sentence {
@@ -95,6 +108,7 @@ pub const PHRASES: Phrases = Phrases {
     ],
     refusal: by_code,
     date,
+    moment,
 };
 
 fn by_code(refusal: &Refusal) -> &str {
@@ -122,6 +136,13 @@ fn by_code(refusal: &Refusal) -> &str {
 fn date(time: Timestamp) -> String {
     match OffsetDateTime::from_unix_timestamp(time.0.div_euclid(1000)) {
         Ok(time) => format!("{}年{}月{}日", time.year(), u8::from(time.month()), time.day()),
+        Err(_) => String::new(),
+    }
+}
+
+fn moment(time: Timestamp) -> String {
+    match OffsetDateTime::from_unix_timestamp(time.0.div_euclid(1000)) {
+        Ok(at) => format!("{} {:02}:{:02}（协调世界时）", date(time), at.hour(), at.minute()),
         Err(_) => String::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Levels, Phrases, Player, Sentence, Wrong};
+use super::{Broadcast, Levels, Phrases, Player, Sentence, Wrong};
 use crate::domain::{Refusal, Timestamp};
 
 /// English.
@@ -42,6 +42,19 @@ pub const PHRASES: Phrases = Phrases {
         stopped: "Playback stopped. The connection may have been lost.",
         unsupported: "This browser can’t play the video.",
         again: "Try again",
+        broadcast: Broadcast {
+            starts_in: "Starts in {}",
+            announced: "The broadcast will begin here by itself.",
+            waiting: "Waiting for the stream. It will begin here by itself.",
+            live: "Live",
+            go_live: "Go to live",
+            interrupted: "The stream was interrupted. It will go on here by itself.",
+            reconnecting: "The connection was lost. Trying again…",
+            unmute: "Turn the sound on",
+            over: "The broadcast is over.",
+            replay: "Watch from the start",
+            unrecorded: "This broadcast is over. There is no recording of it.",
+        },
     },
     wrong: Wrong {
         not_found: Sentence {
@@ -100,6 +113,7 @@ pub const PHRASES: Phrases = Phrases {
     ],
     refusal: as_written,
     date,
+    moment,
 };
 
 /// Refusals are written in English where they arise, with the values that matter.
@@ -110,6 +124,13 @@ fn as_written(refusal: &Refusal) -> &str {
 fn date(time: Timestamp) -> String {
     match OffsetDateTime::from_unix_timestamp(time.0.div_euclid(1000)) {
         Ok(time) => format!("{} {} {}", time.day(), time.month(), time.year()),
+        Err(_) => String::new(),
+    }
+}
+
+fn moment(time: Timestamp) -> String {
+    match OffsetDateTime::from_unix_timestamp(time.0.div_euclid(1000)) {
+        Ok(at) => format!("{}, {:02}:{:02} UTC", date(time), at.hour(), at.minute()),
         Err(_) => String::new(),
     }
 }

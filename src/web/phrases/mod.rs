@@ -50,6 +50,8 @@ pub struct Phrases {
     /// The refusal in this language.
     pub refusal: fn(&Refusal) -> &str,
     pub date: fn(Timestamp) -> String,
+    /// Day and time of day, in UTC and saying so.
+    pub moment: fn(Timestamp) -> String,
 }
 
 /// What the player says by itself; handed to its script.
@@ -58,6 +60,24 @@ pub struct Player {
     pub stopped: &'static str,
     pub unsupported: &'static str,
     pub again: &'static str,
+    pub broadcast: Broadcast,
+}
+
+/// What is said around a broadcast, before, during and after it.
+#[derive(Serialize)]
+pub struct Broadcast {
+    /// With the time left in place of `{}`, as the script counts it down.
+    pub starts_in: &'static str,
+    pub announced: &'static str,
+    pub waiting: &'static str,
+    pub live: &'static str,
+    pub go_live: &'static str,
+    pub interrupted: &'static str,
+    pub reconnecting: &'static str,
+    pub unmute: &'static str,
+    pub over: &'static str,
+    pub replay: &'static str,
+    pub unrecorded: &'static str,
 }
 
 /// Titles and sentences of the error pages.
@@ -130,6 +150,8 @@ mod tests {
         let time = Timestamp(1_700_000_000_123);
         assert_eq!((english::PHRASES.date)(time), "14 November 2023");
         assert_eq!((chinese::PHRASES.date)(time), "2023年11月14日");
+        assert_eq!((english::PHRASES.moment)(time), "14 November 2023, 22:13 UTC");
+        assert_eq!((chinese::PHRASES.moment)(time), "2023年11月14日 22:13（协调世界时）");
     }
 
     #[test]

@@ -14,6 +14,9 @@ export function keyboard(controller, video, alone) {
 
 function jump(event, video) {
   if (event.ctrlKey || event.metaKey || event.altKey || !/^[0-9]$/.test(event.key)) return;
-  const end = video.seekable.length ? video.seekable.end(video.seekable.length - 1) : 0;
-  if (end > 0) video.currentTime = (end * Number(event.key)) / 10;
+  const { seekable } = video;
+  if (!seekable.length) return;
+  // What is live may begin later than at 0.
+  const [start, end] = [seekable.start(0), seekable.end(seekable.length - 1)];
+  video.currentTime = start + ((end - start) * Number(event.key)) / 10;
 }

@@ -4,14 +4,18 @@ import 'media-chrome/menu';
 import 'media-chrome/dist/lang/zh-CN.js';
 import 'hls-video-element';
 
-import { enrich, mount, refresh } from './player.js';
+import { attend } from './broadcast.js';
+import { enrich, mount, refresh, tell } from './player.js';
 import { wait } from './wait.js';
 
 const stage = document.getElementById('stage');
 if (stage) {
-  const { state, events } = stage.dataset;
-  if (stage.querySelector('media-controller')) mount(stage);
-  if (events) wait(stage, { state, events, player: { mount, enrich, refresh } });
+  const { state, events, broadcast } = stage.dataset;
+  const live = Boolean(broadcast) && broadcast !== 'ended';
+  // What others embed in their pages begins when its viewer wants it to.
+  if (stage.querySelector('media-controller')) mount(stage, { live, eager: live && !stage.closest('.embed') });
+  if (live) attend(stage, { events, player: { mount, tell } });
+  else if (events) wait(stage, { state, events, player: { mount, enrich, refresh } });
 }
 
 for (const code of document.querySelectorAll('.embed-code textarea')) {

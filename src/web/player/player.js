@@ -2,25 +2,36 @@
 import { Hls } from 'hls-video-element';
 
 import { keyboard } from './keyboard.js';
+import * as live from './live.js';
 import { remember, startOf } from './start.js';
 
 let current = null;
 
-/** Sets the player in `stage` going on the addresses of its data attributes. */
-export function mount(stage) {
+/** What no further try makes playable. */
+const hopeless = new Set([
+  Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
+  Hls.ErrorDetails.BUFFER_ADD_CODEC_ERROR,
+  Hls.ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
+]);
+
+/** Sets the player in `stage` going on the addresses of its data attributes: `live` at the edge, `eager` by itself. */
+export function mount(stage, { live: isLive = false, eager = false } = {}) {
   const { video: id, hls, poster, storyboard } = stage.dataset;
   const phrases = JSON.parse(stage.dataset.phrases);
   const controller = stage.querySelector('media-controller');
   const video = controller.querySelector('hls-video');
-  current = { stage, controller, video, hls, phrases, recovered: 0 };
+  current = { stage, controller, video, hls, phrases, id, recovered: 0, edge: null, retry: null };
+  if (isLive) current.edge = live.keepUp(current);
 
   addPoster(controller, poster);
   addThumbnails(video, storyboard);
   hold(video);
-  load(startOf(id));
-  remember(id, video);
+  load(isLive ? -1 : startOf(id));
+  if (eager) play();
+  if (!isLive) remember(id, video);
   keyboard(controller, video, stage.closest('.embed') !== null);
-  video.addEventListener('error', () => complain(phrases.unsupported));
+  // hls.js tells its own errors; this is the browser's, where that plays HLS by itself.
+  video.addEventListener('error', () => (current.edge && !video.api ? tryAgain() : complain(phrases.unsupported)));
   video.addEventListener('playing', () => controller.querySelector('.trouble')?.remove());
 }
 
@@ -41,11 +52,82 @@ export function refresh() {
   else video.addEventListener('pause', again, { once: true });
 }
 
+/** Says how the broadcast is that is played; at its end the recording takes its place. */
+export function tell(state) {
+  if (!current?.edge) return;
+  const { edge, phrases } = current;
+  if (state === 'ended') return finish();
+  if (state === 'live') edge.resume();
+  edge.say(state === 'interrupted' ? phrases.broadcast.interrupted : '');
+}
+
+/** Lets the viewer see what is left, and then offers the recording. */
+function finish() {
+  const { edge, phrases, video } = current;
+  edge.end();
+  current.edge = null;
+  const replay = () => {
+    record();
+    play();
+  };
+  const offer = () => {
+    edge.say();
+    complain(phrases.broadcast.over, [phrases.broadcast.replay, replay]);
+  };
+  current.rest = untilEnd(video, () => {
+    record();
+    offer();
+  });
+  if (video.paused) offer();
+}
+
+/** Calls `over` when what is left has been played, or nothing more of it comes; answers with what forgets that. */
+function untilEnd(video, over) {
+  let [at, since] = [video.currentTime, Date.now()];
+  const watch = setInterval(() => {
+    if (video.paused || video.currentTime !== at) [at, since] = [video.currentTime, Date.now()];
+    else if (Date.now() - since > 4000) over();
+  }, 500);
+  video.addEventListener('ended', over);
+  return () => {
+    clearInterval(watch);
+    video.removeEventListener('ended', over);
+  };
+}
+
+/** Plays the recording from its start from now on. */
+function record() {
+  const { id, video, rest } = current;
+  if (rest) remember(id, video);
+  rest?.();
+  current.rest = null;
+  load(0);
+}
+
+/** As soon as there is a picture; without sound, where the browser wants its viewer to ask for that. */
+function play() {
+  const { video } = current;
+  const begin = async () => {
+    try {
+      await video.play();
+    } catch (error) {
+      if (error.name !== 'NotAllowedError') return;
+      video.muted = true;
+      current.edge?.offerSound();
+      video.play().catch(() => {});
+    }
+  };
+  // Not at once: attaching the stream would end what is being played.
+  video.addEventListener('loadeddata', begin, { once: true });
+}
+
 function load(start) {
   const { video, hls } = current;
   current.start = start;
   // Without a start position hls.js joins a playlist that still grows at its end, as if it were live.
-  video.config = { startPosition: start, capLevelToPlayerSize: true, abrEwmaDefaultEstimate: 1_500_000 };
+  const recorded = { startPosition: start, capLevelToPlayerSize: true, abrEwmaDefaultEstimate: 1_500_000 };
+  video.config = current.edge ? live.config : recorded;
+  video.preload = current.edge ? 'auto' : 'metadata';
   if (video.src === hls) video.load();
   else video.src = hls;
   // hls-video makes its hls.js one microtask later.
@@ -71,35 +153,59 @@ function hold(video) {
 }
 
 /** A decoder gets two fresh starts; everything else is told to the viewer. */
-function recover({ type }) {
-  const { video, phrases } = current;
+function recover({ type, details }) {
+  const { video, phrases, edge } = current;
+  if (edge && !hopeless.has(details)) return tryAgain(type);
   const again = type === Hls.ErrorTypes.MEDIA_ERROR && current.recovered++ < 2;
   if (again) video.api.recoverMediaError();
   else complain(type === Hls.ErrorTypes.MEDIA_ERROR ? phrases.unsupported : phrases.stopped);
 }
 
-function complain(sentence) {
-  const { controller, phrases, video } = current;
+/** What is live goes on by itself, however long it takes. */
+function tryAgain(type) {
+  const { video, phrases, edge } = current;
+  const wanted = !video.paused;
+  if (type === Hls.ErrorTypes.MEDIA_ERROR && current.recovered++ < 2) return video.api.recoverMediaError();
+  edge.say(phrases.broadcast.reconnecting);
+  clearTimeout(current.retry);
+  // Not everybody at the same moment.
+  current.retry = setTimeout(() => {
+    if (current.edge !== edge) return;
+    current.recovered = 0;
+    load(-1);
+    if (wanted) play();
+    video.addEventListener('playing', () => tell(current.stage.dataset.broadcast), { once: true });
+  }, 2000 + Math.random() * 2000);
+}
+
+function retry() {
+  current.recovered = 0;
+  load(current.video.currentTime || current.start);
+  play();
+}
+
+/** A sentence in the middle of the picture, and what can be done. */
+function complain(sentence, [label, act] = [current.phrases.again, retry]) {
+  const { controller } = current;
   controller.querySelector('.trouble')?.remove();
   const trouble = document.createElement('div');
   trouble.className = 'trouble';
   trouble.slot = 'centered-chrome';
   trouble.toggleAttribute('noautohide', true);
-  trouble.lang = document.documentElement.lang;
   trouble.setAttribute('role', 'alert');
+  trouble.lang = document.documentElement.lang;
   const text = document.createElement('p');
   text.textContent = sentence;
-  const retry = document.createElement('button');
-  retry.type = 'button';
-  retry.textContent = phrases.again;
-  retry.addEventListener('click', () => {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.setAttribute('keysused', 'Enter Space');
+  button.textContent = label;
+  button.addEventListener('click', () => {
     trouble.remove();
-    current.recovered = 0;
-    load(video.currentTime || current.start);
-    // Not at once: attaching the stream would end what is being played.
-    video.addEventListener('loadeddata', () => video.play().catch(() => {}), { once: true });
+    controller.focus();
+    act();
   });
-  trouble.append(text, retry);
+  trouble.append(text, button);
   controller.append(trouble);
 }
 

@@ -1,13 +1,13 @@
 // Follows a video's events until its media are settled: progress first, then the player, then the better qualities.
 
+import { follow } from './follow.js';
+
 const playable = new Set(['playable', 'ready', 'degraded']);
 const settled = new Set(['ready', 'degraded', 'failed']);
 
 export function wait(stage, { state, events, player }) {
-  const source = new EventSource(events);
   let known = state;
-  source.addEventListener('video', (event) => {
-    const { media } = JSON.parse(event.data);
+  const stop = follow(events, ({ media }) => {
     if (!media) return;
     if (!playable.has(known) && !playable.has(media.state)) tell(stage, media);
     if (!playable.has(known) && playable.has(media.state)) begin(stage, media, player.mount);
@@ -16,7 +16,7 @@ export function wait(stage, { state, events, player }) {
     if (media.state === 'failed' && known !== 'failed') location.reload();
     const coming = document.getElementById('coming');
     if (coming) coming.hidden = media.state !== 'playable';
-    if (settled.has(media.state)) source.close();
+    if (settled.has(media.state)) stop();
     known = media.state;
   });
 }

@@ -1,0 +1,117 @@
+//! A broadcast while it runs, from its channel: blocking reloads, parts, and segments that are not in the bucket yet.
+
+use ::bytes::Bytes;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::super::Error;
+use super::bytes::{Thing, etag};
+use super::gate::Pass;
+use super::media::{parse_init, parse_pack};
+use super::playlists::answer;
+use crate::live::channel::{Channel, Place, Unanswered};
+use crate::publishing;
+
+/// Delivery directives (RFC 8216bis 6.2.5): only a running broadcast heeds them.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Reload {
+    /// Answer once the playlist holds this media sequence number.
+    #[serde(rename = "_HLS_msn")]
+    #[param(rename = "_HLS_msn")]
+    msn: Option<u32>,
+    /// And of it this part.
+    #[serde(rename = "_HLS_part")]
+    #[param(rename = "_HLS_part")]
+    part: Option<u32>,
+    /// `YES` or `v2`: leave out what is old.
+    #[serde(rename = "_HLS_skip")]
+    #[param(rename = "_HLS_skip")]
+    skip: Option<String>,
+}
+
+/// The multivariant playlist.
+pub(super) fn master(channel: &Channel, pass: &Pass, headers: &HeaderMap) -> Result<Response, Error> {
+    let text = channel.master(pass.video.language.as_str(), &pass.query());
+    answer(text.ok_or(publishing::Error::NotFound("media"))?, pass.cache_control(false), headers)
+}
+
+/// What the channel has of a file; `None` where the bucket has it.
+pub(super) async fn file(
+    channel: &Channel,
+    pass: &Pass,
+    (rung, file, reload): (&str, &str, Reload),
+    headers: &HeaderMap,
+) -> Result<Option<Response>, Error> {
+    if file == "playlist.m3u8" {
+        let text = playlist(channel, pass, (rung, reload)).await?;
+        return answer(text, pass.cache_control(false), headers).map(Some);
+    }
+    let bytes = if let Some(number) = parse_init(file) {
+        channel.init(rung, number)
+    } else if let Some(place) = parse_media(file) {
+        channel.media(rung, place).await
+    } else {
+        None
+    };
+    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+    let content_type = if rung == "audio" { "audio/mp4" } else { "video/mp4" };
+    media(&bytes, content_type, (pass, headers)).map(Some)
+}
+
+async fn playlist(channel: &Channel, pass: &Pass, (rung, reload): (&str, Reload)) -> Result<String, Error> {
+    let until = match (reload.msn, reload.part) {
+        (None, Some(_)) => return Err(Error::Query("_HLS_part needs _HLS_msn beside it".to_owned())),
+        (msn, part) => msn.map(|msn| (msn, part)),
+    };
+    let skip = matches!(reload.skip.as_deref(), Some("YES" | "v2"));
+    match channel.playlist(rung, (until, skip), &pass.query()).await {
+        Ok(text) => Ok(text.to_string()),
+        Err(Unanswered::NoRung) => Err(publishing::Error::NotFound("rung").into()),
+        Err(Unanswered::TooFarAhead) => {
+            Err(Error::Query("_HLS_msn is too far ahead of the playlist".to_owned()))
+        }
+        Err(Unanswered::Stalled) => Err(Error::TooSlow),
+    }
+}
+
+fn media(
+    bytes: &Bytes,
+    content_type: &'static str,
+    (pass, headers): (&Pass, &HeaderMap),
+) -> Result<Response, Error> {
+    let thing = Thing {
+        etag: etag(bytes),
+        size: bytes.len() as u64,
+        content_type,
+        cache_control: pass.cache_control(true),
+    };
+    thing.answer_from(headers, bytes)
+}
+
+/// `{segment}-{epoch}.m4s` or `{segment}-{epoch}.{part}.m4s`, exactly as playlists say it.
+fn parse_media(file: &str) -> Option<(u32, Place)> {
+    if let Some((segment, epoch)) = parse_pack(file) {
+        return Some((epoch, (segment, None)));
+    }
+    let (pack, part) = file.strip_suffix(".m4s")?.rsplit_once('.')?;
+    let (segment, epoch) = parse_pack(&format!("{pack}.m4s"))?;
+    let number: u32 = part.parse().ok()?;
+    (part == number.to_string()).then_some((epoch, (segment, Some(number))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_and_parts_have_one_name_only() {
+        assert_eq!(parse_media("7-2.m4s"), Some((2, (7, None))));
+        assert_eq!(parse_media("7-2.11.m4s"), Some((2, (7, Some(11)))));
+        for wrong in ["7-2.011.m4s", "7.m4s", "7-2.1.2.m4s", "07-2.1.m4s", "7-2..m4s"] {
+            assert_eq!(parse_media(wrong), None, "{wrong}");
+        }
+    }
+}

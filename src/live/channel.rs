@@ -1,0 +1,395 @@
+//! A broadcast's running state on one node: the window, the bytes at its edge, and everybody who waits for more.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{broadcast, watch};
+
+use super::playlist::{self, MasterView, View};
+use super::window::{News, Window};
+use crate::domain::VideoId;
+
+/// Closed segments whose bytes stay in memory: what players at the live edge ask for.
+const KEPT_SEGMENTS: u32 = 8;
+/// A reload may ask for a part this many segments ahead at most (RFC 8216bis 6.2.5.2).
+const AHEAD: u32 = 2;
+/// News kept for a slow follower; one that misses some begins anew.
+const BACKLOG: usize = 1024;
+
+/// Where in a rung: the segment, and within it the part; no part: all of the segment.
+pub type Place = (u32, Option<u32>);
+
+/// Where a rung's edge is: the open segment and the parts it has.
+type Edge = (u32, u32);
+
+/// A piece of news and its bytes.
+pub type Told = (News, Bytes);
+
+/// What a channel belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    pub video: VideoId,
+    pub revision: u32,
+}
+
+/// Why a reload was not answered with a playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    NoRung,
+    /// It asks for what no live playlist will have soon.
+    TooFarAhead,
+    /// Nothing came for three target durations.
+    Stalled,
+}
+
+/// A running broadcast; shared by its ingest and its viewers.
+pub struct Channel {
+    pub about: About,
+    state: RwLock<State>,
+    news: broadcast::Sender<(News, Bytes)>,
+    viewers: AtomicU32,
+    rendered: Mutex<HashMap<String, (Edge, Arc<str>)>>,
+}
+
+struct State {
+    window: Window,
+    edges: HashMap<String, watch::Sender<Edge>>,
+    /// Parts by rung and segment, in order.
+    parts: HashMap<(String, u32), Vec<Bytes>>,
+    inits: HashMap<(String, u32), Bytes>,
+    /// Seconds, rounded, no segment is longer than; fixed with the first playlist (RFC 8216 6.2.1).
+    target: u32,
+}
+
+impl Channel {
+    /// Goes on from this window.
+    pub fn new(about: About, window: Window, target: u32) -> Arc<Self> {
+        let edges =
+            window.tracks.iter().map(|track| (track.init.rung.clone(), watch::Sender::new((track.open, 0))));
+        let state =
+            State { edges: edges.collect(), window, parts: HashMap::new(), inits: HashMap::new(), target };
+        Arc::new(Self {
+            about,
+            state: RwLock::new(state),
+            news: broadcast::channel(BACKLOG).0,
+            viewers: AtomicU32::new(0),
+            rendered: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Takes a piece of news with its bytes, and wakes whoever waited for it.
+    pub fn tell(&self, news: News, bytes: Bytes) {
+        {
+            let mut state = self.write();
+            state.window.apply(&news);
+            state.keep(&news, bytes.clone());
+            state.wake(&news);
+        }
+        // Nobody following is no fault.
+        let _ = self.news.send((news, bytes));
+    }
+
+    /// No segment is longer than this many seconds.
+    pub fn set_target(&self, target: u32) {
+        self.write().target = target;
+    }
+
+    /// Looks at the window.
+    pub fn look<T>(&self, see: impl FnOnce(&Window) -> T) -> T {
+        see(&self.read().window)
+    }
+
+    /// The broadcast is over; its recording plays from the rows.
+    pub fn is_over(&self) -> bool {
+        self.look(|window| window.over)
+    }
+
+    /// Everything that is known, as news, and what comes after it.
+    pub fn follow(&self) -> (Vec<Told>, broadcast::Receiver<Told>) {
+        let state = self.read();
+        (state.retell(), self.news.subscribe())
+    }
+
+    /// The multivariant playlist; `None` before anything can be played.
+    pub fn master(&self, language: &str, query: &str) -> Option<String> {
+        let state = self.read();
+        let view = MasterView { revision: self.about.revision, language, target: state.target, query };
+        playlist::master(&state.window, view)
+    }
+
+    /// A rung's playlist, once it holds what is asked for (`_HLS_msn`, `_HLS_part`).
+    pub async fn playlist(
+        &self,
+        rung: &str,
+        (until, skip): (Option<Place>, bool),
+        query: &str,
+    ) -> Result<Arc<str>, Unanswered> {
+        if let Some(place) = until {
+            self.wait_for(rung, place).await?;
+        }
+        self.render(rung, skip, query)
+    }
+
+    /// Many viewers ask for the same playlist at the same moment: it is rendered once.
+    fn render(&self, rung: &str, skip: bool, query: &str) -> Result<Arc<str>, Unanswered> {
+        let state = self.read();
+        let edge = state.edges.get(rung).map(|edge| *edge.borrow()).ok_or(Unanswered::NoRung)?;
+        let name = format!("{rung} {skip}");
+        // Only the public one: a map of tokens would grow for ever.
+        let shared = query.is_empty() && !state.window.over;
+        if shared
+            && let Some((at, text)) = lock(&self.rendered).get(&name)
+            && *at == edge
+        {
+            return Ok(text.clone());
+        }
+        let view = View { rung, skip, target: state.target, query };
+        let text: Arc<str> = playlist::media(&state.window, view).ok_or(Unanswered::NoRung)?.into();
+        if shared {
+            lock(&self.rendered).insert(name, (edge, text.clone()));
+        }
+        Ok(text)
+    }
+
+    /// Waits until the place is there, for three target durations at most (RFC 8216bis 6.2.5.2).
+    pub async fn wait_for(&self, rung: &str, place: Place) -> Result<(), Unanswered> {
+        let (mut edge, patience) = {
+            let state = self.read();
+            let edge = state.edges.get(rung).ok_or(Unanswered::NoRung)?;
+            if place.0 > edge.borrow().0 + AHEAD {
+                return Err(Unanswered::TooFarAhead);
+            }
+            (edge.subscribe(), Duration::from_secs(u64::from(state.target) * 3))
+        };
+        let reached = edge.wait_for(|edge| has(*edge, place));
+        match tokio::time::timeout(patience, reached).await {
+            // The channel closed with its sender: whatever there is, is all.
+            Ok(_) => Ok(()),
+            Err(_) => Err(Unanswered::Stalled),
+        }
+    }
+
+    /// The bytes of a part, or of a whole segment, while they are in memory; waits for what is next.
+    pub async fn media(&self, rung: &str, (epoch, place): (u32, Place)) -> Option<Bytes> {
+        if epoch != self.look(|window| window.epoch) && place.1.is_some() {
+            return None;
+        }
+        let next = self.look(|window| window.track(rung).map(|track| track.open));
+        if place.1.is_some() && next.is_some_and(|open| place.0 >= open) {
+            self.wait_for(rung, place).await.ok()?;
+        }
+        let state = self.read();
+        let parts = state.parts.get(&(rung.to_owned(), place.0))?;
+        match place.1 {
+            Some(part) => parts.get(part as usize).cloned(),
+            None if state
+                .window
+                .track(rung)?
+                .closed
+                .iter()
+                .any(|listed| listed.closed.number == place.0 && listed.closed.epoch == epoch) =>
+            {
+                Some(join(parts))
+            }
+            None => None,
+        }
+    }
+
+    /// An initialisation segment, while it is in memory.
+    pub fn init(&self, rung: &str, number: u32) -> Option<Bytes> {
+        self.read().inits.get(&(rung.to_owned(), number)).cloned()
+    }
+
+    /// The bytes of a segment that was just closed.
+    pub fn segment(&self, rung: &str, number: u32) -> Option<Bytes> {
+        self.read().parts.get(&(rung.to_owned(), number)).map(|parts| join(parts))
+    }
+
+    /// Says that so many watched in the last seconds.
+    pub fn set_viewers(&self, viewers: u32) {
+        self.viewers.store(viewers, Ordering::Relaxed);
+    }
+
+    /// How many watch.
+    pub fn viewers(&self) -> u32 {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The edge has reached the place.
+fn has((open, parts): Edge, (segment, part): Place) -> bool {
+    open > segment || open == segment && part.is_some_and(|part| parts > part)
+}
+
+fn join(parts: &[Bytes]) -> Bytes {
+    if let [one] = parts {
+        return one.clone();
+    }
+    let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+    for part in parts {
+        whole.extend_from_slice(part);
+    }
+    whole.freeze()
+}
+
+impl State {
+    fn keep(&mut self, news: &News, bytes: Bytes) {
+        match news {
+            News::Init(init) => {
+                self.inits.insert((init.rung.clone(), init.number), bytes);
+            }
+            News::Part { rung, segment, part } => {
+                let parts = self.parts.entry((rung.clone(), *segment)).or_default();
+                if part.number == 0 {
+                    parts.clear();
+                }
+                parts.push(bytes);
+            }
+            News::Closed { rung, closed } => {
+                let oldest = closed.number.saturating_sub(KEPT_SEGMENTS);
+                self.parts.retain(|(name, number), _| name != rung || *number >= oldest);
+            }
+            News::Tenure { next, .. } => self.parts.retain(|(_, number), _| number < next),
+            News::Over => {}
+        }
+    }
+
+    fn wake(&mut self, news: &News) {
+        match news {
+            News::Init(init) => {
+                let open = self.window.track(&init.rung).map_or(0, |track| track.open);
+                self.edges.entry(init.rung.clone()).or_insert_with(|| watch::Sender::new((open, 0)));
+            }
+            News::Part { rung, .. } | News::Closed { rung, .. } => self.move_edge(rung),
+            News::Tenure { .. } => {
+                let rungs: Vec<String> = self.edges.keys().cloned().collect();
+                for rung in &rungs {
+                    self.move_edge(rung);
+                }
+            }
+            // Everybody is let go at once.
+            News::Over => self.edges.values().for_each(|edge| {
+                edge.send_replace((u32::MAX, 0));
+            }),
+        }
+    }
+
+    fn move_edge(&mut self, rung: &str) {
+        let (Some(track), Some(edge)) = (self.window.track(rung), self.edges.get(rung)) else { return };
+        let parts = u32::try_from(track.parts.len()).unwrap_or(u32::MAX);
+        edge.send_replace((track.open, parts));
+    }
+
+    /// The state as the news that would lead to it.
+    fn retell(&self) -> Vec<(News, Bytes)> {
+        let mut told = vec![(News::Tenure { epoch: self.window.epoch, next: 0 }, Bytes::new())];
+        for track in &self.window.tracks {
+            let rung = &track.init.rung;
+            let init = self.inits.get(&(rung.clone(), track.init.number)).cloned();
+            told.push((News::Init(track.init.clone()), init.unwrap_or_default()));
+            for listed in &track.closed {
+                self.retell_parts(&mut told, rung, (listed.closed.number, &listed.parts));
+                let closed = listed.closed.clone();
+                told.push((News::Closed { rung: rung.clone(), closed }, Bytes::new()));
+            }
+            self.retell_parts(&mut told, rung, (track.open, &track.parts));
+        }
+        told
+    }
+
+    fn retell_parts(
+        &self,
+        told: &mut Vec<(News, Bytes)>,
+        rung: &str,
+        (segment, parts): (u32, &[super::window::Part]),
+    ) {
+        let kept = self.parts.get(&(rung.to_owned(), segment));
+        for part in parts {
+            let bytes = kept.and_then(|kept| kept.get(part.number as usize)).cloned().unwrap_or_default();
+            told.push((News::Part { rung: rung.to_owned(), segment, part: *part }, bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::tests::{closed, init, part};
+    use super::*;
+
+    fn running() -> Arc<Channel> {
+        let about = About { video: VideoId::new(), revision: 1 };
+        let channel = Channel::new(about, Window::new(1, 0, None), 2);
+        channel.tell(init("720p", 0), Bytes::from_static(b"init"));
+        for segment in [0_u8, 1] {
+            for number in 0..6 {
+                channel.tell(part("720p", segment.into(), number), Bytes::from(vec![segment; 2]));
+            }
+            channel.tell(closed("720p", segment.into()), Bytes::new());
+        }
+        channel
+    }
+
+    #[tokio::test]
+    async fn a_reload_waits_for_the_part_it_asks_for() {
+        let channel = running();
+        let waiting = channel.clone();
+        let told = tokio::join!(
+            async move { waiting.playlist("720p", (Some((2, Some(0))), false), "").await },
+            async { channel.tell(part("720p", 2, 0), Bytes::from_static(b"p")) }
+        );
+        assert!(told.0.expect("a playlist").contains("2-1.0.m4s\",INDEPENDENT"));
+    }
+
+    #[tokio::test]
+    async fn a_reload_too_far_ahead_is_refused() {
+        let told = running().playlist("720p", (Some((9, None)), false), "").await;
+        assert_eq!(told.err(), Some(Unanswered::TooFarAhead));
+    }
+
+    #[tokio::test]
+    async fn the_end_lets_everybody_go() {
+        let channel = running();
+        let waiting = channel.clone();
+        let told = tokio::join!(
+            async move { waiting.playlist("720p", (Some((3, Some(0))), false), "").await },
+            async { channel.tell(News::Over, Bytes::new()) }
+        );
+        assert!(told.0.expect("a playlist").ends_with("#EXT-X-ENDLIST\n"));
+    }
+
+    #[tokio::test]
+    async fn a_segment_is_its_parts() {
+        let channel = running();
+        assert_eq!(channel.media("720p", (1, (1, None))).await.as_deref(), Some(&[1_u8; 12][..]));
+        assert_eq!(channel.media("720p", (1, (1, Some(5)))).await.as_deref(), Some(&[1_u8; 2][..]));
+        assert_eq!(channel.media("720p", (2, (1, None))).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_follower_comes_to_the_same_window() {
+        let channel = running();
+        channel.tell(part("720p", 2, 0), Bytes::from_static(b"p"));
+        let mirror = Channel::new(channel.about, Window::new(1, 0, None), 2);
+        for (news, bytes) in channel.follow().0 {
+            mirror.tell(news, bytes);
+        }
+        let text = |channel: &Channel| channel.render("720p", false, "").expect("a playlist");
+        assert_eq!(text(&mirror), text(&channel));
+        assert_eq!(mirror.media("720p", (1, (2, Some(0)))).await.as_deref(), Some(&b"p"[..]));
+    }
+}

@@ -1,0 +1,80 @@
+//! What the cutter gives: initialisation segments, parts and segments, in the order a playlist lists them.
+
+use bytes::Bytes;
+
+use crate::domain::media::{Fraction, Segment, Ticks};
+
+/// Which of the two renditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Track {
+    Video,
+    Audio,
+}
+
+/// Something for a playlist. Of one track they come as `Init`, then for each segment `Begin`, `Part`s, `End`; those of
+/// the two tracks are interleaved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Init(Init),
+    Begin(Begin),
+    Part(Part),
+    End(End),
+}
+
+/// An initialisation segment (RFC 8216 EXT-X-MAP).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Init {
+    pub track: Track,
+    /// Never used twice in a broadcast, by neither track.
+    pub number: u32,
+    pub bytes: Bytes,
+    /// For CODECS (RFC 6381), such as `avc1.64001f`.
+    pub codecs: String,
+    pub shape: Shape,
+}
+
+/// What there is to say about a track in the master playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Stored pixels; the frame rate where the stream states it.
+    Video { width: u32, height: u32, frame_rate: Option<Fraction> },
+    /// Before any upsampling by SBR.
+    Audio { sample_rate: u32, channels: u16 },
+}
+
+/// A segment's first part is about to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begin {
+    pub track: Track,
+    /// The same for audio and video of the same time; goes on across discontinuities.
+    pub segment: u32,
+    pub start: Ticks,
+    /// EXT-X-DISCONTINUITY goes before it, in both tracks.
+    pub discontinuity: bool,
+    /// The `Init` it needs.
+    pub init: u32,
+}
+
+/// One `moof` and `mdat`; a segment is the concatenation of its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub track: Track,
+    pub segment: u32,
+    /// Counted from 0 in each segment.
+    pub part: u32,
+    pub bytes: Bytes,
+    pub start: Ticks,
+    pub duration: Ticks,
+    /// Contains a picture that needs no other (EXT-X-PART INDEPENDENT).
+    pub independent: bool,
+}
+
+/// A segment is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    pub track: Track,
+    pub number: u32,
+    pub segment: Segment,
+    pub discontinuity: bool,
+    pub init: u32,
+}

@@ -1,0 +1,131 @@
+//! How well a stream comes in: counts what arrives and turns it into health and advice.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::frame::{Media, TICKS_PER_SECOND, VideoFrame};
+use crate::domain::broadcast::Health;
+
+/// Rates are measured over this; shorter, a keyframe would look like a surge.
+const SPAN: Duration = Duration::from_secs(5);
+
+/// Counts one encoder's stream.
+#[derive(Debug)]
+pub struct Meter {
+    since: Instant,
+    bytes: u64,
+    frames: u32,
+    /// Arrival and media time of the first picture; drift is measured against it.
+    origin: Option<(Instant, i64)>,
+    last: Option<i64>,
+    last_key: Option<i64>,
+    sound: bool,
+    health: Health,
+}
+
+impl Meter {
+    /// Begins to count.
+    pub fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            bytes: 0,
+            frames: 0,
+            origin: None,
+            last: None,
+            last_key: None,
+            sound: false,
+            health: Health::default(),
+        }
+    }
+
+    /// Counts what came at this moment.
+    pub fn count(&mut self, media: &Media, now: Instant) {
+        match media {
+            Media::Video(frame) => self.count_picture(frame, now),
+            Media::Audio(frame) => {
+                self.sound = true;
+                self.bytes += frame.data.len() as u64;
+            }
+            _ => {}
+        }
+    }
+
+    fn count_picture(&mut self, frame: &VideoFrame, now: Instant) {
+        self.bytes += frame.data.len() as u64;
+        self.frames += 1;
+        let (began, first) = *self.origin.get_or_insert((now, frame.dts_ticks));
+        let lasted = i64::try_from((now - began).as_millis()).unwrap_or(i64::MAX);
+        let told = (frame.dts_ticks - first) * 1000 / TICKS_PER_SECOND;
+        match self.last {
+            // A jump of the encoder's clock says nothing of the line.
+            Some(last) if (frame.dts_ticks - last).abs() > TICKS_PER_SECOND * 3 => {
+                self.origin = Some((now, frame.dts_ticks));
+            }
+            _ => self.health.drift_ms = lasted - told,
+        }
+        self.last = Some(frame.dts_ticks);
+        if frame.key {
+            if let Some(before) = self.last_key {
+                let apart = (frame.dts_ticks - before).max(0) * 1000 / TICKS_PER_SECOND;
+                self.health.keyframe_interval_ms = u64::try_from(apart).ok();
+            }
+            self.last_key = Some(frame.dts_ticks);
+        }
+    }
+
+    /// The picture's size and codec, as they are known now.
+    pub fn describe(&mut self, codecs: &str, (width, height): (u32, u32)) {
+        codecs.clone_into(&mut self.health.codecs);
+        (self.health.width, self.health.height) = (width, height);
+    }
+
+    /// Pictures that the encoder's own times say are missing.
+    pub fn set_dropped(&mut self, frames: u64) {
+        self.health.dropped_frames = frames;
+    }
+
+    /// The health as of now.
+    pub fn read(&mut self, now: Instant) -> Health {
+        let lasted = now - self.since;
+        if lasted >= SPAN || self.health.bitrate == 0 {
+            let seconds = lasted.as_secs_f64().max(0.001);
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            let bitrate = self.bytes as f64 * 8.0 / seconds;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate")]
+            let bitrate = bitrate as u64;
+            self.health.bitrate = bitrate;
+            self.health.frame_rate = (f64::from(self.frames) / seconds * 10.0).round() / 10.0;
+            (self.since, self.bytes, self.frames) = (now, 0, 0);
+        }
+        self.health.advice = self.health.advise(self.sound);
+        self.health.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::broadcast::AdviceCode;
+
+    #[tokio::test(start_paused = true)]
+    async fn keyframes_ten_seconds_apart_are_advised_against() {
+        let mut meter = Meter::new();
+        let began = Instant::now();
+        for frame in 0..500_i64 {
+            let dts_ticks = frame * TICKS_PER_SECOND / 25;
+            let key = frame % 250 == 0;
+            let frame = VideoFrame { dts_ticks, cts_ticks: 0, key, data: Bytes::from_static(&[0; 5000]) };
+            let at = began + Duration::from_millis(u64::try_from(dts_ticks).unwrap_or(0) / 90);
+            meter.count(&Media::Video(frame), at);
+        }
+        let health = meter.read(began + Duration::from_secs(20));
+        assert_eq!(health.keyframe_interval_ms, Some(10_000));
+        assert_eq!((health.drift_ms, health.frame_rate), (0, 25.0));
+        assert_eq!(health.bitrate, 500 * 5000 * 8 / 20);
+        let codes: Vec<AdviceCode> = health.advice.iter().map(|advice| advice.code).collect();
+        assert_eq!(codes, [AdviceCode::KeyframesTooFar, AdviceCode::NoSound]);
+    }
+}

@@ -1,0 +1,128 @@
+//! Live: encoders in by RTMP and SRT, LL-HLS out, and the recording.
+//!
+//! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
+//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
+//! through `http::play`.
+
+pub mod channel;
+pub mod cut;
+mod encoder;
+pub mod frame;
+mod listen;
+mod listen_srt;
+mod meter;
+pub mod playlist;
+mod recall;
+mod recorder;
+pub mod rtmp;
+mod session;
+pub mod srt;
+pub mod window;
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::VideoId;
+use crate::publishing::{Ingest, Publishing};
+
+use channel::{About, Channel};
+pub use listen::run as listen;
+pub use listen_srt::run as listen_srt;
+use window::{News, Window};
+
+/// How often broadcasts are looked at whose encoder or node was lost.
+const LAPSE_EVERY: Duration = Duration::from_secs(1);
+/// Before the first playlist says otherwise.
+const FIRST_TARGET: u32 = 4;
+
+/// What a live node is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where other nodes reach this one.
+    pub node: String,
+    /// How long an owner may be silent before another encoder may take its channel.
+    pub lease: Duration,
+    /// Bytes of a recording that may wait for the bucket.
+    pub buffer_bytes: u64,
+    pub rtmp: rtmp::Limits,
+    pub cut: cut::Settings,
+}
+
+/// The live room; cheap to clone.
+#[derive(Clone)]
+pub struct Live {
+    publishing: Publishing,
+    settings: Arc<Settings>,
+    channels: Arc<RwLock<HashMap<VideoId, Arc<Channel>>>>,
+    guests: Arc<listen::Guests>,
+}
+
+impl Live {
+    /// The room over these verbs.
+    pub fn new(publishing: Publishing, settings: Settings) -> Self {
+        Self { publishing, settings: Arc::new(settings), channels: Arc::default(), guests: Arc::default() }
+    }
+
+    /// The running broadcast a video is watched at, where this node has it.
+    pub fn find(&self, video: VideoId) -> Option<Arc<Channel>> {
+        let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        channels.get(&video).cloned()
+    }
+
+    /// The channel of an ingest: the one its viewers already wait at, or a new one.
+    fn channel(&self, ingest: &Ingest, begin: impl FnOnce() -> Window) -> Arc<Channel> {
+        let about = About { video: ingest.video.id, revision: ingest.revision };
+        let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match channels.get(&about.video) {
+            Some(channel) if channel.about == about && !channel.is_over() => channel.clone(),
+            _ => {
+                let channel = Channel::new(about, begin(), FIRST_TARGET);
+                channels.insert(about.video, channel.clone());
+                channel
+            }
+        }
+    }
+
+    /// Lets the viewers of a broadcast go that has ended: from then on its rows are played.
+    async fn settle(&self, video: VideoId) {
+        let Some(channel) = self.find(video) else { return };
+        let ended = self.publishing.is_broadcast_over(video).await.unwrap_or(false);
+        if ended {
+            channel.tell(News::Over, Bytes::new());
+            let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            channels.remove(&video);
+        }
+    }
+
+    /// Looks after broadcasts until told to stop: ends what waited long enough, and lets its viewers go.
+    pub async fn keep_house(self, stop: CancellationToken) {
+        let mut changes = self.publishing.changes.follow();
+        let mut round = tokio::time::interval(LAPSE_EVERY);
+        loop {
+            let settled = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = round.tick() => None,
+                change = changes.recv() => change.ok().flatten(),
+            };
+            if let Some(video) = settled {
+                self.settle(video).await;
+                continue;
+            }
+            if let Err(error) = self.publishing.lapse_broadcasts().await {
+                tracing::warn!(%error, "broadcasts could not be looked after");
+            }
+            for video in self.known() {
+                self.settle(video).await;
+            }
+        }
+    }
+
+    fn known(&self) -> Vec<VideoId> {
+        let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        channels.keys().copied().collect()
+    }
+}

@@ -1,0 +1,293 @@
+//! LL-HLS playlists as pure functions of the window (draft-pantos-hls-rfc8216bis).
+
+use std::fmt::Write;
+
+use super::window::{Closed, Listed, PART_TARGET, Part, Track, Window};
+use crate::domain::Timestamp;
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
+use crate::media::playlist;
+
+/// A delta playlist may leave out what is older than this many target durations (RFC 8216bis 6.2.5.1).
+const SKIP_TARGETS: u32 = 6;
+/// A delta saves nothing below this.
+const LEAST_SKIPPED: usize = 4;
+
+/// How a playlist is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    pub rung: &'a str,
+    /// Leave out what the client knows (`_HLS_skip`).
+    pub skip: bool,
+    /// Seconds, rounded, no segment is longer than.
+    pub target: u32,
+    /// Goes to the end of every address: empty, or `?token=…`.
+    pub query: &'a str,
+}
+
+/// The file name of a segment.
+pub fn segment_name(number: u32, epoch: u32) -> String {
+    format!("{number}-{epoch}.m4s")
+}
+
+/// The file name of a part.
+pub fn part_name(number: u32, epoch: u32, part: u32) -> String {
+    format!("{number}-{epoch}.{part}.m4s")
+}
+
+/// The file name of an initialisation segment.
+pub fn init_name(number: u32) -> String {
+    if number == 0 { "init.mp4".to_owned() } else { format!("init-{number}.mp4") }
+}
+
+/// One rung's playlist; `None` where there is no such rung.
+pub fn media(window: &Window, view: View<'_>) -> Option<String> {
+    let track = window.track(view.rung)?;
+    let mut out = head(window, track, view);
+    let skipped = if view.skip { skippable(track, view.target) } else { 0 };
+    if skipped > 0 {
+        line(&mut out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+    }
+    let mut init = None;
+    for (at, listed) in track.closed.iter().enumerate() {
+        let known = at < skipped;
+        segment(&mut out, listed, view, (known, init != Some(listed.closed.init)));
+        init = Some(listed.closed.init);
+    }
+    if window.over {
+        out.push_str("#EXT-X-ENDLIST\n");
+        return Some(out);
+    }
+    if init != Some(track.init.number) {
+        map(&mut out, track.init.number, view);
+    }
+    for part in &track.parts {
+        part_line(&mut out, part, &part_name(track.open, window.epoch, part.number), view);
+    }
+    let next = track.parts.last().map_or(0, |part| part.number + 1);
+    let hint = part_name(track.open, window.epoch, next);
+    line(&mut out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}{}\"", view.query));
+    reports(&mut out, window, view);
+    Some(out)
+}
+
+fn head(window: &Window, track: &Track, view: View<'_>) -> String {
+    let hold_back = seconds(PART_TARGET * 3);
+    let part_target = seconds(PART_TARGET);
+    let mut out = format!(
+        "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{}\n\
+         #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={hold_back},CAN-SKIP-UNTIL={}.0,HOLD-BACK={}.0\n\
+         #EXT-X-PART-INF:PART-TARGET={part_target}\n#EXT-X-MEDIA-SEQUENCE:{}\n",
+        view.target,
+        view.target * SKIP_TARGETS,
+        view.target * 3,
+        track.first(),
+    );
+    if window.over {
+        // No more parts come: nothing but the list is left.
+        out = format!(
+            "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n",
+            view.target,
+            track.first()
+        );
+    }
+    if track.removed.discontinuities > 0 {
+        line(&mut out, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", track.removed.discontinuities));
+    }
+    out
+}
+
+/// How many segments from the first are old enough to be left out; nothing of what is skipped is needed again.
+fn skippable(track: &Track, target: u32) -> usize {
+    let end = track.closed.back().map_or(0, |last| last.closed.segment.start + last.closed.segment.duration);
+    let until = end - Ticks::from(target * SKIP_TARGETS) * TICKS_PER_SECOND;
+    let old = |listed: &&Listed| listed.closed.segment.start + listed.closed.segment.duration <= until;
+    let count = track.closed.iter().take_while(old).count();
+    if count >= LEAST_SKIPPED { count } else { 0 }
+}
+
+fn segment(out: &mut String, listed: &Listed, view: View<'_>, (known, changes_init): (bool, bool)) {
+    let closed = &listed.closed;
+    if known {
+        return;
+    }
+    // Always told, also at the head of the window: players count them against DISCONTINUITY-SEQUENCE.
+    if closed.discontinuity {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if changes_init || closed.discontinuity {
+        map(out, closed.init, view);
+    }
+    line(out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", date_time(closed.shown_at)));
+    for part in &listed.parts {
+        part_line(out, part, &part_name(closed.number, closed.epoch, part.number), view);
+    }
+    let name = segment_name(closed.number, closed.epoch);
+    line(out, format_args!("#EXTINF:{},\n{name}{}", seconds(closed.segment.duration), view.query));
+}
+
+fn map(out: &mut String, number: u32, view: View<'_>) {
+    line(out, format_args!("#EXT-X-MAP:URI=\"{}{}\"", init_name(number), view.query));
+}
+
+fn part_line(out: &mut String, part: &Part, name: &str, view: View<'_>) {
+    let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+    let duration = seconds(part.duration);
+    line(out, format_args!("#EXT-X-PART:DURATION={duration},URI=\"{name}{}\"{independent}", view.query));
+}
+
+fn reports(out: &mut String, window: &Window, view: View<'_>) {
+    for track in window.tracks.iter().filter(|track| track.init.rung != view.rung) {
+        if let Some((segment, part)) = track.newest() {
+            let rung = &track.init.rung;
+            line(
+                out,
+                format_args!(
+                    "#EXT-X-RENDITION-REPORT:URI=\"../{rung}/playlist.m3u8{}\",LAST-MSN={segment},LAST-PART={part}",
+                    view.query
+                ),
+            );
+        }
+    }
+}
+
+/// The multivariant playlist of a running channel; `None` before anything can be played.
+pub fn master(window: &Window, view: MasterView<'_>) -> Option<String> {
+    let uri = |rung: &str, file: &str| format!("{}/{rung}/{file}{}", view.revision, view.query);
+    let audio = window.tracks.iter().find(|track| track.init.form.is_audio() && track.newest().is_some());
+    let audio = audio.map(|track| playlist::Audio {
+        uri: uri(&track.init.rung, "playlist.m3u8"),
+        codecs: track.init.codecs.clone(),
+        language: view.language.to_owned(),
+        channels: if let super::window::Form::Audio { channels } = track.init.form { channels } else { 2 },
+        segments: segments(track),
+    });
+    let pictures = window.tracks.iter().filter(|track| !track.closed.is_empty());
+    let variants: Vec<_> = pictures
+        .filter_map(|track| {
+            let super::window::Form::Video { width, height, frame_rate } = track.init.form else {
+                return None;
+            };
+            Some(playlist::Variant {
+                uri: uri(&track.init.rung, "playlist.m3u8"),
+                iframes_uri: None,
+                codecs: track.init.codecs.clone(),
+                width,
+                height,
+                frame_rate,
+                segments: segments(track),
+            })
+        })
+        .collect();
+    (!variants.is_empty()).then(|| {
+        playlist::master(&playlist::Master { variants, audio, target: view.target, independent: false })
+    })
+}
+
+/// How a master is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct MasterView<'a> {
+    pub revision: u32,
+    pub language: &'a str,
+    pub target: u32,
+    pub query: &'a str,
+}
+
+/// The rates of a master are measured on these.
+fn segments(track: &Track) -> Vec<crate::domain::media::Segment> {
+    track.closed.iter().map(|Listed { closed: Closed { segment, .. }, .. }| *segment).collect()
+}
+
+/// Five decimals would lose a 90 kHz tick.
+fn seconds(ticks: Ticks) -> String {
+    playlist::seconds(ticks)
+}
+
+fn date_time(at: Timestamp) -> String {
+    at.to_rfc3339()
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::tests::{S, filled};
+    use super::super::window::{News, Window};
+    use super::*;
+
+    fn told(window: &Window, skip: bool) -> String {
+        media(window, View { rung: "720p", skip, target: 2, query: "" }).expect("a rung")
+    }
+
+    #[test]
+    fn the_live_edge_is_told_in_parts() {
+        insta::assert_snapshot!(told(&filled(2, 2, None), false), @r##"
+        #EXTM3U
+        #EXT-X-VERSION:9
+        #EXT-X-TARGETDURATION:2
+        #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.050000,CAN-SKIP-UNTIL=12.0,HOLD-BACK=6.0
+        #EXT-X-PART-INF:PART-TARGET=0.350000
+        #EXT-X-MEDIA-SEQUENCE:0
+        #EXT-X-MAP:URI="init.mp4"
+        #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20Z
+        #EXT-X-PART:DURATION=0.333333,URI="0-1.0.m4s",INDEPENDENT=YES
+        #EXT-X-PART:DURATION=0.333333,URI="0-1.1.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="0-1.2.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="0-1.3.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="0-1.4.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="0-1.5.m4s"
+        #EXTINF:2.000000,
+        0-1.m4s
+        #EXT-X-DISCONTINUITY
+        #EXT-X-MAP:URI="init.mp4"
+        #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:22Z
+        #EXT-X-PART:DURATION=0.333333,URI="1-1.0.m4s",INDEPENDENT=YES
+        #EXT-X-PART:DURATION=0.333333,URI="1-1.1.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="1-1.2.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="1-1.3.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="1-1.4.m4s"
+        #EXT-X-PART:DURATION=0.333333,URI="1-1.5.m4s"
+        #EXTINF:2.000000,
+        1-1.m4s
+        #EXT-X-PART:DURATION=0.333333,URI="2-1.0.m4s",INDEPENDENT=YES
+        #EXT-X-PART:DURATION=0.333333,URI="2-1.1.m4s"
+        #EXT-X-PRELOAD-HINT:TYPE=PART,URI="2-1.2.m4s"
+        #EXT-X-RENDITION-REPORT:URI="../audio/playlist.m3u8",LAST-MSN=2,LAST-PART=1
+        "##);
+    }
+
+    #[test]
+    fn a_delta_leaves_out_what_is_old() {
+        let text = told(&filled(20, 1, None), true);
+        assert!(text.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=14\n"), "{text}");
+        assert!(!text.contains("\n13-1.m4s") && text.contains("\n14-1.m4s"), "{text}");
+    }
+
+    #[test]
+    fn a_window_counts_what_has_left_it() {
+        let text = told(&filled(40, 0, Some(30 * S)), false);
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:25\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{text}");
+    }
+
+    #[test]
+    fn at_the_end_only_whole_segments_are_left() {
+        let mut window = filled(2, 2, None);
+        window.apply(&News::Over);
+        let text = told(&window, false);
+        assert!(text.ends_with("1-1.m4s\n#EXT-X-ENDLIST\n"), "{text}");
+        assert!(!text.contains("PRELOAD-HINT") && !text.contains("SERVER-CONTROL"), "{text}");
+    }
+
+    #[test]
+    fn a_token_goes_to_every_address() {
+        let view = View { rung: "720p", skip: false, target: 2, query: "?token=t" };
+        let text = media(&filled(1, 1, None), view).expect("a rung");
+        for at in text.match_indices(".m") {
+            assert!(
+                text[at.0..].split(['"', '\n']).next().is_some_and(|rest| rest.ends_with("?token=t")),
+                "{text}"
+            );
+        }
+    }
+}

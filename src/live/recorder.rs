@@ -1,0 +1,117 @@
+//! The recording: what is closed goes to the bucket as it closes, then its row, fenced by the tenure.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::window::{Closed, Form, Init};
+use crate::domain::media::Ticks;
+use crate::publishing::{self, Ingest, LiveForm, LiveRung, NewPack, Publishing, Seam};
+use crate::storage::Key;
+
+/// How long to wait before a bucket or database that is away is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Something to be kept.
+#[derive(Debug)]
+pub enum Keep {
+    Init(Init, Bytes),
+    Segment { rung: String, closed: Closed, bytes: Bytes, next: Option<(u32, Ticks)> },
+}
+
+impl Keep {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Init(_, bytes) | Self::Segment { bytes, .. } => bytes.len() as u64,
+        }
+    }
+}
+
+/// Where an ingest hands in what is closed; never waits.
+#[derive(Debug, Clone)]
+pub struct Tape {
+    queue: mpsc::UnboundedSender<Keep>,
+    /// Bytes that are not in the bucket yet.
+    pending: Arc<AtomicU64>,
+}
+
+impl Tape {
+    /// Hands something in.
+    pub fn keep(&self, keep: Keep) {
+        self.pending.fetch_add(keep.size(), Ordering::Relaxed);
+        // The recorder ends before us only where the channel is lost: then nothing may be kept.
+        let _ = self.queue.send(keep);
+    }
+
+    /// Bytes that wait for the bucket.
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+}
+
+/// The other end of a tape.
+pub struct Recorder {
+    queue: mpsc::UnboundedReceiver<Keep>,
+    pending: Arc<AtomicU64>,
+}
+
+/// A tape and what reads it.
+pub fn tape() -> (Tape, Recorder) {
+    let (sender, queue) = mpsc::unbounded_channel();
+    let pending = Arc::new(AtomicU64::new(0));
+    (Tape { queue: sender, pending: pending.clone() }, Recorder { queue, pending })
+}
+
+impl Recorder {
+    /// Keeps what comes, in order, until the tape ends; an error where the channel is lost.
+    pub async fn run(mut self, publishing: &Publishing, ingest: &Ingest) -> Result<(), publishing::Error> {
+        while let Some(keep) = self.queue.recv().await {
+            loop {
+                match put(publishing, ingest, &keep).await {
+                    Ok(()) => break,
+                    Err(error @ publishing::Error::ChannelLost) => return Err(error),
+                    Err(error) => {
+                        tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording waits");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            }
+            self.pending.fetch_sub(keep.size(), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// The bytes first, then the row.
+async fn put(publishing: &Publishing, ingest: &Ingest, keep: &Keep) -> Result<(), publishing::Error> {
+    let (id, tenure) = (ingest.recording(), ingest.tenure);
+    match keep {
+        Keep::Init(init, bytes) => {
+            let key = Key::init_of(id, &init.rung, init.number);
+            publishing.storage.put(&key, bytes.clone()).await?;
+            let form = match init.form {
+                Form::Video { width, height, frame_rate } => LiveForm::Video { width, height, frame_rate },
+                Form::Audio { channels } => LiveForm::Audio { channels },
+            };
+            let (name, codecs) = (init.rung.clone(), init.codecs.clone());
+            let rung = LiveRung { name, position: init.position, codecs, form };
+            publishing.add_live_rung(tenure, id, &rung).await
+        }
+        Keep::Segment { rung, closed, bytes, next } => {
+            let key = Key::pack(id, rung, closed.number, closed.epoch);
+            publishing.storage.put(&key, bytes.clone()).await?;
+            let pack = NewPack {
+                rung: rung.clone(),
+                first_segment: closed.number,
+                size_bytes: bytes.len() as u64,
+                segments: vec![closed.segment],
+            };
+            let seam =
+                Seam { init: closed.init, discontinuity: closed.discontinuity, shown_at: closed.shown_at };
+            publishing.add_live_pack(tenure, id, (pack, seam), *next).await
+        }
+    }
+}

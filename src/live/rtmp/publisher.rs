@@ -1,0 +1,139 @@
+//! A permitted encoder: its messages, one frame at a time, until it ends or is refused.
+
+use std::collections::VecDeque;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+
+use super::super::frame::Media;
+use super::chunk::{Message, kind};
+use super::command::{Command, Status};
+use super::connection::{Connection, within};
+use super::request::{queue_refusal, refuse};
+use super::tag::{Aggregate, Decoder};
+use super::{Error, Limits};
+
+/// An encoder that was told to go ahead.
+pub struct Publisher<S> {
+    connection: Connection<S>,
+    stream: u32,
+    decoder: Decoder,
+    ready: VecDeque<Media>,
+    aggregate: Option<Aggregate>,
+    /// When the silence gets too long; runs on while [`Publisher::next`] is dropped and called again.
+    deadline: Option<Instant>,
+    ended: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
+    pub(super) fn new(connection: Connection<S>, stream: u32) -> Self {
+        Self {
+            connection,
+            stream,
+            decoder: Decoder::default(),
+            ready: VecDeque::new(),
+            aggregate: None,
+            deadline: None,
+            ended: false,
+        }
+    }
+
+    /// The next thing the encoder sent; None after an orderly end, `Closed` where it went without one. May be dropped and called again (`select!`).
+    ///
+    /// A codec we can't take is told to the encoder before the error comes back.
+    pub async fn next(&mut self) -> Result<Option<Media>, Error> {
+        let Limits { idle, .. } = self.connection.limits;
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + idle);
+        let next = timeout_at(deadline, self.await_media()).await;
+        self.deadline = None;
+        match next {
+            Err(_elapsed) => Err(Error::TimedOut { what: "media", within: idle }),
+            Ok(Err(error @ Error::Codec { .. })) => {
+                queue_refusal(&mut self.connection, self.stream, &sentence(&error));
+                if let Err(error) = self.connection.close().await {
+                    tracing::debug!(%error, "encoder wasn't told why it is refused");
+                }
+                Err(error)
+            }
+            Ok(other) => other,
+        }
+    }
+
+    /// Tells the encoder that it is over and why (taken over, key revoked), and closes.
+    pub async fn refuse(self, sentence: &str) -> Result<(), Error> {
+        refuse(self.connection, self.stream, sentence).await
+    }
+
+    async fn await_media(&mut self) -> Result<Option<Media>, Error> {
+        loop {
+            if let Some(media) = self.ready.pop_front() {
+                return Ok(Some(media));
+            }
+            if self.ended {
+                return Ok(self.part().await);
+            }
+            match self.next_message().await? {
+                Some(message) => self.take(message)?,
+                None => return Err(Error::Closed("its stream")),
+            }
+        }
+    }
+
+    /// The answer to an orderly end is a courtesy. What else it says is heard out: a socket closed on unread bytes
+    /// would look broken to it.
+    async fn part(&mut self) -> Option<Media> {
+        let linger = self.connection.limits.linger;
+        let goodbye = async {
+            self.connection.flush().await?;
+            while self.connection.next().await?.is_some() {}
+            Ok(())
+        };
+        if let Err(error) = within(linger, "end", goodbye).await {
+            tracing::trace!(%error, "encoder didn't wait for our goodbye");
+        }
+        None
+    }
+
+    async fn next_message(&mut self) -> Result<Option<Message>, Error> {
+        if let Some(message) = self.aggregate.as_mut().and_then(Iterator::next) {
+            return Ok(Some(message));
+        }
+        self.aggregate = None;
+        self.connection.next().await
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Error> {
+        match message.kind {
+            kind::AUDIO | kind::VIDEO | kind::DATA | kind::DATA_AMF3 => {
+                self.decoder.decode(&message, &mut self.ready)?;
+            }
+            kind::AGGREGATE => self.aggregate = Some(Aggregate::new(message)),
+            kind::COMMAND | kind::COMMAND_AMF3 => self.obey(&message),
+            other => tracing::trace!(kind = other, "ignoring a message"),
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, message: &Message) {
+        let Some(command) = Command::of(message) else { return };
+        match command.name.as_str() {
+            "FCUnpublish" | "deleteStream" | "closeStream" => {
+                let status = Status { level: "status", code: "NetStream.Unpublish.Success", sentence: "" };
+                self.connection.queue_command(self.stream, &status.command());
+                self.ended = true;
+            }
+            "publish" => {
+                queue_refusal(&mut self.connection, command.stream, "This connection publishes already.");
+            }
+            other => tracing::trace!(command = other, "ignoring a command"),
+        }
+    }
+}
+
+/// The error's text as a sentence for people.
+fn sentence(error: &Error) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).chain(['.']).collect()
+}

@@ -1,0 +1,223 @@
+//! Pictures: H.264 in the legacy form, H.265 and AV1 in the enhanced one, and H.265 as some send it in the legacy.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::super::super::frame::{Media, VideoConfig, VideoFrame};
+use super::super::Error;
+use super::{TICKS_PER_MS, after, nal, parameter_sets};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codec {
+    Avc,
+    Hevc,
+    Av1,
+}
+
+impl Codec {
+    fn config(self, bytes: Bytes) -> VideoConfig {
+        match self {
+            Self::Avc => VideoConfig::Avc(bytes),
+            Self::Hevc => VideoConfig::Hevc(bytes),
+            Self::Av1 => VideoConfig::Av1(bytes),
+        }
+    }
+}
+
+/// One message's content.
+#[derive(Debug)]
+struct Packet {
+    codec: Codec,
+    key: bool,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Config(Bytes),
+    Frame { cts_ticks: i32, data: Bytes },
+}
+
+/// The picture's track; frames that nothing says how to decode are left out.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    config: Option<VideoConfig>,
+    /// The encoder separates NAL units by start codes.
+    start_codes: bool,
+}
+
+impl Track {
+    /// `ticks` gives the message's time, and is asked only for a frame that goes out.
+    pub(super) fn decode(
+        &mut self,
+        payload: &Bytes,
+        ticks: impl FnOnce() -> i64,
+        out: &mut VecDeque<Media>,
+    ) -> Result<(), Error> {
+        let mut nanos_ticks = 0;
+        let Some(packet) = packet(payload, &mut nanos_ticks)? else { return Ok(()) };
+        match packet.body {
+            Body::Config(bytes) => self.adopt(packet.codec.config(Bytes::copy_from_slice(&bytes)), out),
+            Body::Frame { cts_ticks, data } => {
+                let data = self.with_lengths(packet.codec, data);
+                if packet.key {
+                    self.look_for_parameter_sets(packet.codec, &data, out);
+                }
+                if self.config.is_some() {
+                    let dts_ticks = ticks() + nanos_ticks;
+                    out.push_back(Media::Video(VideoFrame { dts_ticks, cts_ticks, key: packet.key, data }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, config: VideoConfig, out: &mut VecDeque<Media>) {
+        if self.config.as_ref() != Some(&config) {
+            self.config = Some(config.clone());
+            out.push_back(Media::VideoConfig(config));
+        }
+    }
+
+    fn with_lengths(&mut self, codec: Codec, data: Bytes) -> Bytes {
+        if codec == Codec::Av1 {
+            return data;
+        }
+        if self.config.is_none() {
+            self.start_codes = nal::has_start_code(&data);
+        }
+        if self.start_codes && nal::has_start_code(&data) {
+            nal::lengths_for_start_codes(&data)
+        } else {
+            data
+        }
+    }
+
+    /// Encoders that send SPS and PPS only in band, or new ones without a new sequence header.
+    fn look_for_parameter_sets(&mut self, codec: Codec, data: &Bytes, out: &mut VecDeque<Media>) {
+        let length_bytes = self.config.as_ref().map_or(4, parameter_sets::length_bytes);
+        let found = match codec {
+            Codec::Avc => parameter_sets::Sets::in_avc(data, length_bytes),
+            Codec::Hevc => parameter_sets::Sets::in_hevc(data, length_bytes),
+            Codec::Av1 => return,
+        };
+        if self.config.as_ref().is_some_and(|config| found.are_in(config.bytes())) {
+            return;
+        }
+        let config = match codec {
+            Codec::Hevc => found.hvcc(length_bytes),
+            _ => found.avcc(length_bytes),
+        };
+        if let Some(config) = config {
+            self.adopt(codec.config(config), out);
+        }
+    }
+}
+
+/// None for what carries no picture: empty messages, the end of a sequence, colour metadata.
+fn packet(payload: &Bytes, nanos_ticks: &mut i64) -> Result<Option<Packet>, Error> {
+    const COMMAND: u8 = 5;
+    let Some(&first) = payload.first() else { return Ok(None) };
+    let enhanced = first & 0x80 != 0;
+    let frame_type = first >> 4 & 7;
+    if frame_type == COMMAND {
+        return Ok(None);
+    }
+    // 1 a keyframe, 4 one that a server made.
+    let key = matches!(frame_type, 1 | 4);
+    if enhanced { enhanced_packet(payload, key, nanos_ticks) } else { legacy_packet(payload, key) }
+}
+
+/// FLV E.4.3.1; 12 is H.265 as agreed among Chinese CDNs.
+fn legacy_packet(payload: &Bytes, key: bool) -> Result<Option<Packet>, Error> {
+    let codec = match payload[0] & 15 {
+        7 => Codec::Avc,
+        12 => Codec::Hevc,
+        other => return Err(unsupported(legacy_name(other).to_owned())),
+    };
+    let Some(data) = after(payload, 5).filter(|data| !data.is_empty()) else { return Ok(None) };
+    let body = match payload[1] {
+        0 => Body::Config(data),
+        1 => Body::Frame { cts_ticks: cts_ticks(&payload[2..5]), data },
+        _ => return Ok(None),
+    };
+    Ok(Some(Packet { codec, key, body }))
+}
+
+/// Enhanced RTMP, "Enhanced Video".
+fn enhanced_packet(payload: &Bytes, key: bool, nanos_ticks: &mut i64) -> Result<Option<Packet>, Error> {
+    const MULTITRACK: u8 = 6;
+    let Some((packet_type, rest)) = modifiers(payload, nanos_ticks) else { return Ok(None) };
+    if packet_type == MULTITRACK {
+        return Err(unsupported("multitrack video".to_owned()));
+    }
+    let Some(data) = after(&rest, 4) else { return Ok(None) };
+    let codec = match &rest[..4] {
+        b"avc1" => Codec::Avc,
+        b"hvc1" | b"hev1" => Codec::Hevc,
+        b"av01" => Codec::Av1,
+        other => return Err(unsupported(String::from_utf8_lossy(other).trim().to_owned())),
+    };
+    let body = match packet_type {
+        0 => Some(Body::Config(data)),
+        1 if codec != Codec::Av1 => {
+            after(&data, 3).map(|after| Body::Frame { cts_ticks: cts_ticks(&data[..3]), data: after })
+        }
+        1 | 3 => Some(Body::Frame { cts_ticks: 0, data }),
+        _ => None,
+    };
+    let has_content = |body: &Body| match body {
+        Body::Config(data) | Body::Frame { data, .. } => !data.is_empty(),
+    };
+    Ok(body.filter(has_content).map(|body| Packet { codec, key, body }))
+}
+
+/// Skips `ModEx` prefixes, of which we know the nanoseconds; gives the packet's type and what follows.
+fn modifiers(payload: &Bytes, nanos_ticks: &mut i64) -> Option<(u8, Bytes)> {
+    const MODIFIER: u8 = 7;
+    let mut packet_type = payload.first()? & 15;
+    let mut rest = after(payload, 1)?;
+    while packet_type == MODIFIER {
+        let (mut start, mut size) = (1, usize::from(*rest.first()?) + 1);
+        if size == 256 {
+            (start, size) = (3, usize::from(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?])) + 1);
+        }
+        let modifier = rest.get(start..start + size)?;
+        let kinds = *rest.get(start + size)?;
+        if let (0, [a, b, c]) = (kinds >> 4, modifier) {
+            let nanos = i64::from(u32::from_be_bytes([0, *a, *b, *c]));
+            *nanos_ticks += nanos * TICKS_PER_MS / 1_000_000;
+        }
+        packet_type = kinds & 15;
+        rest = after(&rest, start + size + 1)?;
+    }
+    Some((packet_type, rest))
+}
+
+/// A signed 24-bit number of milliseconds.
+fn cts_ticks(bytes: &[u8]) -> i32 {
+    let ms = match *bytes {
+        [a, b, c] => i32::from_be_bytes([a, b, c, 0]) >> 8,
+        _ => 0,
+    };
+    ms * 90
+}
+
+fn unsupported(found: String) -> Error {
+    Error::Codec { track: "video", found, expected: "H.264, H.265 or AV1" }
+}
+
+/// The FLV specification's names (E.4.3.1).
+fn legacy_name(codec: u8) -> &'static str {
+    match codec {
+        1 => "JPEG",
+        2 => "H.263",
+        3 | 6 => "Screen Video",
+        4 | 5 => "VP6",
+        8 => "H.263+",
+        9 => "MPEG-4 Part 2",
+        13 => "AV1 in a legacy tag",
+        _ => "unknown",
+    }
+}

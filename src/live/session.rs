@@ -1,0 +1,297 @@
+//! One encoder's stream, from permission to its last frame: cut into parts, told to the channel, taped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::channel::Channel;
+use super::cut::{self, Cutter, Event};
+use super::encoder::{Encoder, Left};
+use super::frame::Media;
+use super::meter::Meter;
+use super::recorder::{Keep, Tape};
+use super::window::{Closed, Form, Init, News, Part, Window};
+use super::{Live, recall, recorder};
+use crate::domain::Timestamp;
+use crate::domain::key::Secret;
+use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
+use crate::media::playlist::target_duration;
+use crate::publishing::{self, Ingest, Recorded};
+
+/// How often the channel's lease is renewed while media comes.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The name of the rendition with the sound, as in every other video.
+const AUDIO: &str = "audio";
+/// Sound is listed last.
+const AUDIO_POSITION: u32 = 99;
+/// A playlist promises no less: the next keyframes may come later than the first two did.
+const LEAST_TARGET: u32 = 4;
+
+/// What a stream needs beside its encoder.
+pub struct Session {
+    live: Live,
+    ingest: Ingest,
+    key: Secret,
+    channel: Arc<Channel>,
+    tape: Tape,
+    cutter: Cutter,
+    meter: Meter,
+    /// The name of the rung with the source's own pictures.
+    source: Option<String>,
+    /// Wall clock and timeline of the first picture of this tenure.
+    origin: Option<(Timestamp, Ticks)>,
+    target: Option<u32>,
+    /// When media last came.
+    heard: Instant,
+}
+
+/// Serves an encoder that holds a broadcast's key until it goes or is shown out.
+pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret), stop: &CancellationToken) {
+    let recorded = match live.publishing.find_recorded(ingest.recording()).await {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording can't be gone on with");
+            encoder.refuse("The database can't be reached now. Please try again.").await;
+            return;
+        }
+    };
+    let (tape, reader) = recorder::tape();
+    let mut session = Session::open(live.clone(), (ingest.clone(), key), &recorded, tape);
+    let recording = reader.run(&live.publishing, &ingest);
+    let (left, recorded) = tokio::join!(
+        async {
+            let left = session.run(encoder, stop).await;
+            session.close();
+            // Dropping it ends the tape, and with it the recorder.
+            drop(session);
+            left
+        },
+        recording
+    );
+    if let Err(error) = recorded {
+        tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
+    }
+    leave(&live, &ingest, left).await;
+}
+
+/// Says how it ended; the database may be away for a moment.
+async fn leave(live: &Live, ingest: &Ingest, left: Left) {
+    let told = left.told();
+    tracing::info!(broadcast = %ingest.tenure.id, code = told.0, "{}", told.1);
+    for _ in 0..30 {
+        match live.publishing.leave_ingest(ingest, (told.0, &told.1)).await {
+            Err(error) if error.is_unavailable() => tokio::time::sleep(HEARTBEAT).await,
+            // Another tenure has the channel, and will say how that one ends.
+            Ok(()) | Err(publishing::Error::ChannelLost) => break,
+            Err(error) => {
+                tracing::error!(broadcast = %ingest.tenure.id, %error, "the end of a stream could not be told");
+                break;
+            }
+        }
+    }
+    live.settle(ingest.video.id).await;
+}
+
+impl Session {
+    fn open(live: Live, (ingest, key): (Ingest, Secret), recorded: &Recorded, tape: Tape) -> Self {
+        let epoch = u32::try_from(ingest.tenure.epoch).unwrap_or(u32::MAX);
+        let (next, start) = ingest.next();
+        let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
+        let channel = live.channel(&ingest, || {
+            let mut window = Window::new(epoch, 0, dvr);
+            recall::recall(&mut window, recorded);
+            window
+        });
+        channel.tell(News::Tenure { epoch, next }, Bytes::new());
+        let source = recorded.rungs.iter().find(|rung| !rung.audio && rung.position == 0);
+        let lengths =
+            recorded.packs.iter().flat_map(|pack| pack.segments.iter().map(|segment| segment.duration));
+        let longest = lengths.max();
+        let first_init = recorded.packs.iter().map(|pack| pack.init + 1).max().unwrap_or(0);
+        let from = cut::Position { segment: next, time: start, init: u32::try_from(first_init).unwrap_or(0) };
+        let cutter = match next {
+            0 => Cutter::new(live.settings.cut),
+            _ => Cutter::resume(live.settings.cut, from),
+        };
+        let target = longest.map(|longest| target_duration([longest]).max(LEAST_TARGET));
+        if let Some(target) = target {
+            channel.set_target(target);
+        }
+        let source = source.map(|rung| rung.name.clone());
+        Self {
+            live,
+            ingest,
+            key,
+            channel,
+            tape,
+            cutter,
+            meter: Meter::new(),
+            source,
+            origin: None,
+            target,
+            heard: Instant::now(),
+        }
+    }
+
+    async fn run(&mut self, mut encoder: Encoder, stop: &CancellationToken) -> Left {
+        let mut changes = self.live.publishing.changes.follow();
+        let mut beat = interval(HEARTBEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = tokio::select! {
+                media = encoder.next() => match media {
+                    Ok(Some(media)) => match self.take(media) {
+                        Ok(()) => continue,
+                        Err(error) => return encoder.show_out(Left::Unfit(error.to_string())).await,
+                    },
+                    Ok(None) => return Left::Unpublished,
+                    Err(left) => return left,
+                },
+                _ = beat.tick() => true,
+                change = changes.recv() => match change {
+                    Ok(id) => id.is_none_or(|id| id == self.ingest.video.id),
+                    Err(RecvError::Lagged(_)) => true,
+                    Err(RecvError::Closed) => false,
+                },
+                () = stop.cancelled() => return encoder.show_out(Left::Stopping).await,
+            };
+            if due && let Err(left) = self.keep().await {
+                return encoder.show_out(left).await;
+            }
+        }
+    }
+
+    /// Renews the lease where media has come since; an encoder that is silent keeps nothing.
+    async fn keep(&mut self) -> Result<(), Left> {
+        let limit = self.live.settings.buffer_bytes;
+        if self.tape.pending() > limit {
+            return Err(Left::Full(limit));
+        }
+        let silent = self.heard.elapsed() > HEARTBEAT * 2;
+        if silent {
+            return Ok(());
+        }
+        let told = (&self.meter.read(Instant::now()), self.channel.viewers());
+        let lease = self.live.settings.lease;
+        match self.live.publishing.keep_ingest((&self.key, self.ingest.tenure), lease, told).await {
+            Ok(()) => Ok(()),
+            Err(publishing::Error::StreamKey) => Err(Left::Revoked),
+            Err(publishing::Error::BroadcastOver) => Err(Left::Over),
+            Err(publishing::Error::ChannelLost) => Err(Left::TakenOver),
+            // The stream goes on without the database for as long as the tape holds.
+            Err(error) => {
+                tracing::warn!(broadcast = %self.ingest.tenure.id, %error, "the channel could not be renewed");
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, media: Media) -> Result<(), cut::Error> {
+        self.heard = Instant::now();
+        self.meter.count(&media, self.heard);
+        let taken = self.cutter.push(media);
+        self.meter.set_dropped(self.cutter.damaged());
+        self.tell_all();
+        taken
+    }
+
+    fn tell_all(&mut self) {
+        while let Some(event) = self.cutter.poll() {
+            self.tell(event);
+        }
+    }
+
+    /// The last segments end with the stream.
+    fn close(&mut self) {
+        if let Err(error) = self.cutter.finish() {
+            tracing::warn!(broadcast = %self.ingest.tenure.id, %error, "the end could not be cut");
+        }
+        self.tell_all();
+    }
+
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::Init(init) => self.tell_init(init),
+            Event::Begin(_) => {}
+            Event::Part(part) => {
+                let Some(rung) = self.rung(part.track) else { return };
+                let size_bytes = part.bytes.len() as u64;
+                let about = Part {
+                    number: part.part,
+                    start: part.start,
+                    duration: part.duration,
+                    independent: part.independent,
+                    size_bytes,
+                };
+                self.channel.tell(News::Part { rung, segment: part.segment, part: about }, part.bytes);
+            }
+            Event::End(end) => self.tell_end(&end),
+        }
+    }
+
+    fn rung(&self, track: cut::Track) -> Option<String> {
+        match track {
+            cut::Track::Video => self.source.clone(),
+            cut::Track::Audio => Some(AUDIO.to_owned()),
+        }
+    }
+
+    fn tell_init(&mut self, init: cut::Init) {
+        let (rung, position, form) = match init.shape {
+            cut::Shape::Video { width, height, frame_rate } => {
+                self.meter.describe(&init.codecs, (width, height));
+                let name = self.source.get_or_insert_with(|| format!("{}p", width.min(height))).clone();
+                let frame_rate = frame_rate.unwrap_or(Fraction { num: 0, den: 1 });
+                (name, 0, Form::Video { width, height, frame_rate })
+            }
+            cut::Shape::Audio { channels, .. } => {
+                (AUDIO.to_owned(), AUDIO_POSITION, Form::Audio { channels })
+            }
+        };
+        let about = Init { rung, position, number: init.number, codecs: init.codecs, form };
+        self.tape.keep(Keep::Init(about.clone(), init.bytes.clone()));
+        self.channel.tell(News::Init(about), init.bytes);
+    }
+
+    fn tell_end(&mut self, end: &cut::End) {
+        let Some(rung) = self.rung(end.track) else { return };
+        let closed = Closed {
+            number: end.number,
+            epoch: u32::try_from(self.ingest.tenure.epoch).unwrap_or(u32::MAX),
+            segment: end.segment,
+            init: end.init,
+            discontinuity: end.discontinuity,
+            shown_at: self.shown_at(end.segment.start, end.segment.duration),
+        };
+        if end.track == cut::Track::Video {
+            self.promise(end.segment.duration);
+        }
+        let Some(bytes) = self.channel.segment(&rung, end.number) else { return };
+        self.channel.tell(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
+        let next = (end.track == cut::Track::Video)
+            .then_some((end.number + 1, end.segment.start + end.segment.duration));
+        self.tape.keep(Keep::Segment { rung, closed, bytes, next });
+    }
+
+    /// When the picture at this time of the timeline was taken: the first segment to close was taken just now.
+    fn shown_at(&mut self, start: Ticks, duration: Ticks) -> Timestamp {
+        let now = self.live.publishing.clock.now();
+        let (at, origin) =
+            *self.origin.get_or_insert((Timestamp(now.0 - duration * 1000 / TICKS_PER_SECOND), start));
+        Timestamp(at.0 + (start - origin) * 1000 / TICKS_PER_SECOND)
+    }
+
+    /// The first playlist fixes how long segments may be (RFC 8216 6.2.1); an encoder whose keyframes come farther
+    /// apart later breaks that for us, and players cope with a target that grows.
+    fn promise(&mut self, duration: Ticks) {
+        let needed = target_duration([duration]).max(LEAST_TARGET);
+        if self.target.is_none_or(|target| target < needed) {
+            self.channel.set_target(needed);
+            self.target = Some(needed);
+        }
+    }
+}

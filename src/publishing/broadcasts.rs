@@ -1,0 +1,198 @@
+//! Broadcasts: announcing, changing, their stream keys, ending.
+
+use std::time::Duration;
+
+use super::{Error, Publishing, VideoDraft};
+use crate::catalogue::broadcast::{self, Broadcast, Line};
+use crate::catalogue::video::Video;
+use crate::catalogue::{Conn, Tx};
+use crate::domain::broadcast::{BroadcastState, MAX_GRACE, MIN_DVR};
+use crate::domain::key::{Caller, Secret};
+use crate::domain::{BroadcastId, Timestamp, VideoId};
+
+/// What is said of a new broadcast.
+#[derive(Debug, Clone)]
+pub struct BroadcastDraft {
+    pub video: VideoDraft,
+    pub plan: BroadcastPlan,
+}
+
+/// When it starts, how long it waits for an encoder, how far back viewers may seek.
+#[derive(Debug, Clone, Copy)]
+pub struct BroadcastPlan {
+    /// `None`: as soon as an encoder comes.
+    pub starts_at: Option<Timestamp>,
+    pub grace: Duration,
+    /// `None`: to its start.
+    pub dvr: Option<Duration>,
+}
+
+impl Publishing {
+    /// Announces a broadcast with its video, a draft like any other; the stream key is in the answer and nowhere else.
+    pub async fn announce_broadcast(
+        &self,
+        caller: Caller,
+        draft: BroadcastDraft,
+    ) -> Result<(Broadcast, Video, Secret), Error> {
+        check_plan(draft.plan)?;
+        let mut tx = self.db.begin().await?;
+        let video = self.draft_in(tx.conn(), caller, draft.video).await?;
+        let (broadcast, secret) = (announced(&video, draft.plan, self.clock.now()), Secret::stream());
+        broadcast::insert(tx.conn(), &broadcast, &secret.digest()).await?;
+        tx.commit().await?;
+        self.changes.tell(video.id);
+        Ok((broadcast, video, secret))
+    }
+
+    /// Changes when it starts and how it waits; what is live keeps its window.
+    pub async fn change_broadcast(
+        &self,
+        caller: Caller,
+        id: BroadcastId,
+        change: impl FnOnce(BroadcastPlan) -> BroadcastPlan,
+    ) -> Result<Broadcast, Error> {
+        let mut tx = self.db.begin().await?;
+        let mut broadcast = own_broadcast(tx.conn(), caller, id).await?;
+        refuse_ended(&broadcast)?;
+        let plan = change(plan_of(&broadcast));
+        check_plan(plan)?;
+        broadcast.starts_at = plan.starts_at;
+        broadcast.grace_ms = millis(plan.grace);
+        broadcast.dvr_ms = plan.dvr.map(millis);
+        broadcast.updated_at = self.clock.now();
+        broadcast::update(tx.conn(), &broadcast).await?;
+        tx.commit().await?;
+        self.changes.tell(broadcast.video_id);
+        Ok(broadcast)
+    }
+
+    /// Gives it another stream key; the one before is good no more, and an encoder that holds it is shown out.
+    pub async fn rotate_stream_key(
+        &self,
+        caller: Caller,
+        id: BroadcastId,
+    ) -> Result<(Broadcast, Secret), Error> {
+        let secret = Secret::stream();
+        let broadcast = self.set_stream_key(caller, id, Some(&secret)).await?;
+        Ok((broadcast, secret))
+    }
+
+    /// Takes the stream key away.
+    pub async fn revoke_stream_key(&self, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
+        self.set_stream_key(caller, id, None).await
+    }
+
+    async fn set_stream_key(
+        &self,
+        caller: Caller,
+        id: BroadcastId,
+        secret: Option<&Secret>,
+    ) -> Result<Broadcast, Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let broadcast = own_broadcast(tx.conn(), caller, id).await?;
+        refuse_ended(&broadcast)?;
+        let digest = secret.map(Secret::digest);
+        broadcast::set_key(tx.conn(), id, digest.as_deref(), now).await?;
+        let said =
+            if secret.is_some() { "the stream key was replaced" } else { "the stream key was revoked" };
+        log(&mut tx, id, ("key_changed", said), now).await?;
+        tx.commit().await?;
+        self.changes.tell(broadcast.video_id);
+        Ok(broadcast)
+    }
+
+    /// Ends a broadcast. While a node owns its channel, that one closes what is open first, and the answer may still
+    /// be `live`.
+    pub async fn end_broadcast(&self, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let found = own_broadcast(tx.conn(), caller, id).await?;
+        broadcast::ask_end(tx.conn(), id, now).await?;
+        if found.state != BroadcastState::Live || found.lease_until.is_none_or(|until| until < now) {
+            self.finish_broadcast(&mut tx, &found, now).await?;
+        }
+        let broadcast = broadcast::find(tx.conn(), id).await?.ok_or(Error::NotFound("broadcast"))?;
+        tx.commit().await?;
+        self.changes.tell(broadcast.video_id);
+        Ok(broadcast)
+    }
+
+    /// The broadcast of a video has ended, or is gone.
+    pub async fn is_broadcast_over(&self, video: VideoId) -> Result<bool, Error> {
+        let found = broadcast::find_by_video(self.db.read().await?.conn(), video).await?;
+        Ok(found.is_none_or(|found| found.state == BroadcastState::Ended))
+    }
+}
+
+/// The broadcast, where the caller may touch it; to everybody else it isn't there.
+async fn own_broadcast(conn: Conn<'_>, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
+    let found = broadcast::find(conn, id).await?;
+    found.filter(|found| caller.covers(found.account_id)).ok_or(Error::NotFound("broadcast"))
+}
+
+/// Adds a line to a broadcast's log.
+pub(super) async fn log(
+    tx: &mut Tx,
+    id: BroadcastId,
+    (code, message): (&str, &str),
+    at: Timestamp,
+) -> Result<(), Error> {
+    let line = Line { at, code: code.to_owned(), message: message.to_owned() };
+    Ok(broadcast::log(tx.conn(), id, &line).await?)
+}
+
+fn refuse_ended(broadcast: &Broadcast) -> Result<(), Error> {
+    if broadcast.state == BroadcastState::Ended { Err(Error::BroadcastOver) } else { Ok(()) }
+}
+
+fn check_plan(plan: BroadcastPlan) -> Result<(), Error> {
+    if plan.grace > MAX_GRACE {
+        return Err(Error::Span { field: "grace_seconds", least: Duration::ZERO, most: Some(MAX_GRACE) });
+    }
+    if plan.dvr.is_some_and(|dvr| dvr < MIN_DVR) {
+        return Err(Error::Span { field: "dvr_seconds", least: MIN_DVR, most: None });
+    }
+    Ok(())
+}
+
+fn plan_of(broadcast: &Broadcast) -> BroadcastPlan {
+    let span = |ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    BroadcastPlan {
+        starts_at: broadcast.starts_at,
+        grace: broadcast.grace(),
+        dvr: broadcast.dvr_ms.map(span),
+    }
+}
+
+fn announced(video: &Video, plan: BroadcastPlan, now: Timestamp) -> Broadcast {
+    Broadcast {
+        id: BroadcastId::new(),
+        video_id: video.id,
+        account_id: video.account_id,
+        state: BroadcastState::Scheduled,
+        starts_at: plan.starts_at,
+        grace_ms: millis(plan.grace),
+        dvr_ms: plan.dvr.map(millis),
+        revision: None,
+        upload_id: None,
+        epoch: 0,
+        owner: None,
+        lease_until: None,
+        next_segment: 0,
+        next_start: 0,
+        health: None,
+        viewers: 0,
+        peak_viewers: 0,
+        started_at: None,
+        interrupted_at: None,
+        end_requested: false,
+        ended_at: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

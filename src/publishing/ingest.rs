@@ -1,0 +1,372 @@
+//! A broadcast under way: who owns its channel, what is kept of it, how it ends. Each step is fenced by the epoch.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::types::Json;
+
+use super::broadcasts::log;
+use super::processing::{NewPack, RevisionId};
+use super::{Error, Publishing};
+use crate::catalogue::broadcast::{self, Broadcast, Taking, Tenure};
+use crate::catalogue::pack::Pack;
+use crate::catalogue::upload::Upload;
+use crate::catalogue::video::Video;
+use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
+use crate::domain::broadcast::{BroadcastState, Health};
+use crate::domain::job::Job;
+use crate::domain::key::Secret;
+use crate::domain::media::{AudioRung, Coding, Fraction, Ladder, MediaState, Rung, RungState, Ticks};
+use crate::domain::upload::{Concat, Door, UploadState};
+use crate::domain::{KeyId, Timestamp, UploadId};
+
+/// Ten thousand of them (S3 takes no more) are a day at 15 Mbit/s.
+const RECORDING_PART_BYTES: i64 = 16 << 20;
+
+/// A channel that was taken.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    pub broadcast: Broadcast,
+    pub video: Video,
+    pub tenure: Tenure,
+    pub revision: u32,
+}
+
+impl Ingest {
+    /// The revision that is being recorded.
+    pub fn recording(&self) -> RevisionId {
+        (self.video.id, self.revision)
+    }
+
+    /// Number and start of the segment the recording goes on with.
+    pub fn next(&self) -> (u32, Ticks) {
+        (u32::try_from(self.broadcast.next_segment).unwrap_or(0), self.broadcast.next_start)
+    }
+}
+
+/// A rendition of a broadcast, known with its initialisation segment.
+#[derive(Debug, Clone)]
+pub struct LiveRung {
+    pub name: String,
+    pub position: u32,
+    pub codecs: String,
+    pub form: LiveForm,
+}
+
+/// What is in it.
+#[derive(Debug, Clone, Copy)]
+pub enum LiveForm {
+    Video { width: u32, height: u32, frame_rate: Fraction },
+    Audio { channels: u16 },
+}
+
+/// What a pack of a recording says beside its segments.
+#[derive(Debug, Clone, Copy)]
+pub struct Seam {
+    pub init: u32,
+    pub discontinuity: bool,
+    pub shown_at: Timestamp,
+}
+
+/// The rows of a recording.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    pub ladder: Option<Ladder>,
+    pub rungs: Vec<rung::Rung>,
+    pub packs: Vec<Pack>,
+}
+
+impl Publishing {
+    /// Lets the holder of a stream key take its channel. While an owner holds it and its media
+    /// comes, nobody else may.
+    pub async fn begin_ingest(&self, key: &Secret, owner: &str, lease: Duration) -> Result<Ingest, Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let found = broadcast::find_by_key(tx.conn(), &key.digest()).await?.ok_or(Error::StreamKey)?;
+        video::lock(tx.conn(), found.video_id, now).await?;
+        let broadcast = broadcast::find(tx.conn(), found.id).await?.ok_or(Error::StreamKey)?;
+        if broadcast.state == BroadcastState::Ended || broadcast.end_requested {
+            return Err(Error::BroadcastOver);
+        }
+        if broadcast.state == BroadcastState::Live && broadcast.lease_until.is_some_and(|until| until > now) {
+            return Err(Error::ChannelTaken);
+        }
+        let video = video::find(tx.conn(), found.video_id).await?.ok_or(Error::BroadcastOver)?;
+        let (revision, upload) = self.recording_of(&mut tx, (&broadcast, &video), now).await?;
+        // Sound of a segment whose pictures were lost with the node before.
+        pack::cut(tx.conn(), (video.id, revision), broadcast.next_segment).await?;
+        let taking = Taking { owner, lease_until: now.plus(lease), revision, upload };
+        let tenure = broadcast::begin(tx.conn(), broadcast.id, &taking, now).await?;
+        let tenure = tenure.ok_or(Error::BroadcastOver)?;
+        log(&mut tx, broadcast.id, ("encoder_came", "an encoder took the channel"), now).await?;
+        tx.commit().await?;
+        self.changes.tell(video.id);
+        Ok(Ingest { broadcast, video, tenure, revision })
+    }
+
+    /// The revision and the upload that hold the recording; begun with the first encoder.
+    async fn recording_of(
+        &self,
+        tx: &mut Tx,
+        (broadcast, video): (&Broadcast, &Video),
+        now: Timestamp,
+    ) -> Result<(u32, UploadId), Error> {
+        let known = broadcast.revision.and_then(|number| u32::try_from(number).ok());
+        if let (Some(revision), Some(upload)) = (known, broadcast.upload_id) {
+            return Ok((revision, upload));
+        }
+        let upload = recording_upload(video, now);
+        upload::insert(tx.conn(), &upload).await?;
+        let number = revision::insert(tx.conn(), video.id, upload.id, now).await?;
+        let provenance = BTreeMap::from([("recording".to_owned(), broadcast.id.to_string())]);
+        revision::set_provenance(tx.conn(), (video.id, number), &provenance).await?;
+        Ok((number, upload.id))
+    }
+
+    /// Keeps the channel while media comes; an error where it or the key is lost, or its people want it over.
+    pub async fn keep_ingest(
+        &self,
+        (key, tenure): (&Secret, Tenure),
+        lease: Duration,
+        told: (&Health, u32),
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let found = broadcast::find_by_key(tx.conn(), &key.digest()).await?;
+        let found = found.filter(|found| found.id == tenure.id).ok_or(Error::StreamKey)?;
+        if found.end_requested || found.state == BroadcastState::Ended {
+            return Err(Error::BroadcastOver);
+        }
+        if !broadcast::renew(tx.conn(), tenure, now.plus(lease), told).await? {
+            return Err(Error::ChannelLost);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What is recorded so far, for a node that goes on with it.
+    pub async fn find_recorded(&self, id: RevisionId) -> Result<Recorded, Error> {
+        let mut read = self.db.read().await?;
+        let ladder = revision::find(read.conn(), id.0, id.1).await?.and_then(|revision| revision.ladder);
+        let rungs = rung::list(read.conn(), id.0, id.1).await?;
+        let packs = pack::list(read.conn(), id, None).await?;
+        Ok(Recorded { ladder: ladder.map(|Json(ladder)| ladder), rungs, packs })
+    }
+
+    /// A rendition's initialisation segment is in the bucket.
+    pub async fn add_live_rung(&self, tenure: Tenure, id: RevisionId, rung: &LiveRung) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        hold(&mut tx, tenure).await?;
+        let found = revision::find(tx.conn(), id.0, id.1).await?.ok_or(Error::ChannelLost)?;
+        let ladder = with_rung(found.ladder.map(|Json(ladder)| ladder), rung);
+        revision::set_ladder(tx.conn(), id, &ladder).await?;
+        rung::insert(tx.conn(), id, &row_of(rung)).await?;
+        rung::set_codecs(tx.conn(), id, &rung.name, &rung.codecs).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A segment of the recording is in the bucket. `next` is where the recording goes on, told with the source rung's.
+    pub async fn add_live_pack(
+        &self,
+        tenure: Tenure,
+        id: RevisionId,
+        (new, seam): (NewPack, Seam),
+        next: Option<(u32, Ticks)>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let first = new.first_segment;
+        let row = Pack {
+            rung: new.rung,
+            first_segment: i64::from(first),
+            attempt: tenure.epoch,
+            size_bytes: i64::try_from(new.size_bytes).unwrap_or(i64::MAX),
+            segments: Json(new.segments),
+            init: i64::from(seam.init),
+            discontinuity: seam.discontinuity,
+            shown_at: Some(seam.shown_at),
+        };
+        let mut tx = self.db.begin().await?;
+        hold(&mut tx, tenure).await?;
+        pack::insert(tx.conn(), id, &row).await?;
+        if let Some(next) = next {
+            broadcast::advance(tx.conn(), tenure, next).await?;
+        }
+        let plays = video::find(tx.conn(), id.0).await?.and_then(|video| video.revision);
+        // Sound alone is nothing viewers could begin with: its segments are often the first to be stored.
+        let begins = next.is_some() && plays != Some(i64::from(id.1));
+        if begins {
+            revision::set_state(tx.conn(), id, (MediaState::Playable, None), None).await?;
+            video::set_revision(tx.conn(), id.0, id.1, now).await?;
+            video::set_media(tx.conn(), id.0, (MediaState::Playable, None), now).await?;
+        }
+        tx.commit().await?;
+        // Not for every segment: each piece of news makes every viewer's page look.
+        if begins {
+            self.changes.tell(id.0);
+        }
+        Ok(())
+    }
+
+    /// Something its people should know is added to a broadcast's log.
+    pub async fn log_ingest(&self, tenure: Tenure, code: &str, message: &str) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        log(&mut tx, tenure.id, (code, message), self.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The encoder went, for this reason: the broadcast waits for it, or ends where its people asked for that.
+    pub async fn leave_ingest(&self, ingest: &Ingest, (code, message): (&str, &str)) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        hold(&mut tx, ingest.tenure).await?;
+        log(&mut tx, ingest.tenure.id, (code, message), now).await?;
+        broadcast::interrupt(tx.conn(), ingest.tenure, now).await?;
+        let found =
+            broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::NotFound("broadcast"))?;
+        if is_over(&found, now) {
+            self.finish_broadcast(&mut tx, &found, now).await?;
+        }
+        tx.commit().await?;
+        self.changes.tell(ingest.video.id);
+        Ok(())
+    }
+
+    /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough.
+    pub async fn lapse_broadcasts(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let under_way = broadcast::list_under_way(self.db.read().await?.conn()).await?;
+        for found in under_way {
+            let lost =
+                found.state == BroadcastState::Live && found.lease_until.is_none_or(|until| until < now);
+            if lost || is_over(&found, now) {
+                self.lapse(&found, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lapse(&self, found: &Broadcast, now: Timestamp) -> Result<(), Error> {
+        let tenure = Tenure { id: found.id, epoch: found.epoch };
+        let mut tx = self.db.begin().await?;
+        if !broadcast::hold(tx.conn(), tenure).await? {
+            return Ok(());
+        }
+        // Read again under the lock: the owner may have renewed in between.
+        let found = broadcast::find(tx.conn(), found.id).await?.ok_or(Error::NotFound("broadcast"))?;
+        if found.state == BroadcastState::Live {
+            if found.lease_until.is_some_and(|until| until >= now) {
+                return Ok(());
+            }
+            broadcast::interrupt(tx.conn(), tenure, found.lease_until.unwrap_or(now)).await?;
+            log(&mut tx, found.id, ("owner_lost", "the node that took the stream was lost"), now).await?;
+        } else if is_over(&found, now) {
+            self.finish_broadcast(&mut tx, &found, now).await?;
+        }
+        tx.commit().await?;
+        self.changes.tell(found.video_id);
+        Ok(())
+    }
+
+    /// THE end of a broadcast: what was recorded is whole now, and the ordinary worker adds what is missing.
+    pub(super) async fn finish_broadcast(
+        &self,
+        tx: &mut Tx,
+        found: &Broadcast,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if !broadcast::end(tx.conn(), found.id, now).await? {
+            return Ok(());
+        }
+        log(tx, found.id, ("ended", "the broadcast is over"), now).await?;
+        let number = found.revision.and_then(|number| u32::try_from(number).ok());
+        let (Some(number), Some(source)) = (number, found.upload_id) else { return Ok(()) };
+        let id = (found.video_id, number);
+        for rung in rung::list(tx.conn(), id.0, id.1).await? {
+            // Lower rungs may have gaps, which the worker fills; these two are whole by themselves.
+            if rung.audio || rung.position == 0 {
+                rung::set_state(tx.conn(), id, &rung.name, (RungState::Ready, None)).await?;
+            }
+        }
+        let recorded = video::find(tx.conn(), id.0).await?.is_some_and(|video| video.revision.is_some());
+        if recorded {
+            let ready = (MediaState::Ready, None);
+            revision::set_state(tx.conn(), id, ready, Some(now)).await?;
+            video::set_media(tx.conn(), id.0, ready, now).await?;
+            job::enqueue(tx.conn(), &Job::Assemble { upload: source }, Some(found.account_id), now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whoever no longer owns the channel changes nothing.
+async fn hold(tx: &mut Tx, tenure: Tenure) -> Result<(), Error> {
+    if broadcast::hold(tx.conn(), tenure).await? { Ok(()) } else { Err(Error::ChannelLost) }
+}
+
+/// Nobody waits for an encoder any more.
+fn is_over(broadcast: &Broadcast, now: Timestamp) -> bool {
+    let waited = broadcast.interrupted_at.is_some_and(|at| at.plus(broadcast.grace()) <= now);
+    broadcast.state == BroadcastState::Interrupted && (broadcast.end_requested || waited)
+}
+
+fn recording_upload(video: &Video, now: Timestamp) -> Upload {
+    Upload {
+        id: UploadId::new(),
+        video_id: Some(video.id),
+        account_id: Some(video.account_id),
+        api_key_id: KeyId::new(),
+        door: Door::Live,
+        concat: Concat::None,
+        partials: Json(Vec::new()),
+        length: None,
+        received: 0,
+        part_size: RECORDING_PART_BYTES,
+        tail: 0,
+        multipart: None,
+        hash_state: None,
+        sha256: None,
+        fence: 0,
+        // Never open: nobody sends bytes to it, so it never expires.
+        state: UploadState::Finishing,
+        filename: "recording.mp4".to_owned(),
+        metadata: Json(BTreeMap::new()),
+        created_at: now,
+        expires_at: now,
+        finished_at: None,
+    }
+}
+
+fn row_of(rung: &LiveRung) -> rung::Rung {
+    let (audio, width, height) = match rung.form {
+        LiveForm::Video { width, height, .. } => (false, width, height),
+        LiveForm::Audio { .. } => (true, 0, 0),
+    };
+    rung::Rung {
+        name: rung.name.clone(),
+        position: i64::from(rung.position),
+        audio,
+        width: i64::from(width),
+        height: i64::from(height),
+        codecs: None,
+        state: RungState::Queued,
+        error: None,
+    }
+}
+
+/// The ladder of a recording so far, with one rung more or as it is now.
+fn with_rung(ladder: Option<Ladder>, rung: &LiveRung) -> Ladder {
+    let mut ladder = ladder.unwrap_or(Ladder { version: 0, rungs: Vec::new(), audio: None });
+    match rung.form {
+        LiveForm::Video { width, height, frame_rate } => {
+            ladder.rungs.retain(|known| known.name != rung.name);
+            let name = rung.name.clone();
+            ladder.rungs.push(Rung { name, width, height, frame_rate, coding: Coding::Copy });
+            ladder.rungs.sort_by_key(|rung| std::cmp::Reverse(rung.height.min(rung.width)));
+        }
+        LiveForm::Audio { channels } => {
+            let name = rung.name.clone();
+            ladder.audio = Some(AudioRung { name, channels, bitrate: 0, loudness_lufs: 0.0 });
+        }
+    }
+    ladder
+}

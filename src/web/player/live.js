@@ -1,0 +1,128 @@
+// What is live: how hls.js is set up for it, how far behind the viewer is, and what is said above the picture.
+
+/** Farther behind, in seconds, the viewer isn't at the live edge. */
+const near = 5;
+/** Farther behind, a viewer who wanted to be at the edge was thrown back by the network, and is taken there again. */
+const far = 8;
+
+/** An encoder that stays away for half an hour is no error: playlists are asked for until the broadcast is over. */
+const patient = { maxNumRetry: 10_000, retryDelayMs: 1000, maxRetryDelayMs: 4000 };
+
+/** For hls.js. The distance to the edge is what the playlist asks for (PART-HOLD-BACK). */
+export const config = {
+  startPosition: -1,
+  lowLatencyMode: true,
+  // See `pace`: its own way changes the rate several times a second, and gains nothing by it.
+  maxLiveSyncPlaybackRate: 1,
+  // A second more for every stall would be the end of low latency after the first.
+  liveSyncOnStallIncrease: 0.3,
+  backBufferLength: 60,
+  capLevelToPlayerSize: true,
+  abrEwmaDefaultEstimate: 1_500_000,
+  playlistLoadPolicy: {
+    // A blocked reload is answered after three target durations at the latest.
+    default: { maxTimeToFirstByteMs: 35_000, maxLoadTimeMs: 40_000, timeoutRetry: patient, errorRetry: patient },
+  },
+};
+
+/**
+ * The playback rate that brings a viewer who fell behind nearer again; 5 % are not heard. Seconds: `excess` behind the
+ * target, and `ahead` in the buffer. It begins late and ends late, so that it changes seldom.
+ */
+export function pace(rate, { excess, ahead }) {
+  const hurries = rate > 1;
+  const enough = hurries ? excess > 0.1 && ahead > 0.5 : excess > 0.3 && ahead > 0.8;
+  if (!enough) return 1;
+  return excess > 2 ? 1.1 : 1.05;
+}
+
+/**
+ * The earliest time there is to play. Before the start of any track, by a microsecond even, hls.js loads the edge
+ * instead, and stands still for ever; where old segments leave the list, the first is about to.
+ */
+function earliest(api) {
+  const tracks = [api?.latestLevelDetails, api?.audioTracks[api.audioTrack]?.details].filter(Boolean);
+  const starts = tracks.map(({ fragmentStart, startSN, targetduration }) => fragmentStart + (startSN > 0 ? targetduration : 0.1));
+  return Math.max(0, ...starts);
+}
+
+/** Keeps a player at the live edge for as long as its viewer wants to be there. */
+export function keepUp({ controller, video, phrases }) {
+  const button = controller.querySelector('.golive');
+  const unmute = controller.querySelector('.unmute');
+  const note = controller.querySelector('.note');
+  const quit = new AbortController();
+  const on = (target, name, work) => target.addEventListener(name, work, { signal: quit.signal });
+  let following = true;
+  let begun = false;
+  let last = 0;
+
+  const edge = () => {
+    const { api, seekable } = video;
+    return api ? api.liveSyncPosition : seekable.length ? seekable.end(seekable.length - 1) - 1 : null;
+  };
+  const behind = () => (edge() === null ? 0 : edge() - video.currentTime);
+
+  function goLive() {
+    following = true;
+    if (edge() !== null) video.currentTime = last = edge();
+    video.play().catch(() => {});
+    controller.focus();
+  }
+
+  function hurry() {
+    const { api, buffered, currentTime, playbackRate } = video;
+    if (!api?.targetLatency || !buffered.length) return;
+    const excess = following ? api.latency - api.targetLatency : 0;
+    const rate = pace(playbackRate, { excess, ahead: buffered.end(buffered.length - 1) - currentTime });
+    if (rate !== playbackRate) video.playbackRate = rate;
+  }
+
+  on(button, 'click', goLive);
+  on(unmute, 'click', () => {
+    video.muted = false;
+    controller.focus();
+  });
+  on(video, 'volumechange', () => (unmute.hidden ||= !video.muted));
+  on(video, 'pause', () => (following = false));
+  on(video, 'play', () => {
+    // Paused from the beginning: the edge has gone on.
+    if (!begun && behind() > 2) video.currentTime = last = edge();
+    begun = true;
+    following ||= behind() < near;
+  });
+  on(video, 'seeking', () => {
+    // Beyond the edge there is nothing yet, and the picture would stand.
+    if (behind() < -0.5) video.currentTime = edge();
+    else if (video.currentTime < earliest(video.api)) video.currentTime = earliest(video.api);
+    if (Math.abs(video.currentTime - last) > 1) following = behind() < near;
+  });
+  on(video, 'timeupdate', () => {
+    if (video.seeking) return;
+    last = video.currentTime;
+    button.hidden = behind() < near;
+    if (following && !video.paused && behind() > far) goLive();
+    hurry();
+  });
+  // Tells media-chrome that one may seek back: else every press of play leads to the edge.
+  video.targetLiveWindow = Infinity;
+
+  return {
+    /** The sentence above the picture; none for what is as it should be. */
+    say(sentence = '') {
+      if (note.textContent !== sentence) note.textContent = sentence;
+    },
+    offerSound: () => (unmute.hidden = false),
+    /** The encoder is back: what stood still in between was not the viewer's network. */
+    resume() {
+      const target = video.api?.latestLevelDetails?.partHoldBack;
+      if (target) video.api.targetLatency = target;
+    },
+    end() {
+      quit.abort();
+      button.hidden = true;
+      video.playbackRate = 1;
+      this.say(phrases.broadcast.over);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+//! Makes a source of a finished broadcast: its packs, joined into one file.
+
+use std::collections::BTreeSet;
+
+use super::{Error, Worker};
+use crate::catalogue::pack::{self, Pack};
+use crate::catalogue::upload::Upload;
+use crate::catalogue::{broadcast, rung};
+use crate::domain::VideoId;
+use crate::media;
+use crate::media::recording::Joint;
+use crate::storage::Key;
+
+/// A rendition of a recording.
+struct Rendition {
+    name: String,
+    /// Numbers of its initialisation segments.
+    inits: Vec<u32>,
+}
+
+impl Worker {
+    /// The file is written anew after a crash: nothing points at it before it is whole.
+    pub(super) async fn join_recording(&self, upload: &Upload) -> Result<(), Error> {
+        let publishing = &self.publishing;
+        let mut read = publishing.db.read().await?;
+        let video = upload.video_id.ok_or(Error::Gone("video"))?;
+        let found = broadcast::find_by_video(read.conn(), video).await?;
+        let number = found.and_then(|broadcast| u32::try_from(broadcast.revision?).ok());
+        let id = (video, number.ok_or(Error::Gone("recording"))?);
+        let rungs = rung::list(read.conn(), id.0, id.1).await?;
+        let mut packs = pack::list(read.conn(), id, None).await?;
+        drop(read);
+        // The source's own pictures, and the sound; lower rungs are made of them.
+        let kept = rungs.into_iter().filter(|rung| rung.audio || rung.position == 0).map(|rung| rung.name);
+        let renditions =
+            kept.map(|name| rendition(name, &packs)).filter(|rendition| !rendition.inits.is_empty());
+        let renditions: Vec<Rendition> = renditions.collect();
+        packs.retain(|pack| renditions.iter().any(|rendition| rendition.name == pack.rung));
+        // Within a segment pictures come first, by the order of the rungs.
+        packs.sort_by_key(|pack| pack.first_segment);
+        self.join_packs(upload, id, (&renditions, &packs)).await
+    }
+
+    async fn join_packs(
+        &self,
+        upload: &Upload,
+        id: (VideoId, u32),
+        (renditions, packs): (&[Rendition], &[Pack]),
+    ) -> Result<(), Error> {
+        let (publishing, storage) = (&self.publishing, &self.publishing.storage);
+        let mut inits = Vec::new();
+        for rendition in renditions {
+            let mut own = Vec::new();
+            for number in &rendition.inits {
+                own.push(storage.read_all(&Key::init_of(id, &rendition.name, *number)).await?);
+            }
+            inits.push(own);
+        }
+        let mut joint = Joint::new(&inits).map_err(media::Error::from)?;
+        let mut file = publishing.begin_joint(upload).await?;
+        let mut size_bytes = joint.head().len();
+        file.write(joint.head()).await?;
+        for pack in packs {
+            let Some(place) = place_of(pack, renditions) else { continue };
+            let (first, attempt) = (number(pack.first_segment), number(pack.attempt));
+            let bytes = storage.read_all(&Key::pack(id, &pack.rung, first, attempt)).await?;
+            let bytes = joint.segment(place, &bytes).map_err(media::Error::from)?;
+            size_bytes += bytes.len();
+            file.write(bytes).await?;
+        }
+        let sha256 = file.close().await?;
+        Ok(publishing.finish_upload(upload, size_bytes as u64, Some(&sha256)).await?)
+    }
+}
+
+fn rendition(name: String, packs: &[Pack]) -> Rendition {
+    let own = packs.iter().filter(|pack| pack.rung == name);
+    let inits: BTreeSet<u32> = own.map(|pack| number(pack.init)).collect();
+    Rendition { name, inits: inits.into_iter().collect() }
+}
+
+fn place_of(pack: &Pack, renditions: &[Rendition]) -> Option<(usize, usize)> {
+    let at = renditions.iter().position(|rendition| rendition.name == pack.rung)?;
+    let init = renditions[at].inits.iter().position(|init| *init == number(pack.init))?;
+    Some((at, init))
+}
+
+fn number(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,46 @@
+//! From the first picture to the recording, at one address.
+
+use super::{Broadcast, Clip, count, plays, wait_for_the_end};
+use crate::playlist;
+use crate::server::Server;
+
+#[tokio::test]
+async fn a_broadcast_plays_while_it_runs_and_its_recording_at_the_same_address() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    let clip = Clip::make(server.home(), "640x360", 14, true).await;
+    let broadcast = Broadcast::announce(&server, 60).await;
+    let mut encoder = clip.begin(&broadcast.url);
+    broadcast.wait_until_it_plays().await;
+
+    // Strict about LL-HLS: an error in any playlist fails here.
+    let live = playlist::read(&broadcast.master()).await;
+    assert!(
+        live.variants.iter().chain(&live.renditions).all(|media| !media.ended && !media.segments.is_empty())
+    );
+    plays(&broadcast.master(), 2).await;
+    assert!(encoder.wait().await.expect("ffmpeg").success());
+    broadcast.wait_for("interrupted").await;
+    broadcast.end().await;
+
+    // Nothing is processed yet: the recording is what was sent.
+    wait_for_the_end(&broadcast).await;
+    assert_eq!(broadcast.recorded().await, (clip.pictures, clip.sounds));
+
+    // The worker adds lower rungs and stills, and changes nothing of what was sent.
+    let whole = server.api.wait_until(&broadcast.video, |video| video["media"]["revision"] == 2).await;
+    assert_eq!(whole["media"]["state"], "ready", "{whole}");
+    assert!(
+        whole["media"]["poster"]["url"].is_string() && whole["media"]["storyboard"].is_string(),
+        "{whole}"
+    );
+    let names: Vec<_> =
+        whole["media"]["rungs"].as_array().expect("rungs").iter().map(|rung| &rung["name"]).collect();
+    assert_eq!(names, ["360p", "240p", "audio"]);
+    let rung = |name: &str| format!("{}/play/{}/2/{name}/playlist.m3u8", server.api.base, broadcast.video);
+    assert_eq!(count(&rung("360p")).await, clip.pictures);
+    assert_eq!(count(&rung("240p")).await, clip.pictures);
+    plays(&broadcast.master(), 14).await;
+    assert_eq!(broadcast.log().await, ["encoder_came", "encoder_stopped", "ended"]);
+    server.stop().await;
+}

@@ -1,0 +1,107 @@
+//! How a session begins, breaks and is gone on with.
+
+use policast::live::cut::{Cutter, Position, Settings, Track};
+use policast::live::frame::{Media, VideoFrame};
+
+use super::flv::MS;
+use super::judge::{check_keyframes, check_rules, check_times, only, played};
+use super::stage::Broadcast;
+use super::usual::*;
+
+#[test]
+fn a_stream_joined_in_mid_group_starts_at_its_first_keyframe() {
+    let media = kept(usual(), |media| time_ms(media) == 0 || time_ms(media) > 1_000);
+    let media: Vec<_> = media
+        .into_iter()
+        .filter(|media| !matches!(media, Media::Video(VideoFrame { dts_ticks: 0, .. })))
+        .collect();
+    let broadcast = Broadcast::cut(&media);
+    check_rules(&broadcast);
+    let video = only(&broadcast, Track::Video);
+    check_keyframes(&broadcast, &video);
+    assert_eq!(video.iter().map(|packet| packet.pts).min(), Some(0));
+    assert_eq!(video.len(), 200);
+}
+
+#[test]
+fn a_damaged_frame_is_left_out() {
+    let mut count = 0;
+    let media = retimed(usual(), |_, media| {
+        if let Media::Video(frame) = media {
+            count += 1;
+            if count % 50 == 49 {
+                frame.data = frame.data.slice(..frame.data.len() - 1);
+            }
+        }
+    });
+    let mut cutter = Cutter::new(Settings::default());
+    let mut broadcast = Broadcast::default();
+    broadcast.push(&mut cutter, &media).unwrap();
+    broadcast.finish(&mut cutter);
+    assert_eq!(cutter.damaged(), 5);
+    check_rules(&broadcast);
+}
+
+#[test]
+fn without_a_keyframe_for_too_long_the_stream_is_refused_and_what_came_is_kept() {
+    let settings = Settings { segment_limit: 5 * 90_000, ..Settings::default() };
+    let mut cutter = Cutter::new(settings);
+    let mut broadcast = Broadcast::default();
+    let media = retimed(usual(), |_, media| {
+        if let Media::Video(frame) = media {
+            frame.key &= frame.dts_ticks < 3_000 * MS;
+        }
+    });
+    let error = broadcast.push(&mut cutter, &media).unwrap_err();
+    assert_eq!(error.to_string(), "no keyframe for 5040 ms, expected one every 5000 ms");
+    broadcast.finish(&mut cutter);
+    check_rules(&broadcast);
+    assert_eq!(broadcast.starts(Track::Video), [0, 180_000]);
+    assert!(broadcast.ends.iter().all(|end| end.segment.duration <= settings.segment_limit + 40 * MS));
+    assert_eq!(cutter.position().segment, 2);
+}
+
+#[test]
+fn an_encoder_that_comes_back_goes_on_after_a_discontinuity() {
+    let mut broadcast = Broadcast::default();
+    let mut position = Position::default();
+    for (session, stream) in [usual(), other(), usual()].into_iter().enumerate() {
+        let settings = Settings::default();
+        let mut cutter =
+            if session == 0 { Cutter::new(settings) } else { Cutter::resume(settings, position) };
+        broadcast.push(&mut cutter, &stream.media).unwrap();
+        broadcast.finish(&mut cutter);
+        assert!(cutter.position().time > position.time);
+        position = cutter.position();
+    }
+    assert_eq!((position.segment, position.init), (15, 6));
+    let mut numbers: Vec<_> = broadcast.inits.iter().map(|init| init.number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
+    for init in &broadcast.inits {
+        check_times(&played(&broadcast, init));
+    }
+    let breaks =
+        |track| broadcast.ends(track).into_iter().filter(|end| end.discontinuity).map(|end| end.number);
+    assert_eq!(breaks(Track::Video).collect::<Vec<_>>(), [5, 10]);
+    assert_eq!(breaks(Track::Audio).collect::<Vec<_>>(), [5, 10]);
+    for track in [Track::Video, Track::Audio] {
+        let ends = broadcast.ends(track);
+        assert!(ends.windows(2).all(|pair| {
+            let gap = pair[1].segment.start - pair[0].segment.start - pair[0].segment.duration;
+            pair[1].number == pair[0].number + 1 && (-1..=50 * MS).contains(&gap)
+        }));
+    }
+}
+
+#[test]
+fn a_session_without_a_keyframe_leaves_the_position_as_it_was() {
+    let from = Position { segment: 7, time: 990_000, init: 3 };
+    let mut cutter = Cutter::resume(Settings::default(), from);
+    let mut broadcast = Broadcast::default();
+    let media = kept(usual(), |media| !matches!(media, Media::Video(frame) if frame.key));
+    broadcast.push(&mut cutter, &media).unwrap();
+    broadcast.finish(&mut cutter);
+    assert_eq!(cutter.position(), from);
+    assert!(broadcast.inits.is_empty() && broadcast.parts.is_empty());
+}

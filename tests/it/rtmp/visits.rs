@@ -1,0 +1,85 @@
+//! Visits of an encoder with a key, from the door to the recording.
+
+use std::time::Duration;
+
+use policast::domain::broadcast::BroadcastState;
+use policast::live::frame::Media;
+use policast::live::rtmp::Limits;
+
+use super::door::{Door, send, until};
+use crate::clip;
+use crate::cut::judge::decoded;
+use crate::cut::usual::{HOUR_MS, kept, move_by, other, pictures, retimed, usual};
+
+#[tokio::test]
+async fn a_stream_key_may_carry_a_query_and_slashes() {
+    let door = Door::open(Limits::default()).await;
+    for key in [format!("{}?bandwidthtest=true", door.key), format!("/{}/", door.key)] {
+        let mut target = door.push(&key).await.unwrap();
+        send(&mut target, &usual().media).await;
+        target.finish().await.unwrap();
+        assert_eq!(door.left().await[..2], ["encoder_stopped", "encoder_came"]);
+    }
+    assert_eq!(door.row().await.next_segment, 10);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn an_encoder_that_is_silent_past_its_lease_goes_on_where_it_was() {
+    let door = Door::open(Limits::default()).await;
+    let mut target = door.push(&door.key).await.unwrap();
+    let (before, after) = usual().media.split_at(usual().media.len() / 2);
+    send(&mut target, before).await;
+    until(async || (door.row().await.next_segment > 0).then_some(())).await;
+    // Ten seconds, as often as the session still renews in between.
+    until(async || {
+        door.publishing.clock.advance(Duration::from_secs(10));
+        door.publishing.lapse_broadcasts().await.unwrap();
+        (door.row().await.state == BroadcastState::Interrupted).then_some(())
+    })
+    .await;
+    send(&mut target, after).await;
+    target.finish().await.unwrap();
+    let log = until(async || Some(door.log().await).filter(|log| log[0] == "encoder_stopped")).await;
+    assert_eq!(log, ["encoder_stopped", "owner_lost", "encoder_came"]);
+    let row = door.row().await;
+    assert_eq!((row.epoch, row.next_segment), (1, 5));
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_second_encoder_with_the_same_key_hears_that_another_is_sending() {
+    let door = Door::open(Limits::default()).await;
+    let mut target = door.push(&door.key).await.unwrap();
+    let refused = door.push(&door.key).await.map(drop).unwrap_err().to_string();
+    assert!(refused.ends_with("Another encoder is sending to this broadcast; stop it first."), "{refused}");
+    send(&mut target, &usual().media).await;
+    target.finish().await.unwrap();
+    assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_jumps_repeats_itself_and_changes_is_recorded_frame_for_frame() {
+    let door = Door::open(Limits::default()).await;
+    let mut target = door.push(&door.key).await.unwrap();
+    let configs = kept(usual(), |media| matches!(media, Media::VideoConfig(_) | Media::AudioConfig(_)));
+    let jumping = retimed(usual(), |index, media| move_by(media, if index > 200 { HOUR_MS } else { 0 }));
+    let changed = retimed(other(), |_, media| move_by(media, HOUR_MS + 10_000));
+    let (before, after) = jumping.split_at(300);
+    for media in [before, &configs, after, &changed] {
+        send(&mut target, media).await;
+    }
+    target.finish().await.unwrap();
+    assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
+    let (mut frames, mut files) = (0, 0);
+    for ((rung, _), bytes) in door.recorded().await {
+        let (_folder, file) = clip::place("recorded.mp4");
+        std::fs::write(&file, bytes).unwrap();
+        let found = decoded(&file);
+        files += 1;
+        frames += if rung == "audio" { 0 } else { found };
+    }
+    assert_eq!((frames, files), (pictures(&jumping) + pictures(&changed), 4));
+    door.close().await;
+}
