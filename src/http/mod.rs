@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod layers;
+mod nodes;
 mod page;
 pub mod play;
 mod problem;
@@ -46,6 +47,7 @@ pub fn router(app: App, pages: Router) -> Router {
     let (api, document) = api().split_for_parts();
     api.layer(from_fn_with_state(app.clone(), idempotency::once))
         .merge(document::router(document::complete(document)))
+        .merge(nodes::routes())
         .with_state(app)
         .merge(pages)
         .layer(from_fn(layers::cors))

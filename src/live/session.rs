@@ -113,13 +113,16 @@ impl Session {
         let longest = lengths.max();
         let first_init = recorded.packs.iter().map(|pack| pack.init + 1).max().unwrap_or(0);
         let from = cut::Position { segment: next, time: start, init: u32::try_from(first_init).unwrap_or(0) };
-        let cutter = match next {
+        let mut cutter = match next {
             0 => Cutter::new(live.settings.cut),
             _ => Cutter::resume(live.settings.cut, from),
         };
+        for (segment, start) in unheard(recorded) {
+            cutter.owe_sound(segment, start);
+        }
         let target = longest.map(|longest| target_duration([longest]).max(LEAST_TARGET));
         if let Some(target) = target {
-            channel.set_target(target);
+            channel.tell(News::Target { seconds: target }, Bytes::new());
         }
         let source = source.map(|rung| rung.name.clone());
         Self {
@@ -175,7 +178,7 @@ impl Session {
         if silent {
             return Ok(());
         }
-        let told = (&self.meter.read(Instant::now()), self.channel.viewers());
+        let told = (&self.meter.read(Instant::now()), self.channel.audience.count(self.channel.target()));
         let lease = self.live.settings.lease;
         match self.live.publishing.keep_ingest((&self.key, self.ingest.tenure), lease, told).await {
             Ok(()) => Ok(()),
@@ -265,7 +268,7 @@ impl Session {
             segment: end.segment,
             init: end.init,
             discontinuity: end.discontinuity,
-            shown_at: self.shown_at(end.segment.start, end.segment.duration),
+            shown_at: self.shown_at(end.number, (end.segment.start, end.segment.duration)),
         };
         if end.track == cut::Track::Video {
             self.promise(end.segment.duration);
@@ -278,7 +281,18 @@ impl Session {
     }
 
     /// When the picture at this time of the timeline was taken: the first segment to close was taken just now.
-    fn shown_at(&mut self, start: Ticks, duration: Ticks) -> Timestamp {
+    fn shown_at(&mut self, number: u32, (start, duration): (Ticks, Ticks)) -> Timestamp {
+        // Pictures and sound of a segment say the same.
+        let known = self.source.as_ref().and_then(|rung| {
+            self.channel.look(|window| {
+                let listed =
+                    window.track(rung)?.closed.iter().rev().find(|listed| listed.closed.number == number);
+                listed.map(|listed| listed.closed.shown_at)
+            })
+        });
+        if let Some(known) = known {
+            return known;
+        }
         let now = self.live.publishing.clock.now();
         let (at, origin) =
             *self.origin.get_or_insert((Timestamp(now.0 - duration * 1000 / TICKS_PER_SECOND), start));
@@ -290,8 +304,20 @@ impl Session {
     fn promise(&mut self, duration: Ticks) {
         let needed = target_duration([duration]).max(LEAST_TARGET);
         if self.target.is_none_or(|target| target < needed) {
-            self.channel.set_target(needed);
+            self.channel.tell(News::Target { seconds: needed }, Bytes::new());
             self.target = Some(needed);
         }
     }
+}
+
+/// Segments that have the source's pictures and no sound, with their starts: the node before was lost between the two.
+fn unheard(recorded: &Recorded) -> Vec<(u32, Ticks)> {
+    let source = recorded.rungs.iter().find(|rung| !rung.audio && rung.position == 0);
+    let Some(source) = source else { return Vec::new() };
+    let heard = recorded.packs.iter().filter(|pack| pack.rung == AUDIO).map(|pack| pack.first_segment).max();
+    let seen = recorded.packs.iter().filter(|pack| pack.rung == source.name);
+    let missing = seen.filter(|pack| heard.is_none_or(|heard| pack.first_segment > heard));
+    let told = missing
+        .filter_map(|pack| Some((u32::try_from(pack.first_segment).ok()?, pack.segments.first()?.start)));
+    told.collect()
 }

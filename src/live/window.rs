@@ -83,6 +83,15 @@ pub enum News {
         epoch: u32,
         next: u32,
     },
+    /// No segment is longer than this many seconds, rounded.
+    Target {
+        seconds: u32,
+    },
+    /// What had left the window before.
+    Removed {
+        rung: String,
+        removed: Removed,
+    },
     Over,
 }
 
@@ -99,7 +108,7 @@ pub struct Track {
 }
 
 /// What is no longer listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     pub segments: u32,
     /// RFC 8216 4.3.3.3: counted on removal only.
@@ -222,6 +231,12 @@ impl Window {
                 for track in &mut self.tracks {
                     track.parts.clear();
                     track.open = track.open.max(*next);
+                }
+            }
+            News::Target { .. } => {}
+            News::Removed { rung, removed } => {
+                if let Some(track) = self.track_mut(rung) {
+                    track.removed = *removed;
                 }
             }
             News::Over => {

@@ -16,9 +16,11 @@ use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
 use crate::domain::broadcast::{BroadcastState, Health};
 use crate::domain::job::Job;
 use crate::domain::key::Secret;
-use crate::domain::media::{AudioRung, Coding, Fraction, Ladder, MediaState, Rung, RungState, Ticks};
+use crate::domain::media::{
+    AudioRung, Coding, Fraction, Ladder, MediaState, Rung, RungState, TICKS_PER_SECOND, Ticks,
+};
 use crate::domain::upload::{Concat, Door, UploadState};
-use crate::domain::{KeyId, Timestamp, UploadId};
+use crate::domain::{KeyId, Timestamp, UploadId, VideoId};
 
 /// Ten thousand of them (S3 takes no more) are a day at 15 Mbit/s.
 const RECORDING_PART_BYTES: i64 = 16 << 20;
@@ -76,7 +78,28 @@ pub struct Recorded {
     pub packs: Vec<Pack>,
 }
 
+/// The node that takes a broadcast in.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub node: String,
+    pub revision: u32,
+    /// How far back viewers may seek; `None`: to the start.
+    pub dvr: Option<Ticks>,
+}
+
 impl Publishing {
+    /// Who takes in the broadcast of a video, or did before it was interrupted; `None` where none is under way.
+    pub async fn find_owner(&self, video: VideoId) -> Result<Option<Owner>, Error> {
+        let found = broadcast::find_by_video(self.db.read().await?.conn(), video).await?;
+        let found =
+            found.filter(|found| matches!(found.state, BroadcastState::Live | BroadcastState::Interrupted));
+        Ok(found.and_then(|found| {
+            let revision = u32::try_from(found.revision?).ok()?;
+            let dvr = found.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
+            Some(Owner { node: found.owner?, revision, dvr })
+        }))
+    }
+
     /// Lets the holder of a stream key take its channel. While an owner holds it and its media
     /// comes, nobody else may.
     pub async fn begin_ingest(&self, key: &Secret, owner: &str, lease: Duration) -> Result<Ingest, Error> {

@@ -28,7 +28,7 @@ pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use changes::Changes;
 pub use error::Error;
 pub use fsck::{Finding, Fsck};
-pub use ingest::{Ingest, LiveForm, LiveRung, Recorded, Seam};
+pub use ingest::{Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
 pub use processing::{NewPack, RevisionId, truncated};

@@ -1,6 +1,7 @@
 //! Broadcasts with real encoders: FFmpeg sends, players and ffprobe judge what residents get.
 
 mod interrupted;
+mod nodes;
 mod recording;
 mod refused;
 
