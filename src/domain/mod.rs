@@ -10,6 +10,7 @@ pub mod refusal;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod trim;
 pub mod upload;
 pub mod video;
 mod words;

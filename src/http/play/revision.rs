@@ -78,7 +78,7 @@ impl Shown {
         if packs.is_empty() {
             return Err(publishing::Error::NotFound("rung").into());
         }
-        Ok(playlist::Media { packs, target: self.target(), growing })
+        Ok(playlist::Media { packs, target: self.target(), growing, trim: pass.trim })
     }
 
     /// All rungs that play.
@@ -89,7 +89,7 @@ impl Shown {
     }
 
     fn uri(&self, pass: &Pass, rung: &str, file: &str) -> String {
-        pass.with_token(&format!("{}/{rung}/{file}", self.number))
+        pass.below(&format!("{}/{rung}/{file}", self.number))
     }
 
     fn variant(&self, pass: &Pass, rung: &Rung) -> Option<playlist::Variant> {
