@@ -2,7 +2,7 @@
 //!
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
 //! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
-//! through `http::play`.
+//! through `http::play`. `push_on` sends it on to further targets, beside all that and never in its way.
 
 pub mod channel;
 pub mod cut;
@@ -12,6 +12,7 @@ mod listen;
 mod listen_srt;
 mod meter;
 pub mod playlist;
+mod push_on;
 mod recall;
 mod recorder;
 pub mod rtmp;
