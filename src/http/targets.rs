@@ -89,7 +89,8 @@ pub async fn add(
     Path(id): Path<BroadcastId>,
     Json(draft): Json<Draft>,
 ) -> Result<Created<Target>, Error> {
-    let stream_key = Secret::new(draft.stream_key);
+    // Copied keys come with a line's end.
+    let stream_key = Secret::new(draft.stream_key.trim());
     let draft = TargetDraft { name: draft.name, url: draft.url, stream_key };
     let row = app.publishing.add_target(caller, id, draft).await?;
     Ok(Created(app.url(&format!("/api/v1/broadcasts/{id}/targets/{}", row.id)), row.into()))

@@ -67,7 +67,7 @@ impl Publishing {
             return Err(TextError::Empty { field: "stream_key" }.into());
         }
         check_line("stream_key", key, MAX_STREAM_KEY_CHARS)?;
-        if key.contains(char::is_whitespace) {
+        if key.contains(char::is_control) {
             return Err(TextError::Control { field: "stream_key" }.into());
         }
         if draft.url.is_plainly_private() && !self.limits.push_private {

@@ -68,11 +68,16 @@ impl Queue {
     /// The next thing to send. May be dropped and called again; one caller only.
     pub async fn next(&self) -> Media {
         loop {
-            if let Some(media) = lock(&self.waiting).pop() {
+            if let Some(media) = self.take() {
                 return media;
             }
             self.ready.notified().await;
         }
+    }
+
+    /// The next thing to send, where one is there already.
+    pub fn take(&self) -> Option<Media> {
+        lock(&self.waiting).pop()
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::frame::Media;
@@ -21,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 const STEADY: Duration = Duration::from_secs(30);
 /// A target that takes nothing for so long is lost.
 const STALL: Duration = Duration::from_secs(10);
+/// How long a target may take for what is left when the stream ends.
+const REST: Duration = Duration::from_secs(2);
 /// Characters of a target's own words that are kept.
 const WORDS: usize = 300;
 
@@ -125,7 +127,17 @@ impl Pusher {
                 tries.begin();
             }
         }
-        if let Err(error) = target.finish().await {
+        let rest = async {
+            while let Some(media) = queue.take() {
+                target.send(&media).await?;
+            }
+            Ok::<(), rtmp::Error>(())
+        };
+        let told = match timeout(REST, rest).await {
+            Ok(Err(error)) => Err(error),
+            _ => target.finish().await,
+        };
+        if let Err(error) = told {
             tracing::debug!(%error, "a target went without hearing of the end");
         }
         Ok(())

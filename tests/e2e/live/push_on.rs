@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Method, StatusCode};
@@ -226,6 +227,56 @@ async fn a_target_inside_the_network_is_refused() {
     assert_eq!(broadcast.recorded().await, (clip.pictures, clip.sounds));
     assert_eq!(broadcast.log().await, ["encoder_came", "push_refused", "encoder_stopped", "ended"]);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn by_tls_a_target_is_pushed_to_only_under_its_own_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, pem("CERTIFICATE", made.cert.der())).expect("written");
+    std::fs::write(&key, pem("PRIVATE KEY", &made.signing_key.serialize_der())).expect("written");
+    let (cert, key) = (cert.display().to_string(), key.display().to_string());
+    let door = Elsewhere::new(folder.path()).port;
+    // Another policast is the account elsewhere.
+    let elsewhere = Server::start_with(&[
+        ("POLICAST_RTMPS_LISTEN", &format!("127.0.0.1:{door}")),
+        ("POLICAST_RTMPS_CERT", &cert),
+        ("POLICAST_RTMPS_KEY", &key),
+    ])
+    .await;
+    elsewhere.api.agency().await;
+    let theirs = Broadcast::announce(&elsewhere, 60).await;
+    let server =
+        Server::start_with(&[("POLICAST_PUSH_ALLOW_PRIVATE", "true"), ("SSL_CERT_FILE", &cert)]).await;
+    server.api.agency().await;
+    let ours = Broadcast::announce(&server, 60).await;
+    let clip = Clip::make(server.home(), "320x180", 8, true).await;
+    let target = |host: &str| json!({"name": host, "url": format!("rtmps://{host}:{door}/live"), "stream_key": theirs.key});
+    server.api.post(&ours.targets(), &target("localhost")).await;
+    let mut encoder = clip.begin(&ours.url);
+    ours.wait_for_target("pushing").await;
+    // The certificate says nothing of the number.
+    server.api.post(&ours.targets(), &target("127.0.0.1")).await;
+    assert!(encoder.wait().await.expect("ffmpeg").success());
+    ours.wait_for("interrupted").await;
+    ours.end().await;
+    theirs.wait_for("interrupted").await;
+    theirs.end().await;
+    let told = ours.look().await["log"].to_string();
+    assert!(told.contains("127.0.0.1: TLS is not agreed on: invalid peer certificate"), "{told}");
+    let arrived = theirs.recorded().await.0;
+    let missed = clip.pictures - arrived;
+    assert!(missed.is_multiple_of(60) && missed <= 120, "{arrived} of {} arrived", clip.pictures);
+    server.stop().await;
+    elsewhere.stop().await;
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| str::from_utf8(line).expect("base64")).collect();
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", lines.join("\n"))
 }
 
 /// So much that a target which stops reading can't hide it in its socket.
