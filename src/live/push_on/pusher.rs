@@ -23,6 +23,8 @@ const STEADY: Duration = Duration::from_secs(30);
 const STALL: Duration = Duration::from_secs(10);
 /// How long a target may take for what is left when the stream ends.
 const REST: Duration = Duration::from_secs(2);
+/// A piece of a stream key with fewer bytes is a word, such as `live`.
+const SECRET_PIECE: usize = 8;
 /// Characters of a target's own words that are kept.
 const WORDS: usize = 300;
 
@@ -71,7 +73,7 @@ impl Pusher {
     async fn keep_trying(&self, mut tries: Tries, stop: &CancellationToken) {
         loop {
             tries.count += 1;
-            tries.say(PushState::Connecting, None, None);
+            tries.say(PushState::Connecting, tries.complaint.clone(), None);
             let error = tokio::select! {
                 () = stop.cancelled() => return,
                 connected = self.connect() => match connected {
@@ -152,7 +154,7 @@ impl Tries {
     }
 
     fn complain(&mut self, error: &Error) {
-        let words = self.without_key(&words(error));
+        let words: String = self.without_key(&words(error)).chars().take(WORDS).collect();
         let (state, code, outcome) = match error {
             Error::Private { .. } => (PushState::Failed, "push_refused", "refused"),
             Error::Rtmp(rtmp::Error::Refused { .. }) => (PushState::Waiting, "push_refused", "refused"),
@@ -171,11 +173,12 @@ impl Tries {
         let _ = self.notes.send(Said { note, line });
     }
 
-    /// Targets repeat the key in what they say, with or without what follows its question mark.
+    /// Targets repeat the key in what they say, or a piece of it.
     fn without_key(&self, words: &str) -> String {
         let key = self.stream_key.as_str();
-        let name = key.split('?').next().unwrap_or(key);
-        let hidden = [key, name].into_iter().filter(|secret| !secret.is_empty());
+        let name = key.split('?').next().filter(|name| !name.is_empty());
+        let pieces = key.split(['?', '&', '=']).filter(|piece| piece.len() >= SECRET_PIECE);
+        let hidden = std::iter::once(key).chain(name).chain(pieces);
         hidden.fold(words.to_owned(), |words, secret| words.replace(secret, "…"))
     }
 }
@@ -189,7 +192,7 @@ fn words(error: &Error) -> String {
         words.push_str(&error.to_string());
         cause = error.source();
     }
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect()
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// 1, 2, 4 … 60 s, of which up to a half is left to chance: targets that were lost together come back one by one.
@@ -217,8 +220,10 @@ mod tests {
 
     #[test]
     fn a_targets_own_words_are_told_once_and_without_the_key() {
-        let (mut tries, mut told) = tries("abc?secret=1");
-        for sentence in ["stream abc is unknown", "stream abc is unknown", "no abc?secret=1\nhere"] {
+        let (mut tries, mut told) = tries("abc?secret=12345678");
+        for sentence in
+            ["stream abc is unknown", "stream abc is unknown", "no abc?secret=12345678\nhere, 12345678"]
+        {
             let refused = rtmp::Error::Refused { code: "Bad".to_owned(), sentence: sentence.to_owned() };
             tries.complain(&refused.into());
         }
@@ -230,7 +235,7 @@ mod tests {
         );
         assert_eq!(told.try_recv().expect("a note").line, None);
         let last = told.try_recv().expect("a note");
-        assert_eq!(last.note.error.as_deref(), Some("target refuses with Bad: no … here"));
+        assert_eq!(last.note.error.as_deref(), Some("target refuses with Bad: no … here, …"));
     }
 
     #[test]
