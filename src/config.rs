@@ -204,6 +204,9 @@ pub struct Live {
     /// Bytes of one recording that may wait for the object store
     #[arg(long, env = "POLICAST_LIVE_BUFFER_BYTES", default_value = "536870912", value_name = "BYTES")]
     pub live_buffer_bytes: u64,
+    /// Push broadcasts on also into this machine and private networks
+    #[arg(long, env = "POLICAST_PUSH_ALLOW_PRIVATE", default_value = "false", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub push_allow_private: bool,
 }
 
 /// The door for encoders where nobody chose one.

@@ -65,6 +65,7 @@ pub struct Video {
 
 /// What everybody may know of a live event.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VideoBroadcast)]
 pub struct Broadcast {
     #[schema(value_type = String, format = Uuid)]
     pub id: BroadcastId,

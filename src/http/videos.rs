@@ -26,6 +26,7 @@ use crate::publishing::{self, VideoChange, VideoDraft};
 /// What is said of a new video.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = VideoDraft)]
 pub struct Draft {
     /// The key's own account where it is left out.
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
@@ -46,6 +47,7 @@ pub struct Draft {
 /// What is changed of a video; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = VideoChange)]
 pub struct Change {
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Option<Slug>,

@@ -2,7 +2,7 @@
 //!
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
 //! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
-//! through `http::play`.
+//! through `http::play`. `push_on` sends it on to further targets, beside all that and never in its way.
 
 mod audience;
 pub mod channel;
@@ -15,6 +15,7 @@ mod meter;
 pub mod mirror;
 mod pass;
 pub mod playlist;
+mod push_on;
 mod recall;
 mod recorder;
 pub mod rtmp;

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::channel::Channel;
 use super::cut::{self, Cutter, Event};
 use super::encoder::{Encoder, Left};
 use super::frame::Media;
 use super::meter::Meter;
+use super::push_on::{self, Feed};
 use super::recorder::{Keep, Tape};
 use super::window::{Closed, Form, Init, News, Part, Window};
 use super::{Live, recall, recorder};
@@ -40,6 +42,8 @@ pub struct Session {
     tape: Tape,
     cutter: Cutter,
     meter: Meter,
+    /// What goes on to further targets.
+    feed: Feed,
     /// The name of the rung with the source's own pictures.
     source: Option<String>,
     /// Wall clock and timeline of the first picture of this tenure.
@@ -61,10 +65,13 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
     };
     let (tape, reader) = recorder::tape();
     let mut session = Session::open(live.clone(), (ingest.clone(), key), &recorded, tape);
+    let (pushes, over) = (TaskTracker::new(), CancellationToken::new());
+    pushes.spawn(push_on::run(live.clone(), ingest.clone(), session.feed.clone(), over.clone()));
     let recording = reader.run(&live.publishing, &ingest);
     let (left, recorded) = tokio::join!(
         async {
             let left = session.run(encoder, stop).await;
+            over.cancel();
             session.close();
             // Dropping it ends the tape, and with it the recorder.
             drop(session);
@@ -76,6 +83,9 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
     }
     leave(&live, &ingest, left).await;
+    // Only now: a target that hangs must not keep the encoder from coming back.
+    pushes.close();
+    pushes.wait().await;
 }
 
 /// Says how it ended; the database may be away for a moment.
@@ -133,6 +143,7 @@ impl Session {
             tape,
             cutter,
             meter: Meter::new(),
+            feed: Feed::default(),
             source,
             origin: None,
             target,
@@ -196,6 +207,7 @@ impl Session {
     fn take(&mut self, media: Media) -> Result<(), cut::Error> {
         self.heard = Instant::now();
         self.meter.count(&media, self.heard);
+        self.feed.offer(&media);
         let taken = self.cutter.push(media);
         self.meter.set_dropped(self.cutter.damaged());
         self.tell_all();
