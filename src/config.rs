@@ -201,6 +201,9 @@ pub struct Live {
     /// Bytes of one recording that may wait for the object store
     #[arg(long, env = "POLICAST_LIVE_BUFFER_BYTES", default_value = "536870912", value_name = "BYTES")]
     pub live_buffer_bytes: u64,
+    /// Lower rungs made of a broadcast while it runs; 0: none
+    #[arg(long, env = "POLICAST_LIVE_RUNGS", default_value = "2", value_name = "N")]
+    pub live_rungs: usize,
 }
 
 /// The door for encoders where nobody chose one.

@@ -1,8 +1,8 @@
 //! Live: encoders in by RTMP and SRT, LL-HLS out, and the recording.
 //!
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
-//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
-//! through `http::play`.
+//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; [`rungs`] makes lower ones of
+//! its pictures beside it; viewers ask the channel through `http::play`.
 
 pub mod channel;
 pub mod cut;
@@ -15,6 +15,7 @@ pub mod playlist;
 mod recall;
 mod recorder;
 pub mod rtmp;
+pub mod rungs;
 mod session;
 pub mod srt;
 pub mod window;
@@ -50,6 +51,7 @@ pub struct Settings {
     pub buffer_bytes: u64,
     pub rtmp: rtmp::Limits,
     pub cut: cut::Settings,
+    pub rungs: rungs::Settings,
 }
 
 /// The live room; cheap to clone.

@@ -3,6 +3,7 @@
 mod interrupted;
 mod recording;
 mod refused;
+mod rungs;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

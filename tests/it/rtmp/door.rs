@@ -51,6 +51,7 @@ impl Door {
             buffer_bytes: 64 << 20,
             rtmp: limits,
             cut: live::cut::Settings::default(),
+            rungs: live::rungs::Settings::default(),
         };
         let live = Live::new(publishing.clone(), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
