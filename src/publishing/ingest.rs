@@ -308,8 +308,8 @@ impl Publishing {
         let (Some(number), Some(source)) = (number, found.upload_id) else { return Ok(()) };
         let id = (found.video_id, number);
         for rung in rung::list(tx.conn(), id.0, id.1).await? {
-            // Lower rungs may have gaps, which the worker fills; these two are whole by themselves.
-            if rung.audio || rung.position == 0 {
+            // Lower rungs may have gaps, which the worker fills; the other two are whole by themselves.
+            if rung.audio || rung.position == 0 || is_whole(tx, id, (&rung.name, found)).await? {
                 rung::set_state(tx.conn(), id, &rung.name, (RungState::Ready, None)).await?;
             }
         }
@@ -322,6 +322,12 @@ impl Publishing {
         }
         Ok(())
     }
+}
+
+/// A lower rung has every segment of the source.
+async fn is_whole(tx: &mut Tx, id: RevisionId, (rung, broadcast): (&str, &Broadcast)) -> Result<bool, Error> {
+    let segments = pack::list(tx.conn(), id, Some(rung)).await?.len();
+    Ok(i64::try_from(segments).is_ok_and(|segments| segments == broadcast.next_segment))
 }
 
 /// Whoever no longer owns the channel changes nothing.

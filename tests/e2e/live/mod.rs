@@ -5,6 +5,7 @@ mod nodes;
 mod push_on;
 mod recording;
 mod refused;
+mod rungs;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
