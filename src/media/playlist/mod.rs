@@ -172,12 +172,14 @@ impl Media {
 pub fn media(media: &Media) -> String {
     let mut out = head(media, "");
     let mut init = "";
+    // Either all have a range or none, as in recordings: on a connection that is kept, FFmpeg 5.1 asks for the end of the
+    // range before where one follows that has none, be it an EXT-X-MAP, and waits for ever.
+    let ranged = media.packs.iter().any(|pack| pack.segments.len() > 1);
     for pack in media.shown() {
         seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            // All of an object needs no range; FFmpeg 5.1 hangs on one after a second EXT-X-MAP.
-            let range = (pack.segments.len() > 1).then_some((segment.size_bytes, offset));
+            let range = ranged.then_some((segment.size_bytes, offset));
             if media.shows(segment) {
                 entry(&mut out, segment, range, &pack.uri);
             }
@@ -324,6 +326,7 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
@@ -356,6 +359,7 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
