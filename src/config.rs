@@ -198,9 +198,18 @@ pub struct Live {
     /// Silence after which another encoder, or another node, may take a broadcast over
     #[arg(long, env = "POLICAST_LIVE_LEASE", default_value = "6s", value_name = "SPAN")]
     pub live_lease: Span,
+    /// Where the other nodes reach this one, to pull broadcasts from it [default: <http://LISTEN>]
+    #[arg(long, env = "POLICAST_NODE_URL", value_name = "URL")]
+    pub node_url: Option<String>,
     /// Bytes of one recording that may wait for the object store
     #[arg(long, env = "POLICAST_LIVE_BUFFER_BYTES", default_value = "536870912", value_name = "BYTES")]
     pub live_buffer_bytes: u64,
+    /// Push broadcasts on also into this machine and private networks
+    #[arg(long, env = "POLICAST_PUSH_ALLOW_PRIVATE", default_value = "false", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub push_allow_private: bool,
+    /// Lower rungs made of a broadcast while it runs; 0: none
+    #[arg(long, env = "POLICAST_LIVE_RUNGS", default_value = "2", value_name = "N")]
+    pub live_rungs: usize,
 }
 
 /// The door for encoders where nobody chose one.
@@ -239,6 +248,12 @@ impl Config {
     pub fn public_url(&self) -> String {
         let own = || format!("http://{}", reachable(self.listen));
         self.public_url.clone().unwrap_or_else(own).trim_end_matches('/').to_owned()
+    }
+
+    /// Where the other nodes reach this one, without a slash at its end.
+    pub fn node_url(&self) -> String {
+        let own = || format!("http://{}", reachable(self.listen));
+        self.live.node_url.clone().unwrap_or_else(own).trim_end_matches('/').to_owned()
     }
 
     /// The address of the embedded S3 server that clients see.

@@ -26,6 +26,10 @@ use crate::{http, live, observability, web, worker};
 
 /// How long open connections may end by themselves after the first signal.
 const DRAIN: Duration = Duration::from_secs(30);
+/// The running image itself, also after an upgrade has put another in its place.
+const PROGRAM: &str = "/proc/self/exe";
+/// What lower rungs of a broadcast would make after so long is late for everybody.
+const RUNGS_SILENCE: Duration = Duration::from_secs(10);
 /// The setting that holds the secret of playback tokens.
 const TOKEN_SECRET: &str = "token_secret";
 
@@ -121,7 +125,9 @@ impl Server {
             let stop = shutdown.cut.clone();
             tasks.spawn(async move { embedded.serve(listener, stop).await });
         }
-        let live = Live::new(self.rooms.publishing.clone(), live_settings(&self.config));
+        let secret = token_secret(&self.rooms.publishing).await?;
+        let pulls = (tasks.clone(), shutdown.drain.clone());
+        let live = Live::new(self.rooms.publishing.clone(), live_settings(&self.config, &secret), pulls);
         let ingest = self.doors.addresses(&self.config)?;
         let (changes, db) = (self.rooms.publishing.changes.clone(), self.rooms.publishing.db.clone());
         let told = CancellationToken::new();
@@ -130,15 +136,13 @@ impl Server {
         let api = match self.api {
             Some(listener) => {
                 let rooms = (self.rooms.publishing.clone(), live.clone());
-                let router = router(&self.config, rooms, ingest, &tasks).await?;
+                let router = router(&self.config, rooms, (ingest, secret), &tasks);
                 tracing::info!(url = self.config.public_url(), "serving");
                 Some(serve_http(listener, router, shutdown.clone()))
             }
             None => None,
         };
-        if self.config.has(Role::Live) {
-            go_live(&live, self.doors, &tasks, &shutdown);
-        }
+        go_live(&live, self.doors, &tasks, &shutdown);
         let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config));
         let work = work.map(|settings| {
             let publishing = self.rooms.publishing.clone();
@@ -174,10 +178,11 @@ fn go_live(live: &Live, doors: Doors, tasks: &TaskTracker, shutdown: &Shutdown) 
     tasks.spawn(live.clone().keep_house(stop()));
 }
 
-fn live_settings(config: &Config) -> live::Settings {
+fn live_settings(config: &Config, secret: &[u8]) -> live::Settings {
     let settings = &config.live;
     live::Settings {
-        node: config.public_url(),
+        node: config.node_url(),
+        secret: secret.to_vec(),
         lease: settings.live_lease.0,
         buffer_bytes: settings.live_buffer_bytes,
         rtmp: live::rtmp::Limits {
@@ -187,6 +192,18 @@ fn live_settings(config: &Config) -> live::Settings {
             ..live::rtmp::Limits::default()
         },
         cut: live::cut::Settings::default(),
+        rungs: live::rungs::Settings {
+            count: settings.live_rungs,
+            preset: config.media.preset.clone(),
+            program: PROGRAM.into(),
+            cage: CageLimits {
+                memory_bytes: config.media.media_memory_bytes,
+                silence: config.media.media_silence.0.min(RUNGS_SILENCE),
+                // A broadcast may last for weeks.
+                cpu_seconds: u64::from(u32::MAX),
+                wall: Duration::from_hours(24 * 365),
+            },
+        },
     }
 }
 
@@ -201,15 +218,15 @@ pub(super) async fn listen(
     Ok(Some(listener))
 }
 
-async fn router(
+fn router(
     config: &Config,
     (publishing, live): (Publishing, Live),
-    ingest: http::Ingest,
+    (ingest, token_secret): (http::Ingest, Vec<u8>),
     tasks: &TaskTracker,
-) -> anyhow::Result<Router> {
+) -> Router {
     let settings = http::Settings {
         public_url: config.public_url(),
-        token_secret: token_secret(&publishing).await?,
+        token_secret,
         token_ttl: config.delivery.token_ttl.0,
         body_idle_timeout: config.limits.body_idle_timeout.0,
         cdn_url: config.delivery.cdn_url.clone(),
@@ -217,7 +234,7 @@ async fn router(
         ingest,
     };
     let app = http::App::new(publishing, live, settings, tasks.clone());
-    Ok(http::router(app.clone(), web::router(app)))
+    http::router(app.clone(), web::router(app))
 }
 
 /// The secret every node signs playback tokens with; the first to start makes it.
@@ -247,8 +264,7 @@ fn worker_settings(config: &Config) -> worker::Settings {
         slots: config.media.worker_slots.unwrap_or(processors.max(2)),
         lease: config.media.lease.0,
         account_cap: config.media.account_jobs,
-        // The running image itself, also after an upgrade has put another in its place.
-        program: "/proc/self/exe".into(),
+        program: PROGRAM.into(),
         cage: CageLimits {
             memory_bytes: config.media.media_memory_bytes,
             silence: config.media.media_silence.0,

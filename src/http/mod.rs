@@ -16,11 +16,13 @@ mod health;
 mod idempotency;
 mod keys;
 mod layers;
+mod nodes;
 mod page;
 pub mod play;
 mod problem;
 mod reply;
 mod source;
+mod targets;
 mod topics;
 mod uploads;
 pub mod video;
@@ -46,6 +48,7 @@ pub fn router(app: App, pages: Router) -> Router {
     let (api, document) = api().split_for_parts();
     api.layer(from_fn_with_state(app.clone(), idempotency::once))
         .merge(document::router(document::complete(document)))
+        .merge(nodes::routes())
         .with_state(app)
         .merge(pages)
         .layer(from_fn(layers::cors))
@@ -82,8 +85,10 @@ fn questions() -> OpenApiRouter<App> {
         .routes(routes!(broadcasts::list, broadcasts::add))
         .routes(routes!(broadcasts::find, broadcasts::change))
         .routes(routes!(broadcasts::rotate, broadcasts::revoke))
-        // Publishers.
+        // Publishers; members may look at targets.
         .routes(routes!(broadcasts::end))
+        .routes(routes!(targets::list, targets::add))
+        .routes(routes!(targets::remove))
         .routes(routes!(videos::publish))
         .routes(routes!(videos::withdraw))
         // Admins, for the keys of their account; operators, for every account.

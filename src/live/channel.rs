@@ -1,15 +1,16 @@
 //! A broadcast's running state on one node: the window, the bytes at its edge, and everybody who waits for more.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
+use super::audience::Audience;
 use super::playlist::{self, MasterView, View};
-use super::window::{News, Window};
+use super::window::{Listed, News, Window};
 use crate::domain::VideoId;
 
 /// Closed segments whose bytes stay in memory: what players at the live edge ask for.
@@ -50,7 +51,11 @@ pub struct Channel {
     pub about: About,
     state: RwLock<State>,
     news: broadcast::Sender<(News, Bytes)>,
-    viewers: AtomicU32,
+    pub audience: Audience,
+    /// Something can be played.
+    playable: watch::Sender<bool>,
+    /// When somebody last asked for something.
+    asked: Mutex<Instant>,
     rendered: Mutex<HashMap<String, (Edge, Arc<str>)>>,
 }
 
@@ -75,7 +80,9 @@ impl Channel {
             about,
             state: RwLock::new(state),
             news: broadcast::channel(BACKLOG).0,
-            viewers: AtomicU32::new(0),
+            audience: Audience::default(),
+            playable: watch::Sender::new(false),
+            asked: Mutex::new(Instant::now()),
             rendered: Mutex::new(HashMap::new()),
         })
     }
@@ -87,14 +94,45 @@ impl Channel {
             state.window.apply(&news);
             state.keep(&news, bytes.clone());
             state.wake(&news);
+            let playable = state.window.is_playable();
+            self.playable.send_if_modified(|known| std::mem::replace(known, playable) != playable);
         }
         // Nobody following is no fault.
         let _ = self.news.send((news, bytes));
     }
 
-    /// No segment is longer than this many seconds.
-    pub fn set_target(&self, target: u32) {
-        self.write().target = target;
+    /// Becomes what another channel is, which nobody waits at; whoever waits here goes on with it.
+    pub fn adopt(&self, other: &Self) {
+        let mut theirs = other.write();
+        let mut state = self.write();
+        let State { window, parts, inits, target, .. } = &mut *theirs;
+        std::mem::swap(&mut state.window, window);
+        std::mem::swap(&mut state.parts, parts);
+        std::mem::swap(&mut state.inits, inits);
+        state.target = *target;
+        let rungs: Vec<_> = state.window.tracks.iter().map(|track| track.init.rung.clone()).collect();
+        for rung in rungs {
+            state.edges.entry(rung.clone()).or_insert_with(|| watch::Sender::new((0, 0)));
+            state.move_edge(&rung);
+        }
+        lock(&self.rendered).clear();
+        self.playable.send_replace(state.window.is_playable());
+    }
+
+    /// Waits until something can be played; false where it takes too long.
+    pub async fn wait_until_playable(&self, patience: Duration) -> bool {
+        let mut playable = self.playable.subscribe();
+        tokio::time::timeout(patience, playable.wait_for(|playable| *playable)).await.is_ok()
+    }
+
+    /// How long nobody has asked for anything.
+    pub fn idle(&self) -> Duration {
+        lock(&self.asked).elapsed()
+    }
+
+    /// No segment is longer than this.
+    pub fn target(&self) -> Duration {
+        Duration::from_secs(self.read().target.into())
     }
 
     /// Looks at the window.
@@ -127,8 +165,16 @@ impl Channel {
         (until, skip): (Option<Place>, bool),
         query: &str,
     ) -> Result<Arc<str>, Unanswered> {
-        if let Some(place) = until {
-            self.wait_for(rung, place).await?;
+        *lock(&self.asked) = Instant::now();
+        let pictures =
+            self.look(|window| window.track(rung).is_some_and(|track| !track.init.form.is_audio()));
+        match until {
+            Some(place) => {
+                let _seat = pictures.then(|| self.audience.sit());
+                self.wait_for(rung, place).await?;
+            }
+            None if pictures => self.audience.pass(),
+            None => {}
         }
         self.render(rung, skip, query)
     }
@@ -185,12 +231,9 @@ impl Channel {
         let parts = state.parts.get(&(rung.to_owned(), place.0))?;
         match place.1 {
             Some(part) => parts.get(part as usize).cloned(),
-            None if state
-                .window
-                .track(rung)?
-                .closed
-                .iter()
-                .any(|listed| listed.closed.number == place.0 && listed.closed.epoch == epoch) =>
+            None if state.window.track(rung)?.closed.iter().any(|Listed { closed, .. }| {
+                (closed.number, closed.epoch) == (place.0, epoch) && !closed.gap
+            }) =>
             {
                 Some(join(parts))
             }
@@ -206,16 +249,6 @@ impl Channel {
     /// The bytes of a segment that was just closed.
     pub fn segment(&self, rung: &str, number: u32) -> Option<Bytes> {
         self.read().parts.get(&(rung.to_owned(), number)).map(|parts| join(parts))
-    }
-
-    /// Says that so many watched in the last seconds.
-    pub fn set_viewers(&self, viewers: u32) {
-        self.viewers.store(viewers, Ordering::Relaxed);
-    }
-
-    /// How many watch.
-    pub fn viewers(&self) -> u32 {
-        self.viewers.load(Ordering::Relaxed)
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
@@ -265,7 +298,8 @@ impl State {
                 self.parts.retain(|(name, number), _| name != rung || *number >= oldest);
             }
             News::Tenure { next, .. } => self.parts.retain(|(_, number), _| number < next),
-            News::Over => {}
+            News::Target { seconds } => self.target = *seconds,
+            News::Removed { .. } | News::Missed { .. } | News::Over => {}
         }
     }
 
@@ -275,13 +309,16 @@ impl State {
                 let open = self.window.track(&init.rung).map_or(0, |track| track.open);
                 self.edges.entry(init.rung.clone()).or_insert_with(|| watch::Sender::new((open, 0)));
             }
-            News::Part { rung, .. } | News::Closed { rung, .. } => self.move_edge(rung),
+            News::Part { rung, .. } | News::Closed { rung, .. } | News::Missed { rung, .. } => {
+                self.move_edge(rung);
+            }
             News::Tenure { .. } => {
                 let rungs: Vec<String> = self.edges.keys().cloned().collect();
                 for rung in &rungs {
                     self.move_edge(rung);
                 }
             }
+            News::Target { .. } | News::Removed { .. } => {}
             // Everybody is let go at once.
             News::Over => self.edges.values().for_each(|edge| {
                 edge.send_replace((u32::MAX, 0));
@@ -297,11 +334,14 @@ impl State {
 
     /// The state as the news that would lead to it.
     fn retell(&self) -> Vec<(News, Bytes)> {
-        let mut told = vec![(News::Tenure { epoch: self.window.epoch, next: 0 }, Bytes::new())];
+        let first =
+            [News::Tenure { epoch: self.window.epoch, next: 0 }, News::Target { seconds: self.target }];
+        let mut told: Vec<Told> = first.into_iter().map(|news| (news, Bytes::new())).collect();
         for track in &self.window.tracks {
             let rung = &track.init.rung;
             let init = self.inits.get(&(rung.clone(), track.init.number)).cloned();
             told.push((News::Init(track.init.clone()), init.unwrap_or_default()));
+            told.push((News::Removed { rung: rung.clone(), removed: track.removed }, Bytes::new()));
             for listed in &track.closed {
                 self.retell_parts(&mut told, rung, (listed.closed.number, &listed.parts));
                 let closed = listed.closed.clone();

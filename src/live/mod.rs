@@ -1,9 +1,11 @@
 //! Live: encoders in by RTMP and SRT, LL-HLS out, and the recording.
 //!
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
-//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
-//! through `http::play`.
+//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; [`rungs`] makes lower ones of
+//! its pictures beside it; viewers ask the channel through `http::play`. `push_on` sends it on to further targets, beside
+//! all that and never in its way.
 
+mod audience;
 pub mod channel;
 pub mod cut;
 mod encoder;
@@ -11,10 +13,14 @@ pub mod frame;
 mod listen;
 mod listen_srt;
 mod meter;
+pub mod mirror;
+mod pass;
 pub mod playlist;
+mod push_on;
 mod recall;
 mod recorder;
 pub mod rtmp;
+pub mod rungs;
 mod session;
 pub mod srt;
 pub mod window;
@@ -25,6 +31,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::domain::VideoId;
 use crate::publishing::{Ingest, Publishing};
@@ -32,24 +39,30 @@ use crate::publishing::{Ingest, Publishing};
 use channel::{About, Channel};
 pub use listen::run as listen;
 pub use listen_srt::run as listen_srt;
+pub use pass::NodePass;
 use window::{News, Window};
 
 /// How often broadcasts are looked at whose encoder or node was lost.
 const LAPSE_EVERY: Duration = Duration::from_secs(1);
 /// Before the first playlist says otherwise.
 const FIRST_TARGET: u32 = 4;
+/// How long a viewer waits for another node's channel before the rows are played.
+const MIRROR_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a live node is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where other nodes reach this one.
     pub node: String,
+    /// What all nodes share.
+    pub secret: Vec<u8>,
     /// How long an owner may be silent before another encoder may take its channel.
     pub lease: Duration,
     /// Bytes of a recording that may wait for the bucket.
     pub buffer_bytes: u64,
     pub rtmp: rtmp::Limits,
     pub cut: cut::Settings,
+    pub rungs: rungs::Settings,
 }
 
 /// The live room; cheap to clone.
@@ -59,18 +72,74 @@ pub struct Live {
     settings: Arc<Settings>,
     channels: Arc<RwLock<HashMap<VideoId, Arc<Channel>>>>,
     guests: Arc<listen::Guests>,
+    /// Asks other nodes.
+    http: reqwest::Client,
+    pub pass: NodePass,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Live {
-    /// The room over these verbs.
-    pub fn new(publishing: Publishing, settings: Settings) -> Self {
-        Self { publishing, settings: Arc::new(settings), channels: Arc::default(), guests: Arc::default() }
+    /// The room over these verbs; what it pulls from other nodes runs in `tasks` until `stop`.
+    pub fn new(
+        publishing: Publishing,
+        settings: Settings,
+        (tasks, stop): (TaskTracker, CancellationToken),
+    ) -> Self {
+        let pass = NodePass::new(&settings.secret, publishing.clock.clone());
+        Self {
+            publishing,
+            settings: Arc::new(settings),
+            channels: Arc::default(),
+            guests: Arc::default(),
+            http: reqwest::Client::new(),
+            pass,
+            tasks,
+            stop,
+        }
     }
 
     /// The running broadcast a video is watched at, where this node has it.
     pub fn find(&self, video: VideoId) -> Option<Arc<Channel>> {
         let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         channels.get(&video).cloned()
+    }
+
+    /// The same, pulled from the node that takes it in where that is another one; `None` where nothing runs.
+    pub async fn find_anywhere(&self, video: VideoId) -> Option<Arc<Channel>> {
+        if let Some(channel) = self.find(video) {
+            return Some(channel);
+        }
+        let owner = self.publishing.find_owner(video).await.ok()??;
+        if owner.node == self.settings.node {
+            return None;
+        }
+        let about = About { video, revision: owner.revision };
+        let channel = self.mirror(about);
+        channel.wait_until_playable(MIRROR_PATIENCE).await.then_some(channel)
+    }
+
+    fn mirror(&self, about: About) -> Arc<Channel> {
+        let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(channel) = channels.get(&about.video) {
+            return channel.clone();
+        }
+        let channel = Channel::new(about, Window::new(0, 0, None), FIRST_TARGET);
+        channels.insert(about.video, channel.clone());
+        let (live, mirrored) = (self.clone(), channel.clone());
+        self.tasks.spawn(async move {
+            match mirror::follow(&live, &mirrored, &live.stop).await {
+                mirror::Ended::Over => live.settle(about.video).await,
+                mirror::Ended::Idle => live.forget(about.video),
+                mirror::Ended::Owned => {}
+            }
+        });
+        channel
+    }
+
+    fn forget(&self, video: VideoId) {
+        let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        channels.remove(&video);
     }
 
     /// The channel of an ingest: the one its viewers already wait at, or a new one.
@@ -93,8 +162,7 @@ impl Live {
         let ended = self.publishing.is_broadcast_over(video).await.unwrap_or(false);
         if ended {
             channel.tell(News::Over, Bytes::new());
-            let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            channels.remove(&video);
+            self.forget(video);
         }
     }
 

@@ -10,6 +10,7 @@ use policast::http::{App as State, Ingest, Settings, router};
 use policast::live::{self, Live};
 use policast::publishing::KeyDraft;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
@@ -58,7 +59,8 @@ impl App {
             cache_bytes: 64 << 20,
             ingest: Ingest::default(),
         };
-        let live = Live::new(world.publishing.clone(), live_settings());
+        let pulls = (TaskTracker::new(), CancellationToken::new());
+        let live = Live::new(world.publishing.clone(), live_settings(), pulls);
         let state = State::new(world.publishing.clone(), live, settings, TaskTracker::new());
         Self {
             operator: issue(&world, None, Role::Admin).await,
@@ -165,9 +167,11 @@ impl Reply {
 fn live_settings() -> live::Settings {
     live::Settings {
         node: PUBLIC.to_owned(),
+        secret: b"the nodes of this test".to_vec(),
         lease: Duration::from_secs(6),
         buffer_bytes: 64 << 20,
         rtmp: live::rtmp::Limits::default(),
         cut: live::cut::Settings::default(),
+        rungs: live::rungs::Settings::default(),
     }
 }

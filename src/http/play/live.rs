@@ -1,18 +1,21 @@
 //! A broadcast while it runs, from its channel: blocking reloads, parts, and segments that are not in the bucket yet.
 
+use std::sync::Arc;
+
 use ::bytes::Bytes;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::super::Error;
+use super::super::{App, Error};
 use super::bytes::{Thing, etag};
 use super::gate::Pass;
 use super::media::{parse_init, parse_pack};
 use super::playlists::answer;
+use crate::catalogue::video::Video;
+use crate::domain::media::MediaState;
 use crate::live::channel::{Channel, Place, Unanswered};
-use crate::publishing;
 
 /// Delivery directives (RFC 8216bis 6.2.5): only a running broadcast heeds them.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -32,10 +35,18 @@ pub struct Reload {
     skip: Option<String>,
 }
 
-/// The multivariant playlist.
-pub(super) fn master(channel: &Channel, pass: &Pass, headers: &HeaderMap) -> Result<Response, Error> {
-    let text = channel.master(pass.video.language.as_str(), &pass.query());
-    answer(text.ok_or(publishing::Error::NotFound("media"))?, pass.cache_control(false), headers)
+/// The broadcast that runs at a video, whichever node takes it in. A video that is whole has none.
+pub(super) async fn running(app: &App, video: &Video) -> Option<Arc<Channel>> {
+    match app.live.find(video.id) {
+        None if video.media_state == MediaState::Playable => app.live.find_anywhere(video.id).await,
+        found => found,
+    }
+}
+
+/// The multivariant playlist; `None` before anything can be played.
+pub(super) fn master(channel: &Channel, pass: &Pass, headers: &HeaderMap) -> Option<Result<Response, Error>> {
+    let text = channel.master(pass.video.language.as_str(), &pass.query())?;
+    Some(answer(text, pass.cache_control(false), headers))
 }
 
 /// What the channel has of a file; `None` where the bucket has it.
@@ -46,7 +57,7 @@ pub(super) async fn file(
     headers: &HeaderMap,
 ) -> Result<Option<Response>, Error> {
     if file == "playlist.m3u8" {
-        let text = playlist(channel, pass, (rung, reload)).await?;
+        let Some(text) = playlist(channel, pass, (rung, reload)).await? else { return Ok(None) };
         return answer(text, pass.cache_control(false), headers).map(Some);
     }
     let bytes = if let Some(number) = parse_init(file) {
@@ -61,15 +72,19 @@ pub(super) async fn file(
     media(&bytes, content_type, (pass, headers)).map(Some)
 }
 
-async fn playlist(channel: &Channel, pass: &Pass, (rung, reload): (&str, Reload)) -> Result<String, Error> {
+async fn playlist(
+    channel: &Channel,
+    pass: &Pass,
+    (rung, reload): (&str, Reload),
+) -> Result<Option<String>, Error> {
     let until = match (reload.msn, reload.part) {
         (None, Some(_)) => return Err(Error::Query("_HLS_part needs _HLS_msn beside it".to_owned())),
         (msn, part) => msn.map(|msn| (msn, part)),
     };
     let skip = matches!(reload.skip.as_deref(), Some("YES" | "v2"));
     match channel.playlist(rung, (until, skip), &pass.query()).await {
-        Ok(text) => Ok(text.to_string()),
-        Err(Unanswered::NoRung) => Err(publishing::Error::NotFound("rung").into()),
+        Ok(text) => Ok(Some(text.to_string())),
+        Err(Unanswered::NoRung) => Ok(None),
         Err(Unanswered::TooFarAhead) => {
             Err(Error::Query("_HLS_msn is too far ahead of the playlist".to_owned()))
         }

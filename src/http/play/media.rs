@@ -9,7 +9,7 @@ use super::super::extract::{Path, Query};
 use super::super::{App, Error};
 use super::bytes::{Asked, Thing, etag};
 use super::gate::{self, Bearer, Pass};
-use super::live::Reload;
+use super::live::{self, Reload};
 use super::playlists;
 use crate::catalogue::pack;
 use crate::domain::VideoId;
@@ -42,8 +42,9 @@ pub async fn file(
 ) -> Result<Response, Error> {
     let (method, headers) = (request.method().clone(), request.headers());
     let pass = gate::enter(&app, id, bearer).await?;
-    if let Some(channel) = app.live.find(id).filter(|channel| channel.about.revision == number)
-        && let Some(response) = super::live::file(&channel, &pass, (&rung, &file, reload), headers).await?
+    if let Some(channel) =
+        live::running(&app, &pass.video).await.filter(|channel| channel.about.revision == number)
+        && let Some(response) = live::file(&channel, &pass, (&rung, &file, reload), headers).await?
     {
         return Ok(response);
     }

@@ -9,6 +9,7 @@ use super::super::extract::{Path, Query};
 use super::super::{App, Error};
 use super::bytes::{Thing, etag};
 use super::gate::{self, Bearer, Pass};
+use super::live;
 use super::revision::Shown;
 use crate::domain::VideoId;
 use crate::domain::media::MediaState;
@@ -32,8 +33,10 @@ pub async fn master(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let pass = gate::enter(&app, id, bearer).await?;
-    if let Some(channel) = app.live.find(id) {
-        return super::live::master(&channel, &pass, &headers);
+    if let Some(channel) = live::running(&app, &pass.video).await
+        && let Some(answer) = live::master(&channel, &pass, &headers)
+    {
+        return answer;
     }
     let plays =
         matches!(pass.video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);

@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::error::Error;
 use super::event::Event;
 use super::rendition::Output;
-use super::video::Video;
+use super::video::{Boundary, Video};
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
 /// Sound sent this much before the newest is forgotten while no keyframe has come.
@@ -70,6 +70,11 @@ impl Cutter {
     /// A cutter for an encoder that came back, here or on another node: it goes on after a discontinuity.
     pub fn resume(settings: Settings, from: Position) -> Self {
         Self::open(settings, from, true)
+    }
+
+    /// A segment whose pictures are kept and whose sound was lost with the node before: it gets silence.
+    pub fn owe_sound(&mut self, segment: u32, start: Ticks) {
+        self.audio.turn(Boundary { segment, start, discontinuity: false });
     }
 
     fn open(settings: Settings, from: Position, breaks: bool) -> Self {

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::encoder::Outcome;
 use crate::world::{World, draft};
@@ -47,12 +48,15 @@ impl Door {
         let (broadcast, _, key) = publishing.announce_broadcast(world.operator, announced).await.unwrap();
         let settings = live::Settings {
             node: "http://127.0.0.1:9".to_owned(),
+            secret: Vec::new(),
             lease: Duration::from_secs(6),
             buffer_bytes: 64 << 20,
             rtmp: limits,
             cut: live::cut::Settings::default(),
+            rungs: live::rungs::Settings::default(),
         };
-        let live = Live::new(publishing.clone(), settings);
+        let pulls = (TaskTracker::new(), CancellationToken::new());
+        let live = Live::new(publishing.clone(), settings, pulls);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -1,0 +1,93 @@
+//! Two nodes over one database and one bucket.
+
+use super::{Broadcast, Clip, plays, wait_for_the_end};
+use crate::api::Api;
+use crate::playlist;
+use crate::postgres::Postgres;
+use crate::server::Server;
+use crate::weed;
+
+/// A node of an instance, and another one; the second knows the first one's key.
+async fn two() -> (Server, Server, Postgres) {
+    let postgres = Postgres::own().await;
+    let (database, bucket) = (postgres.database().await, weed::settings().await);
+    let endpoint = bucket.endpoint.expect("an endpoint");
+    let settings = [
+        ("POLICAST_DATABASE_URL", database.as_str()),
+        ("POLICAST_S3_ENDPOINT", &endpoint),
+        ("POLICAST_S3_BUCKET", &bucket.bucket),
+        ("POLICAST_S3_ACCESS_KEY_ID", &bucket.access_key_id),
+        ("POLICAST_S3_SECRET_ACCESS_KEY", &bucket.secret_access_key),
+        ("POLICAST_LIVE_LEASE", "2s"),
+    ];
+    let one = Server::start_with(&settings).await;
+    let mut other = Server::start_with(&settings).await;
+    other.api = Api::new(other.api.base.clone(), one.api.key.clone());
+    one.api.agency().await;
+    (one, other, postgres)
+}
+
+#[tokio::test]
+async fn another_node_pulls_a_broadcast_once_for_all_its_viewers() {
+    let (one, other, _postgres) = two().await;
+    let clip = Clip::make(one.home(), "320x180", 15, true).await;
+    let broadcast = Broadcast::announce(&one, 60).await;
+    let elsewhere = broadcast.master().replace(&one.api.base, &other.api.base);
+    let mut encoder = clip.begin(&broadcast.url);
+    broadcast.wait_until_it_plays().await;
+    let viewers = (0..3).map(|_| async {
+        let found = playlist::read(&elsewhere).await;
+        assert!(found.variants.iter().all(|media| !media.ended && !media.segments.is_empty()));
+        plays(&elsewhere, 2).await;
+    });
+    futures::future::join_all(viewers).await;
+    let source = broadcast.source().await;
+    let at = format!("{}/play/{}/1/{source}/playlist.m3u8", other.api.base, broadcast.video);
+    let text = String::from_utf8(other.api.bytes(&at, None).await).expect("a playlist");
+    assert!(text.contains("#EXT-X-PART:") && text.contains("#EXT-X-PRELOAD-HINT:"), "{text}");
+    let pulled = one.log().lines().filter(|line| line.contains("method=GET path=\"/internal/live/")).count();
+    assert_eq!(pulled, 1);
+    assert!(encoder.wait().await.expect("ffmpeg").success());
+    broadcast.wait_for("interrupted").await;
+    broadcast.end().await;
+    let there = Broadcast { server: &other, ..broadcast };
+    wait_for_the_end(&there).await;
+    assert_eq!(there.recorded().await, (clip.pictures, clip.sounds));
+    other.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_goes_on() {
+    let (mut one, other, _postgres) = two().await;
+    let clip = Clip::make(other.home(), "320x180", 12, true).await;
+    let broadcast = Broadcast::announce(&one, 60).await;
+    let port = |server: &Server| server.setting("POLICAST_RTMP_LISTEN").to_owned();
+    let to_other = broadcast.url.replace(&port(&one), &port(&other));
+    let there = Broadcast {
+        server: &other,
+        id: broadcast.id.clone(),
+        video: broadcast.video.clone(),
+        key: broadcast.key.clone(),
+        url: to_other,
+    };
+    let mut encoder = clip.begin(&broadcast.url);
+    broadcast.wait_until_it_plays().await;
+    drop(broadcast);
+    one.kill();
+    encoder.kill().await.expect("a running encoder");
+    // The lease runs out, and the encoder is let in elsewhere.
+    there.wait_for("interrupted").await;
+    clip.send(&there.url).await;
+    there.wait_for("interrupted").await;
+    there.end().await;
+    wait_for_the_end(&there).await;
+    let (pictures, sounds) = there.recorded().await;
+    // Segments of 2 s that were closed, and all of what came then: nothing else.
+    let before = pictures - clip.pictures;
+    assert!(before >= 60 && before.is_multiple_of(60), "{pictures} pictures");
+    assert!(sounds > clip.sounds, "{sounds} frames of sound");
+    plays(&there.master(), 20).await;
+    assert_eq!(there.log().await, ["encoder_came", "owner_lost", "encoder_came", "encoder_stopped", "ended"]);
+    other.stop().await;
+}
