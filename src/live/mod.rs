@@ -9,6 +9,7 @@ pub mod channel;
 pub mod cut;
 mod encoder;
 pub mod frame;
+mod gauges;
 mod listen;
 mod listen_srt;
 mod meter;
@@ -71,6 +72,7 @@ pub struct Live {
     /// Asks other nodes.
     http: reqwest::Client,
     pub pass: NodePass,
+    gauges: gauges::Gauges,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -90,6 +92,7 @@ impl Live {
             guests: Arc::default(),
             http: reqwest::Client::new(),
             pass,
+            gauges: gauges::Gauges::default(),
             tasks,
             stop,
         }

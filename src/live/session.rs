@@ -12,6 +12,7 @@ use super::channel::Channel;
 use super::cut::{self, Cutter, Event};
 use super::encoder::{Encoder, Left};
 use super::frame::Media;
+use super::gauges::Gauge;
 use super::meter::Meter;
 use super::recorder::{Keep, Tape};
 use super::window::{Closed, Form, Init, News, Part, Window};
@@ -40,6 +41,7 @@ pub struct Session {
     tape: Tape,
     cutter: Cutter,
     meter: Meter,
+    gauge: Gauge,
     /// The name of the rung with the source's own pictures.
     source: Option<String>,
     /// Wall clock and timeline of the first picture of this tenure.
@@ -125,6 +127,7 @@ impl Session {
             channel.tell(News::Target { seconds: target }, Bytes::new());
         }
         let source = source.map(|rung| rung.name.clone());
+        let gauge = live.gauges.begin();
         Self {
             live,
             ingest,
@@ -133,6 +136,7 @@ impl Session {
             tape,
             cutter,
             meter: Meter::new(),
+            gauge,
             source,
             origin: None,
             target,
@@ -178,7 +182,9 @@ impl Session {
         if silent {
             return Ok(());
         }
-        let told = (&self.meter.read(Instant::now()), self.channel.audience.count(self.channel.target()));
+        let health = self.meter.read(Instant::now());
+        let told = (&health, self.channel.audience.count(self.channel.target()));
+        self.gauge.set(told.0, told.1);
         let lease = self.live.settings.lease;
         match self.live.publishing.keep_ingest((&self.key, self.ingest.tenure), lease, told).await {
             Ok(()) => Ok(()),
