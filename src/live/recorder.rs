@@ -150,8 +150,8 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
-    use crate::live::window::tests::init;
     use crate::live::window::News;
+    use crate::live::window::tests::init;
 
     #[test]
     fn what_is_never_recorded_does_not_stay_in_the_metrics() {

@@ -67,6 +67,12 @@ impl List<'_> {
 }
 
 impl Broadcast<'_> {
+    /// What an encoder is set up with, by its name in the API's JSON.
+    fn doors(&self) -> [(&'static str, &'static str); 4] {
+        let key = self.words.page.stream_key;
+        [("rtmp_url", "RTMP"), ("rtmps_url", "RTMPS"), ("srt_url", "SRT"), ("stream_key", key)]
+    }
+
     fn other_link(&self) -> String {
         links::here(self.phrases.other_tag, None)
     }
@@ -102,6 +108,9 @@ mod tests {
     #[test]
     fn the_language_of_the_page_is_the_first_choice() {
         let [list, _] = pages("zh-Hans");
-        assert!(list.contains("<option value=\"zh-Hans\" lang=\"zh-Hans\" selected>简体中文</option>"), "{list}");
+        assert!(
+            list.contains("<option value=\"zh-Hans\" lang=\"zh-Hans\" selected>简体中文</option>"),
+            "{list}"
+        );
     }
 }

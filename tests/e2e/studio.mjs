@@ -56,7 +56,9 @@ async function step(promised, work) {
 }
 
 /** What the page says, as people see it. */
-const says = (page, id) => page.locator(`#${id}`).innerText();
+function says(page, id) {
+  return page.locator(`#${id}`).innerText();
+}
 
 function units() {
   const units = { megabits: '{} Mbit/s', kilobits: '{} kbit/s', frames_a_second: '{} frames/s', seconds: '{} s', behind: '{} s behind' };
@@ -214,7 +216,7 @@ async function examine(browser, { url, language, when }) {
   if (when === 'list') await judge(page, `enter-${language}`);
   await page.locator('#key').fill(key);
   await page.keyboard.press('Enter');
-  const ready = () => document.querySelector('#topic option') || document.querySelector('#state')?.textContent;
+  const ready = () => document.querySelector('#topic option') || document.getElementById('state')?.textContent;
   await until(page, ready, null, 'the page stays empty');
   if (when === 'live') await page.locator('#preview iframe').waitFor();
   await judge(page, `${when}-${language}`);
