@@ -108,7 +108,7 @@ async function announces(page) {
   await page.keyboard.press('Enter');
   await page.waitForURL('**/studio/broadcasts/**');
   await until(page, () => document.getElementById('title')?.textContent === 'Press conference', null, 'the page does not say whose it is');
-  promise((await says(page, 'state')) === 'Announced', `it is ${await says(page, 'state')}`);
+  promise((await says(page, 'state')) === 'Waiting for the encoder', `it is ${await says(page, 'state')}`);
 }
 
 /** Goes on by the tab key until the element has the focus. */

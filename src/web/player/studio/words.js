@@ -20,7 +20,7 @@ export function when(broadcast, { phrases, language, now }) {
     const left = span(Date.parse(starts) - now, language);
     return left ? `${fill(phrases.starts_in, { '': left })} (${at(starts)})` : '';
   }
-  if (state === 'scheduled') return phrases.starts_soon;
+  if (state === 'waiting') return phrases.starts_soon;
   if (state === 'live' && started) return fill(phrases.live_for, { '': span(now - Date.parse(started), language) });
   if (state === 'interrupted' && gone) {
     return fill(phrases.waits_until, { '': at(Date.parse(gone) + broadcast.grace_seconds * 1000) });
