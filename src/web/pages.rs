@@ -60,8 +60,8 @@ async fn studio_page(State(app): State<App>, Reader(reader): Reader) -> Response
 }
 
 async fn broadcast_page(State(app): State<App>, Reader(reader): Reader, Path(id): Path<String>) -> Response {
-    let id = id.parse::<BroadcastId>();
-    let found = id.map_err(|_| crate::publishing::Error::NotFound("broadcast").into());
+    let id = id.parse::<BroadcastId>().ok();
+    let found = id.ok_or_else(|| crate::publishing::Error::NotFound("broadcast").into());
     answer(&app, &reader, Framing::Nobody, found, |id, language| studio::render_broadcast(*id, language))
 }
 

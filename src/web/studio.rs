@@ -23,14 +23,14 @@ const SPOKEN: &[(&str, &str)] = &[
 /// The list of broadcasts and the form that announces one, as HTML.
 pub fn render_list(language: &Language) -> Result<String, askama::Error> {
     let phrases = phrases::of(language);
-    List { phrases, words: &phrases.studio, script: script(phrases), broadcast: "" }.render()
+    List { phrases, words: &phrases.studio, script: script(phrases), id: "" }.render()
 }
 
 /// The page of one broadcast as HTML; whether there is one, its script finds out.
 pub fn render_broadcast(id: BroadcastId, language: &Language) -> Result<String, askama::Error> {
     let phrases = phrases::of(language);
-    let broadcast = id.to_string();
-    Broadcast { phrases, words: &phrases.studio, script: script(phrases), broadcast: &broadcast }.render()
+    let id = id.to_string();
+    Broadcast { phrases, words: &phrases.studio, script: script(phrases), id: &id }.render()
 }
 
 /// The phrases its script needs, as JSON.
@@ -44,7 +44,8 @@ struct List<'a> {
     phrases: &'static Phrases,
     words: &'static Studio,
     script: String,
-    broadcast: &'a str,
+    /// None in the list.
+    id: &'a str,
 }
 
 #[derive(Template)]
@@ -53,7 +54,7 @@ struct Broadcast<'a> {
     phrases: &'static Phrases,
     words: &'static Studio,
     script: String,
-    broadcast: &'a str,
+    id: &'a str,
 }
 
 impl List<'_> {

@@ -31,7 +31,7 @@ pub const STUDIO: Studio = Studio {
     page: Page {
         all: "全部直播",
         watch: "打开观看页面",
-        draft: "这场直播目前只有您能看到。公开后，所有人都能看到倒计时。",
+        draft: "这场直播目前只有您的账号能看到。公开后，所有人都能观看。",
         publish: "公开",
         end: "结束直播",
         preview: "预览",

@@ -31,7 +31,7 @@ pub const STUDIO: Studio = Studio {
     page: Page {
         all: "All broadcasts",
         watch: "Open the watch page",
-        draft: "Only you can see this broadcast. Publish it, so that everybody sees the countdown.",
+        draft: "Only your account can see this broadcast. Publish it, so that everybody can watch.",
         publish: "Publish",
         end: "End the broadcast",
         preview: "Preview",

@@ -26,11 +26,9 @@ export function encoder({ broadcast: id, phrases }) {
 
   async function copy(field) {
     const input = at(field);
-    input.select();
-    // Without HTTPS browsers keep the clipboard to themselves; what is selected can still be copied.
-    const done = navigator.clipboard
-      ? await navigator.clipboard.writeText(input.value).then(() => true, () => false)
-      : document.execCommand('copy');
+    const done = await navigator.clipboard?.writeText(input.value).then(() => true, () => false);
+    // Without HTTPS browsers keep the clipboard to themselves; what is selected can be copied by its reader.
+    if (!done) input.select();
     write(at('copied'), { text: done ? phrases.copied : '' });
     setTimeout(() => write(at('copied')), 3000);
   }
