@@ -3,7 +3,7 @@
 //! The rooms, and who may import whom (checked by `tests/house`):
 //!
 //! - [`cli`]: the commands; the only place where rooms are put together, from [`config`] and [`observability`].
-//! - [`web`]: the pages people see: watch, embed, home.
+//! - [`web`]: the pages people see: watch, embed, home, studio.
 //! - [`http`]: the JSON API, tus and playback; the router on one page.
 //! - [`live`]: encoders in by RTMP and SRT, LL-HLS out, the recording, and pushing on.
 //! - [`worker`]: claims jobs and does them, one job per file.

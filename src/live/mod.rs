@@ -10,6 +10,7 @@ pub mod channel;
 pub mod cut;
 mod encoder;
 pub mod frame;
+mod gauges;
 mod listen;
 mod listen_srt;
 mod meter;
@@ -75,6 +76,7 @@ pub struct Live {
     /// Asks other nodes.
     http: reqwest::Client,
     pub pass: NodePass,
+    gauges: gauges::Gauges,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -94,6 +96,7 @@ impl Live {
             guests: Arc::default(),
             http: reqwest::Client::new(),
             pass,
+            gauges: gauges::Gauges::default(),
             tasks,
             stop,
         }

@@ -34,34 +34,63 @@ impl Keep {
 #[derive(Debug, Clone)]
 pub struct Tape {
     queue: mpsc::UnboundedSender<Keep>,
-    /// Bytes that are not in the bucket yet.
-    pending: Arc<AtomicU64>,
+    pending: Arc<Pending>,
+}
+
+/// Bytes that are not in the bucket yet, here and in the metrics.
+#[derive(Debug, Default)]
+struct Pending(AtomicU64);
+
+impl Pending {
+    const METRIC: &str = "policast_live_recording_pending_bytes";
+
+    fn add(&self, size_bytes: u64) {
+        self.0.fetch_add(size_bytes, Ordering::Relaxed);
+        metrics::gauge!(Self::METRIC).increment(exact(size_bytes));
+    }
+
+    fn remove(&self, size_bytes: u64) {
+        self.0.fetch_sub(size_bytes, Ordering::Relaxed);
+        metrics::gauge!(Self::METRIC).decrement(exact(size_bytes));
+    }
+}
+
+/// What nobody records any more waits no more.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        metrics::gauge!(Self::METRIC).decrement(exact(*self.0.get_mut()));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 8 PiB")]
+fn exact(size_bytes: u64) -> f64 {
+    size_bytes as f64
 }
 
 impl Tape {
     /// Hands something in.
     pub fn keep(&self, keep: Keep) {
-        self.pending.fetch_add(keep.size(), Ordering::Relaxed);
+        self.pending.add(keep.size());
         // The recorder ends before us only where the channel is lost: then nothing may be kept.
         let _ = self.queue.send(keep);
     }
 
     /// Bytes that wait for the bucket.
     pub fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Relaxed)
+        self.pending.0.load(Ordering::Relaxed)
     }
 }
 
 /// The other end of a tape.
 pub struct Recorder {
     queue: mpsc::UnboundedReceiver<Keep>,
-    pending: Arc<AtomicU64>,
+    pending: Arc<Pending>,
 }
 
 /// A tape and what reads it.
 pub fn tape() -> (Tape, Recorder) {
     let (sender, queue) = mpsc::unbounded_channel();
-    let pending = Arc::new(AtomicU64::new(0));
+    let pending = Arc::<Pending>::default();
     (Tape { queue: sender, pending: pending.clone() }, Recorder { queue, pending })
 }
 
@@ -79,7 +108,7 @@ impl Recorder {
                     }
                 }
             }
-            self.pending.fetch_sub(keep.size(), Ordering::Relaxed);
+            self.pending.remove(keep.size());
         }
         Ok(())
     }
@@ -113,5 +142,28 @@ async fn put(publishing: &Publishing, ingest: &Ingest, keep: &Keep) -> Result<()
                 Seam { init: closed.init, discontinuity: closed.discontinuity, shown_at: closed.shown_at };
             publishing.add_live_pack(tenure, id, (pack, seam), *next).await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::live::window::News;
+    use crate::live::window::tests::init;
+
+    #[test]
+    fn what_is_never_recorded_does_not_stay_in_the_metrics() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let page = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let (tape, reader) = tape();
+            let News::Init(about) = init("720p", 0) else { panic!("no initialisation segment") };
+            tape.keep(Keep::Init(about, Bytes::from_static(b"1234")));
+            assert!(page.render().contains("policast_live_recording_pending_bytes 4"), "{}", page.render());
+            drop((tape, reader));
+            assert!(page.render().contains("policast_live_recording_pending_bytes 0"), "{}", page.render());
+        });
     }
 }

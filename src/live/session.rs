@@ -13,6 +13,7 @@ use super::channel::Channel;
 use super::cut::{self, Cutter, Event};
 use super::encoder::{Encoder, Left};
 use super::frame::Media;
+use super::gauges::Gauge;
 use super::meter::Meter;
 use super::push_on;
 use super::recorder::{Keep, Tape};
@@ -43,6 +44,7 @@ pub struct Session {
     tape: Tape,
     cutter: Cutter,
     meter: Meter,
+    gauge: Gauge,
     /// What goes on to further targets.
     feed: push_on::Feed,
     rungs: rungs::Feed,
@@ -143,6 +145,7 @@ impl Session {
             channel.tell(News::Target { seconds: target }, Bytes::new());
         }
         let source = source.map(|rung| rung.name.clone());
+        let gauge = live.gauges.begin();
         let (rungs, lower) = rungs::open(rungs::Base {
             live: live.clone(),
             ingest: ingest.clone(),
@@ -158,6 +161,7 @@ impl Session {
             tape,
             cutter,
             meter: Meter::new(),
+            gauge,
             feed: push_on::Feed::default(),
             rungs,
             source,
@@ -206,7 +210,9 @@ impl Session {
         if silent {
             return Ok(());
         }
-        let told = (&self.meter.read(Instant::now()), self.channel.audience.count(self.channel.target()));
+        let health = self.meter.read(Instant::now());
+        let told = (&health, self.channel.audience.count(self.channel.target()));
+        self.gauge.set(told.0, told.1);
         let lease = self.live.settings.lease;
         match self.live.publishing.keep_ingest((&self.key, self.ingest.tenure), lease, told).await {
             Ok(()) => Ok(()),

@@ -3,6 +3,8 @@
 /// Who may put a page into a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
+    /// No page: what is clicked there can't be taken back.
+    Nobody,
     /// Only pages of this server.
     Own,
     /// Any page: the embed is made for it.
@@ -16,6 +18,7 @@ pub fn policy(media_origins: &[String], framing: Framing) -> String {
     let origins = media_origins.iter().filter(|origin| is_origin(origin));
     let media = origins.fold(String::new(), |all, origin| all + " " + origin);
     let ancestors = match framing {
+        Framing::Nobody => "'none'",
         Framing::Own => "'self'",
         Framing::Anyone => "*",
     };

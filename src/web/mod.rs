@@ -1,4 +1,4 @@
-//! Pages for people: watch, embed, home and errors, rendered on the server, with the player they embed.
+//! Pages for people: watch, embed, home, studio and errors, rendered on the server, with the player they embed.
 
 pub mod assets;
 pub mod csp;
@@ -12,6 +12,7 @@ mod pages;
 mod phrases;
 mod player;
 mod spoken;
+mod studio;
 pub mod watch;
 
 pub use pages::router;

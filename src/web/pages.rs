@@ -9,8 +9,8 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::csp::{self, Framing};
-use super::{embed, error, home, language, load, watch};
-use crate::domain::{Language, VideoId};
+use super::{embed, error, home, language, load, studio, watch};
+use crate::domain::{BroadcastId, Language, VideoId};
 use crate::http::{App, Error};
 
 /// What any page may be asked with.
@@ -43,6 +43,8 @@ pub fn router(app: App) -> Router {
         .route("/", get(home_page))
         .route("/watch/{id}", get(|visit: Visit| video_page(visit, Framing::Own, watch::render)))
         .route("/embed/{id}", get(|visit: Visit| video_page(visit, Framing::Anyone, embed::render)))
+        .route("/studio", get(studio_page))
+        .route("/studio/broadcasts/{id}", get(broadcast_page))
         .with_state(app)
         .merge(super::assets::router())
 }
@@ -50,6 +52,17 @@ pub fn router(app: App) -> Router {
 async fn home_page(State(app): State<App>, Reader(reader): Reader, Query(asked): Query<Asked>) -> Response {
     let page = load::home(&app, &asked).await;
     answer(&app, &reader, Framing::Own, page, home::render)
+}
+
+/// The studio's pages hold nothing of anybody: their script asks the API, with the key of who signs in.
+async fn studio_page(State(app): State<App>, Reader(reader): Reader) -> Response {
+    answer(&app, &reader, Framing::Nobody, Ok(()), |(), language| studio::render_list(language))
+}
+
+async fn broadcast_page(State(app): State<App>, Reader(reader): Reader, Path(id): Path<String>) -> Response {
+    let id = id.parse::<BroadcastId>().ok();
+    let found = id.ok_or_else(|| crate::publishing::Error::NotFound("broadcast").into());
+    answer(&app, &reader, Framing::Nobody, found, |id, language| studio::render_broadcast(*id, language))
 }
 
 /// A visit to a page of one video.

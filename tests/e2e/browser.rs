@@ -46,3 +46,21 @@ async fn chromium_stays_on_the_page_of_a_broadcast_from_its_countdown_to_its_rec
     succeed(live).await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn chromium_runs_a_broadcast_from_the_studio() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    let draft = json!({"role": "publisher", "label": "the press office"});
+    let issued = server.api.post("/api/v1/accounts/lanting-ecology/keys", &draft).await;
+    let mut studio = node("studio.mjs");
+    studio.arg(format!("{}/studio", server.api.base));
+    studio.env("POLICAST_KEY", issued["secret"].as_str().expect("a secret"));
+    succeed(studio).await;
+    let metrics = format!("http://{}/metrics", server.setting("POLICAST_METRICS_LISTEN"));
+    let told = String::from_utf8(server.api.bytes(&metrics, None).await).expect("text");
+    for gauge in ["broadcasts", "viewers", "bitrate_bits", "frame_rate", "recording_pending_bytes"] {
+        assert!(told.lines().any(|line| line == format!("policast_live_{gauge} 0")), "{gauge}:\n{told}");
+    }
+    server.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Broadcast, Levels, Phrases, Player, Sentence, Wrong};
+use super::{Broadcast, Levels, Phrases, Player, Sentence, Wrong, studio};
 use crate::domain::{Refusal, RefusalCode, Timestamp};
 
 /// Simplified Chinese.
@@ -56,6 +56,7 @@ pub const PHRASES: Phrases = Phrases {
             unrecorded: "直播已结束，没有可供观看的回放。",
         },
     },
+    studio: studio::CHINESE,
     wrong: Wrong {
         not_found: Sentence {
             title: "页面不存在", text: "此地址没有内容，可能是输入有误，或视频已被删除。"

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Broadcast, Levels, Phrases, Player, Sentence, Wrong};
+use super::{Broadcast, Levels, Phrases, Player, Sentence, Wrong, studio};
 use crate::domain::{Refusal, Timestamp};
 
 /// English.
@@ -56,6 +56,7 @@ pub const PHRASES: Phrases = Phrases {
             unrecorded: "This broadcast is over. There is no recording of it.",
         },
     },
+    studio: studio::ENGLISH,
     wrong: Wrong {
         not_found: Sentence {
             title: "Not found",

@@ -2,6 +2,7 @@
 
 mod chinese;
 mod english;
+pub mod studio;
 
 use serde::Serialize;
 
@@ -43,6 +44,7 @@ pub struct Phrases {
     pub older: &'static str,
     pub duration: &'static str,
     pub player: Player,
+    pub studio: studio::Studio,
     pub wrong: Wrong,
     pub levels: Levels,
     /// Words of sectors that have a name here; any other is shown as it is.

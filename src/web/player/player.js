@@ -3,7 +3,7 @@ import { Hls } from 'hls-video-element';
 
 import { keyboard } from './keyboard.js';
 import * as live from './live.js';
-import { remember, startOf } from './start.js';
+import { isMuted, remember, startOf } from './start.js';
 
 let current = null;
 
@@ -21,6 +21,7 @@ export function mount(stage, { live: isLive = false, eager = false } = {}) {
   const controller = stage.querySelector('media-controller');
   const video = controller.querySelector('hls-video');
   current = { stage, controller, video, hls, phrases, id, recovered: 0, edge: null, retry: null };
+  if (isMuted()) video.muted = true;
   if (isLive) current.edge = live.keepUp(current);
 
   addPoster(controller, poster);

@@ -10,6 +10,9 @@ export function seconds(text) {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(rest);
 }
 
+/** Who embeds it with `?muted=1` has other sound to listen to, and wants it to begin by itself. */
+export const isMuted = () => new URLSearchParams(location.search).has('muted');
+
 export function startOf(video) {
   const asked = seconds(new URLSearchParams(location.search).get('t'));
   return asked ?? recall(video);

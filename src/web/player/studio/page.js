@@ -1,0 +1,48 @@
+// The few things the studio's pages do with their elements.
+
+export const at = (id) => document.getElementById(id);
+
+export function hide(id, hidden = true) {
+  at(id).hidden = hidden;
+}
+
+/** Puts words into an element, and only where they changed: what is announced isn't announced again. */
+export function write(element, { text = '', lang = '' } = {}) {
+  if (element.textContent !== text) element.textContent = text;
+  speak(element, lang);
+  element.hidden = !text;
+}
+
+/** Says which language an element is in; the page's own needs no saying. */
+function speak(element, lang) {
+  if (lang && element.lang !== lang) element.lang = lang;
+  else if (!lang) element.removeAttribute('lang');
+}
+
+/** The sentence on top of the page; without one to tell, the element itself. */
+export function problem(text) {
+  if (text !== undefined) write(at('problem'), { text });
+  return at('problem');
+}
+
+/** A row of a table. */
+export function row(...cells) {
+  const line = document.createElement('tr');
+  for (const cell of cells) line.insertCell().append(cell);
+  return line;
+}
+
+/** An element with words in it. */
+export function element(name, text, { lang = '', ...properties } = {}) {
+  const made = Object.assign(document.createElement(name), { textContent: text }, properties);
+  speak(made, lang);
+  return made;
+}
+
+/** The best of a text's languages for the reader, and which one that is. */
+export function spoken(texts, reader) {
+  const tags = Object.keys(texts);
+  const primary = reader.split('-')[0];
+  const lang = tags.find((tag) => tag === reader) ?? tags.find((tag) => tag.split('-')[0] === primary) ?? tags[0];
+  return { text: texts[lang] ?? '', lang: lang ?? reader };
+}
