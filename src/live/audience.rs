@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::channel::lock;
+
 /// What another node said of its viewers holds this long.
 const HEARSAY: Duration = Duration::from_secs(5);
+/// No target duration is longer; older reloads count for nothing.
+const LONGEST_TARGET: Duration = Duration::from_mins(1);
 
 /// Counts reloads of the playlists with pictures. A low-latency player always has one waiting; any other reloads
 /// about once a target duration (RFC 8216 6.3.4).
@@ -34,7 +38,13 @@ impl Audience {
 
     /// A reload was answered without waiting.
     pub fn pass(&self) {
-        lock(&self.reloads).push_back(Instant::now());
+        let now = Instant::now();
+        let mut reloads = lock(&self.reloads);
+        // Nobody counts while a broadcast is interrupted.
+        while reloads.front().is_some_and(|at| now - *at > LONGEST_TARGET) {
+            reloads.pop_front();
+        }
+        reloads.push_back(now);
     }
 
     /// Another node has so many viewers.
@@ -67,10 +77,6 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -25,8 +25,6 @@ pub enum Error {
     ChunkSize(u32),
     #[error("chunk stream {0} refers to a header it never sent")]
     NoHeader(u32),
-    #[error("{what} is {bytes} bytes, at least {least}")]
-    Short { what: &'static str, bytes: usize, least: usize },
     #[error("command is {found}, expected {expected}")]
     Command { found: String, expected: &'static str },
     #[error("{track} codec is {found}, expected {expected}")]
