@@ -97,7 +97,11 @@ fn spawn(binary: &Path, folder: &Path, ports: [u16; 8]) -> Child {
     command.args(["-c", KEEPER, "sh"]).arg(folder).arg(ports[1].to_string()).arg(binary).arg("server");
     command.arg(format!("-dir={}", folder.display())).args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]);
     command.arg(format!("-s3.config={}", folder.join("s3.json").display())).args(flags);
-    command.args(["-master.volumeSizeLimitMB=64", "-volume.max=0", "-master.telemetry=false"]);
+    command.args(["-master.volumeSizeLimitMB=64", "-master.telemetry=false"]);
+    // Each bucket grows volumes of its own: as many as the tests want, however little of the disk is free.
+    command
+        .args(["-volume.max=4096", "-volume.minFreeSpace=256MiB"])
+        .env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]).current_dir(folder).env("TMPDIR", folder);
     let sockets = ["filer", "s3"].map(|name| format!("-{name}.localSocket={}/{name}.sock", folder.display()));
     command.args(sockets);
