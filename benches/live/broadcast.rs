@@ -57,10 +57,10 @@ pub async fn make_clip(folder: &Path) -> PathBuf {
     path
 }
 
-/// FFmpeg sending the clip in real time until it is dropped.
+/// FFmpeg sending the clip in real time until it is dropped; it would complain of the end of a broadcast.
 pub fn push(clip: &Path, url: &str) -> Child {
     let mut ffmpeg = program("ffmpeg");
     ffmpeg.args(["-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i"]).arg(clip);
     ffmpeg.args(["-c", "copy", "-f", "flv", "-flvflags", "no_duration_filesize", url]);
-    ffmpeg.stdout(Stdio::null()).spawn().expect("ffmpeg starts")
+    ffmpeg.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ffmpeg starts")
 }
