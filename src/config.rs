@@ -204,6 +204,12 @@ pub struct Live {
     /// Bytes of one recording that may wait for the object store
     #[arg(long, env = "POLICAST_LIVE_BUFFER_BYTES", default_value = "536870912", value_name = "BYTES")]
     pub live_buffer_bytes: u64,
+    /// Push broadcasts on also into this machine and private networks
+    #[arg(long, env = "POLICAST_PUSH_ALLOW_PRIVATE", default_value = "false", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub push_allow_private: bool,
+    /// Lower rungs made of a broadcast while it runs; 0: none
+    #[arg(long, env = "POLICAST_LIVE_RUNGS", default_value = "2", value_name = "N")]
+    pub live_rungs: usize,
 }
 
 /// The door for encoders where nobody chose one.

@@ -5,7 +5,7 @@
 //! - [`cli`]: the commands; the only place where rooms are put together, from [`config`] and [`observability`].
 //! - [`web`]: the pages people see: watch, embed, home.
 //! - [`http`]: the JSON API, tus and playback; the router on one page.
-//! - [`live`]: encoders in by RTMP and SRT, LL-HLS out, and the recording.
+//! - [`live`]: encoders in by RTMP and SRT, LL-HLS out, the recording, and pushing on.
 //! - [`worker`]: claims jobs and does them, one job per file.
 //! - [`publishing`]: the verbs of the product, one transaction each.
 //! - [`media`]: libav in a caged child process; ladder, timeline and playlists as pure functions.

@@ -16,8 +16,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// Comes before the operator's filter, which may say otherwise: these crates tell of whatever anybody's datagram holds.
-const QUIET: &str = "srt_protocol=off,mpeg2ts_reader=off";
+/// Comes before the operator's filter, which may say otherwise: these crates tell of whatever anybody's datagram or
+/// certificate holds, the last one as an error.
+const QUIET: &str = "srt_protocol=off,mpeg2ts_reader=off,rustls_platform_verifier=off";
 
 /// Starts logging to stderr; `filter` is tracing's: `info`, `policast=debug,warn`.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {

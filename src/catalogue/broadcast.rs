@@ -102,6 +102,7 @@ const SET_KEY: &str = "update broadcast set key_hash = $2, updated_at = $3 where
 const BEGIN: &str = "update broadcast set state = 'live', epoch = epoch + 1, owner = $2, lease_until = $3,
     revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null, updated_at = $6
     where id = $1 and state <> 'ended' returning epoch";
+const LOCK: &str = "update broadcast set epoch = epoch where id = $1 and state <> 'ended'";
 const HOLD: &str = "update broadcast set epoch = epoch where id = $1 and epoch = $2 and state <> 'ended'";
 const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers = $5,
     peak_viewers = case when $5 > peak_viewers then $5 else peak_viewers end, state = 'live', interrupted_at = null
@@ -129,6 +130,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     UPDATE,
     SET_KEY,
     BEGIN,
+    LOCK,
     HOLD,
     RENEW,
     ADVANCE,
@@ -240,6 +242,12 @@ pub async fn begin(
         .fetch_optional(c)
         .await?);
     Ok(epoch.map(|epoch| Tenure { id, epoch }))
+}
+
+/// Locks the row to the end of the transaction, whoever owns the channel; false where the broadcast is over.
+pub async fn lock(conn: Conn<'_>, id: BroadcastId) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(LOCK).bind(id).execute(c).await?.rows_affected());
+    Ok(rows > 0)
 }
 
 /// Locks the row to the end of the transaction; false where another owner has the channel or the broadcast is over.

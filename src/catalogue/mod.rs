@@ -9,6 +9,7 @@ pub mod job;
 pub mod key;
 pub mod news;
 pub mod pack;
+pub mod push_target;
 pub mod revision;
 pub mod rung;
 pub mod search;
@@ -102,6 +103,7 @@ fn statements() -> impl Iterator<Item = &'static str> {
         job::STATEMENTS,
         key::STATEMENTS,
         pack::STATEMENTS,
+        push_target::STATEMENTS,
         revision::STATEMENTS,
         rung::STATEMENTS,
         search::STATEMENTS,

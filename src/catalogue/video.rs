@@ -6,6 +6,7 @@ use super::{Conn, Error, Page, account, on, search};
 use crate::domain::account::Handle;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
+use crate::domain::trim::Trim;
 use crate::domain::video::VideoState;
 use crate::domain::{AccountId, Language, Refusal, Texts, Timestamp, TopicId, UploadId, VideoId};
 
@@ -33,8 +34,19 @@ pub struct Video {
     pub revision: Option<i64>,
     /// The newest source.
     pub upload_id: Option<UploadId>,
+    /// What is shown begins here, in milliseconds, and ends there; `None`: at the end.
+    pub trim_start_ms: i64,
+    pub trim_end_ms: Option<i64>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Video {
+    /// What of it is shown; `None`: all.
+    pub fn trim(&self) -> Option<Trim> {
+        let trim = Trim { start_ms: self.trim_start_ms, end_ms: self.trim_end_ms };
+        (trim != Trim::default()).then_some(trim)
+    }
 }
 
 macro_rules! select {
@@ -43,7 +55,7 @@ macro_rules! select {
             "select v.id, v.account_id, (select a.handle from account a where a.id = v.account_id) as account,
              v.topic_id, (select t.slug from topic t where t.id = v.topic_id) as topic, v.title, v.description,
              v.language, v.state, v.published_at, v.withdrawn_reason, v.poster_alt, v.media_state, v.error,
-             v.revision, v.upload_id, v.created_at, v.updated_at from ",
+             v.revision, v.upload_id, v.trim_start_ms, v.trim_end_ms, v.created_at, v.updated_at from ",
             $($rest),+
         )
     };
@@ -111,7 +123,8 @@ const INSERT: &str =
     "insert into video (id, account_id, topic_id, title, description, language, state, poster_alt,
     media_state, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const UPDATE: &str = "update video set topic_id = $2, title = $3, description = $4, language = $5, state = $6,
-    published_at = $7, withdrawn_reason = $8, poster_alt = $9, updated_at = $10 where id = $1 and deleted_at is null";
+    published_at = $7, withdrawn_reason = $8, poster_alt = $9, trim_start_ms = $10, trim_end_ms = $11, updated_at = $12
+    where id = $1 and deleted_at is null";
 const SET_MEDIA: &str = "update video set media_state = $2, error = $3, updated_at = $4 where id = $1";
 const SET_REVISION: &str = "update video set revision = $2, updated_at = $3 where id = $1";
 const TAKE_BACK: &str = "update video set revision = null, updated_at = $3 where id = $1 and revision = $2";
@@ -284,6 +297,8 @@ pub async fn update(conn: Conn<'_>, video: &Video) -> Result<(), Error> {
         .bind(video.published_at)
         .bind(&video.withdrawn_reason)
         .bind(&video.poster_alt)
+        .bind(video.trim_start_ms)
+        .bind(video.trim_end_ms)
         .bind(video.updated_at)
         .execute(c)
         .await

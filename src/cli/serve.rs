@@ -26,6 +26,10 @@ use crate::{http, live, observability, web, worker};
 
 /// How long open connections may end by themselves after the first signal.
 const DRAIN: Duration = Duration::from_secs(30);
+/// The running image itself, also after an upgrade has put another in its place.
+const PROGRAM: &str = "/proc/self/exe";
+/// What lower rungs of a broadcast would make after so long is late for everybody.
+const RUNGS_SILENCE: Duration = Duration::from_secs(10);
 /// The setting that holds the secret of playback tokens.
 const TOKEN_SECRET: &str = "token_secret";
 
@@ -188,6 +192,18 @@ fn live_settings(config: &Config, secret: &[u8]) -> live::Settings {
             ..live::rtmp::Limits::default()
         },
         cut: live::cut::Settings::default(),
+        rungs: live::rungs::Settings {
+            count: settings.live_rungs,
+            preset: config.media.preset.clone(),
+            program: PROGRAM.into(),
+            cage: CageLimits {
+                memory_bytes: config.media.media_memory_bytes,
+                silence: config.media.media_silence.0.min(RUNGS_SILENCE),
+                // A broadcast may last for weeks.
+                cpu_seconds: u64::from(u32::MAX),
+                wall: Duration::from_hours(24 * 365),
+            },
+        },
     }
 }
 
@@ -248,8 +264,7 @@ fn worker_settings(config: &Config) -> worker::Settings {
         slots: config.media.worker_slots.unwrap_or(processors.max(2)),
         lease: config.media.lease.0,
         account_cap: config.media.account_jobs,
-        // The running image itself, also after an upgrade has put another in its place.
-        program: "/proc/self/exe".into(),
+        program: PROGRAM.into(),
         cage: CageLimits {
             memory_bytes: config.media.media_memory_bytes,
             silence: config.media.media_silence.0,

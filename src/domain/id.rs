@@ -73,6 +73,8 @@ ids! {
     KeyId
     /// One live event.
     BroadcastId
+    /// Where a live event is pushed on to.
+    TargetId
 }
 
 #[cfg(test)]

@@ -1,20 +1,23 @@
 //! Nouns and rules: typed ids, states and their moves. No async, no I/O.
 
 pub mod account;
+pub mod address;
 pub mod broadcast;
 pub mod id;
 pub mod job;
 pub mod key;
 pub mod media;
+pub mod push;
 pub mod refusal;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod trim;
 pub mod upload;
 pub mod video;
 mod words;
 
-pub use id::{AccountId, BroadcastId, JobId, KeyId, TopicId, UploadId, VideoId};
+pub use id::{AccountId, BroadcastId, JobId, KeyId, TargetId, TopicId, UploadId, VideoId};
 pub use refusal::{Refusal, RefusalCode};
 pub use text::{Language, Texts};
 pub use time::{Clock, Timestamp};

@@ -50,6 +50,7 @@ pub struct Limits {
 /// A new account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountDraft)]
 pub struct Draft {
     #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$", example = "shenyang-ecology")]
     handle: Handle,

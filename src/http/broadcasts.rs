@@ -27,6 +27,7 @@ const LOG_LINES: u32 = 100;
 /// What is said of a new broadcast.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BroadcastDraft)]
 pub struct Draft {
     /// The key's own account where it is left out.
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
@@ -54,6 +55,7 @@ pub struct Draft {
 /// What is changed of a broadcast; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BroadcastChange)]
 pub struct Change {
     #[schema(value_type = Option<String>, format = DateTime)]
     starts_at: Option<Timestamp>,

@@ -178,6 +178,9 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::StreamKey => rule(S::NOT_FOUND, "stream_key_invalid"),
         E::BroadcastOver => rule(S::CONFLICT, "broadcast_over"),
         E::ChannelTaken | E::ChannelLost => rule(S::CONFLICT, "channel_taken"),
+        E::TooManyTargets { .. } => rule(S::CONFLICT, "too_many_targets"),
+        E::TargetTaken => rule(S::CONFLICT, "target_taken"),
+        E::TargetPrivate => rule(S::UNPROCESSABLE_ENTITY, "target_private"),
         E::ClientGone => rule(S::BAD_REQUEST, "body_broken"),
     }
 }

@@ -100,17 +100,33 @@ async fn answer(app: App, slot: Slot, request: Request, next: Next) -> Result<Re
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-/// Secrets are shown once and kept nowhere.
+/// Fields that hold a secret, wherever they are. Secrets are shown once and kept nowhere.
+const SECRETS: [&str; 3] = ["secret", "stream_key", "srt_url"];
+
 fn without_secret(body: &str) -> String {
     let Ok(mut json) = serde_json::from_str::<serde_json::Value>(body) else { return body.to_owned() };
-    match json.as_object_mut().filter(|fields| fields.contains_key("secret")) {
+    let found = hide(&mut json);
+    match json.as_object_mut().filter(|_| found) {
         Some(fields) => {
-            fields.insert("secret".to_owned(), serde_json::Value::Null);
             fields.insert("code".to_owned(), "secret_shown_once".into());
             json.to_string()
         }
         None => body.to_owned(),
     }
+}
+
+/// Makes secrets null; whether there were any.
+fn hide(json: &mut serde_json::Value) -> bool {
+    let Some(fields) = json.as_object_mut() else { return false };
+    let mut found = false;
+    for (name, value) in fields.iter_mut() {
+        if SECRETS.contains(&name.as_str()) && !value.is_null() {
+            *value = serde_json::Value::Null;
+            found = true;
+        }
+        found |= hide(value);
+    }
+    found
 }
 
 fn replay(answer: Answer) -> Response {
@@ -136,5 +152,11 @@ mod tests {
         let kept = without_secret(r#"{"id":"1","secret":"pk_abc","code":null}"#);
         assert_eq!(kept, r#"{"code":"secret_shown_once","id":"1","secret":null}"#);
         assert_eq!(without_secret(r#"{"id":"1"}"#), r#"{"id":"1"}"#);
+        let kept =
+            without_secret(r#"{"ingest":{"rtmp_url":"r","srt_url":"srt://h?streamid=k","stream_key":"k"}}"#);
+        assert_eq!(
+            kept,
+            r#"{"code":"secret_shown_once","ingest":{"rtmp_url":"r","srt_url":null,"stream_key":null}}"#
+        );
     }
 }

@@ -53,6 +53,7 @@ pub struct Keys {
 /// What is said of a new key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = KeyDraft)]
 pub struct Draft {
     role: Role,
     /// What it is for; at most 300 characters.

@@ -22,6 +22,7 @@ pub mod play;
 mod problem;
 mod reply;
 mod source;
+mod targets;
 mod topics;
 mod uploads;
 pub mod video;
@@ -84,8 +85,10 @@ fn questions() -> OpenApiRouter<App> {
         .routes(routes!(broadcasts::list, broadcasts::add))
         .routes(routes!(broadcasts::find, broadcasts::change))
         .routes(routes!(broadcasts::rotate, broadcasts::revoke))
-        // Publishers.
+        // Publishers; members may look at targets.
         .routes(routes!(broadcasts::end))
+        .routes(routes!(targets::list, targets::add))
+        .routes(routes!(targets::remove))
         .routes(routes!(videos::publish))
         .routes(routes!(videos::withdraw))
         // Admins, for the keys of their account; operators, for every account.

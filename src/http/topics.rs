@@ -49,6 +49,7 @@ impl From<Row> for Topic {
 /// A new topic.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TopicDraft)]
 pub struct Draft {
     #[schema(value_type = String, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$", example = "environment/air")]
     slug: Slug,
@@ -59,6 +60,7 @@ pub struct Draft {
 /// What is changed of a topic.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TopicChange)]
 pub struct Change {
     name: Words,
 }

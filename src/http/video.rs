@@ -15,6 +15,7 @@ use crate::domain::account::Handle;
 use crate::domain::broadcast::BroadcastState;
 use crate::domain::media::{MediaState, RungState, TICKS_PER_SECOND};
 use crate::domain::topic::Slug;
+use crate::domain::trim::Trim;
 use crate::domain::upload::UploadState;
 use crate::domain::video::VideoState;
 use crate::domain::{BroadcastId, Language, Refusal, Texts, Timestamp, VideoId};
@@ -49,6 +50,8 @@ pub struct Video {
     pub watch: String,
     /// The page to embed.
     pub embed: String,
+    /// What is shown of it; null: all.
+    pub trim: Option<Trim>,
     /// Null for who may not play it.
     pub media: Option<Media>,
     /// For its own account only.
@@ -62,6 +65,7 @@ pub struct Video {
 
 /// What everybody may know of a live event.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VideoBroadcast)]
 pub struct Broadcast {
     #[schema(value_type = String, format = Uuid)]
     pub id: BroadcastId,
@@ -243,6 +247,7 @@ fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option
         updated_at: video.updated_at,
         watch: links.to(&format!("/watch/{}", video.id)),
         embed: links.to(&format!("/embed/{}", video.id)),
+        trim: video.trim(),
         media,
         source,
         broadcast: None,
@@ -288,7 +293,10 @@ async fn media(mut conn: Conn<'_>, video: &VideoRow, links: &Links) -> Result<Me
     Ok(Media {
         state: video.media_state,
         progress: overall(video.media_state, &rungs),
-        duration_ms: covered.duration().map(|ticks| ticks * 1000 / TICKS_PER_SECOND),
+        duration_ms: covered.duration().map(|ticks| {
+            let shown = video.trim().map_or(ticks, |trim| trim.duration(ticks));
+            shown * 1000 / TICKS_PER_SECOND
+        }),
         error: video.error.as_ref().map(|error| error.0.clone()),
         rungs,
         ..addresses(video, revision.as_ref(), links)

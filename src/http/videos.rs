@@ -18,6 +18,7 @@ use crate::domain::account::Handle;
 use crate::domain::key::{Caller, Role};
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
+use crate::domain::trim::Trim;
 use crate::domain::video::VideoState;
 use crate::domain::{Language, UploadId, VideoId};
 use crate::publishing::{self, VideoChange, VideoDraft};
@@ -25,6 +26,7 @@ use crate::publishing::{self, VideoChange, VideoDraft};
 /// What is said of a new video.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = VideoDraft)]
 pub struct Draft {
     /// The key's own account where it is left out.
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
@@ -45,6 +47,7 @@ pub struct Draft {
 /// What is changed of a video; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = VideoChange)]
 pub struct Change {
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Option<Slug>,
@@ -54,6 +57,18 @@ pub struct Change {
     language: Option<Language>,
     /// What the poster shows, for who can't see it; at most 300 characters.
     poster_alt: Option<Words>,
+    /// Cuts the ends off, to the segment, without encoding anything again; `{}` puts them back.
+    trim: Option<TrimTo>,
+}
+
+/// What is shown of a video; what is left out is the video's own start or end.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrimTo {
+    #[schema(minimum = 0)]
+    start_ms: Option<u32>,
+    #[schema(minimum = 1)]
+    end_ms: Option<u32>,
 }
 
 /// Why a video is taken back.
@@ -210,6 +225,9 @@ pub async fn change(
         description: change.description.map(|words| words.change(&before.description, &language)),
         poster_alt: change.poster_alt.map(|words| words.change(&before.poster_alt, &language)),
         language: change.language,
+        trim: change
+            .trim
+            .map(|to| Trim { start_ms: to.start_ms.unwrap_or(0).into(), end_ms: to.end_ms.map(i64::from) }),
     };
     let video = app.publishing.change_video(caller, id, change).await?;
     describe(&app, Viewer(Some(caller)), &video).await.map(Json)

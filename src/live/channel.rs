@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::audience::Audience;
 use super::playlist::{self, MasterView, View};
-use super::window::{News, Window};
+use super::window::{Listed, News, Window};
 use crate::domain::VideoId;
 
 /// Closed segments whose bytes stay in memory: what players at the live edge ask for.
@@ -231,12 +231,9 @@ impl Channel {
         let parts = state.parts.get(&(rung.to_owned(), place.0))?;
         match place.1 {
             Some(part) => parts.get(part as usize).cloned(),
-            None if state
-                .window
-                .track(rung)?
-                .closed
-                .iter()
-                .any(|listed| listed.closed.number == place.0 && listed.closed.epoch == epoch) =>
+            None if state.window.track(rung)?.closed.iter().any(|Listed { closed, .. }| {
+                (closed.number, closed.epoch) == (place.0, epoch) && !closed.gap
+            }) =>
             {
                 Some(join(parts))
             }
@@ -302,7 +299,7 @@ impl State {
             }
             News::Tenure { next, .. } => self.parts.retain(|(_, number), _| number < next),
             News::Target { seconds } => self.target = *seconds,
-            News::Removed { .. } | News::Over => {}
+            News::Removed { .. } | News::Missed { .. } | News::Over => {}
         }
     }
 
@@ -312,7 +309,9 @@ impl State {
                 let open = self.window.track(&init.rung).map_or(0, |track| track.open);
                 self.edges.entry(init.rung.clone()).or_insert_with(|| watch::Sender::new((open, 0)));
             }
-            News::Part { rung, .. } | News::Closed { rung, .. } => self.move_edge(rung),
+            News::Part { rung, .. } | News::Closed { rung, .. } | News::Missed { rung, .. } => {
+                self.move_edge(rung);
+            }
             News::Tenure { .. } => {
                 let rungs: Vec<String> = self.edges.keys().cloned().collect();
                 for rung in &rungs {

@@ -1,8 +1,9 @@
 //! Live: encoders in by RTMP and SRT, LL-HLS out, and the recording.
 //!
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
-//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; viewers ask the channel
-//! through `http::play`.
+//! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; [`rungs`] makes lower ones of
+//! its pictures beside it; viewers ask the channel through `http::play`. `push_on` sends it on to further targets, beside
+//! all that and never in its way.
 
 mod audience;
 pub mod channel;
@@ -15,9 +16,11 @@ mod meter;
 pub mod mirror;
 mod pass;
 pub mod playlist;
+mod push_on;
 mod recall;
 mod recorder;
 pub mod rtmp;
+pub mod rungs;
 mod session;
 pub mod srt;
 pub mod window;
@@ -59,6 +62,7 @@ pub struct Settings {
     pub buffer_bytes: u64,
     pub rtmp: rtmp::Limits,
     pub cut: cut::Settings,
+    pub rungs: rungs::Settings,
 }
 
 /// The live room; cheap to clone.

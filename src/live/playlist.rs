@@ -121,6 +121,9 @@ fn segment(out: &mut String, listed: &Listed, view: View<'_>, (known, changes_in
     for part in &listed.parts {
         part_line(out, part, &part_name(closed.number, closed.epoch, part.number), view);
     }
+    if closed.gap {
+        out.push_str("#EXT-X-GAP\n");
+    }
     let name = segment_name(closed.number, closed.epoch);
     line(out, format_args!("#EXTINF:{},\n{name}{}", seconds(closed.segment.duration), view.query));
 }
@@ -161,7 +164,9 @@ pub fn master(window: &Window, view: MasterView<'_>) -> Option<String> {
         channels: if let super::window::Form::Audio { channels } = track.init.form { channels } else { 2 },
         segments: segments(track),
     });
-    let pictures = window.tracks.iter().filter(|track| !track.closed.is_empty());
+    // Nobody is sent to a rung that is missing right now.
+    let flows = |track: &&Track| track.closed.back().is_some_and(|listed| !listed.closed.gap);
+    let pictures = window.tracks.iter().filter(flows);
     let variants: Vec<_> = pictures
         .filter_map(|track| {
             let super::window::Form::Video { width, height, frame_rate } = track.init.form else {
@@ -194,7 +199,8 @@ pub struct MasterView<'a> {
 
 /// The rates of a master are measured on these.
 fn segments(track: &Track) -> Vec<crate::domain::media::Segment> {
-    track.closed.iter().map(|Listed { closed: Closed { segment, .. }, .. }| *segment).collect()
+    let has = |closed: &&Closed| !closed.gap;
+    track.closed.iter().map(|listed| &listed.closed).filter(has).map(|closed| closed.segment).collect()
 }
 
 /// Five decimals would lose a 90 kHz tick.
@@ -212,7 +218,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::tests::{S, filled};
+    use super::super::window::tests::{S, closed, filled, init, part};
     use super::super::window::{News, Window};
     use super::*;
 
@@ -255,6 +261,28 @@ mod tests {
         #EXT-X-PRELOAD-HINT:TYPE=PART,URI="2-1.2.m4s"
         #EXT-X-RENDITION-REPORT:URI="../audio/playlist.m3u8",LAST-MSN=2,LAST-PART=1
         "##);
+    }
+
+    #[test]
+    fn a_segment_that_a_lower_rung_lacks_is_told_as_a_gap_and_nobody_is_sent_there() {
+        let mut window = filled(1, 0, None);
+        let of_lower = [init("360p", 1), part("360p", 0, 0), closed("360p", 0), part("360p", 1, 0)];
+        for news in of_lower.iter().chain(&[part("720p", 1, 0), closed("720p", 1)]) {
+            window.apply(news);
+        }
+        let view = MasterView { revision: 1, language: "en", target: 2, query: "" };
+        let offers = |window: &Window| master(window, view).is_some_and(|text| text.contains("1/360p/"));
+        assert!(offers(&window));
+        window.apply(&News::Missed { rung: "360p".to_owned(), through: 1 });
+        assert!(!offers(&window));
+        let text = media(&window, View { rung: "360p", skip: false, target: 2, query: "" }).expect("a rung");
+        let gap = "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init.mp4\"\n\
+                   #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:22Z\n#EXT-X-GAP\n#EXTINF:2.000000,\n1-1.m4s\n\
+                   #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"2-1.0.m4s\"\n";
+        assert!(text.contains(gap), "{text}");
+        window.apply(&part("360p", 2, 0));
+        window.apply(&closed("360p", 2));
+        assert!(offers(&window));
     }
 
     #[test]

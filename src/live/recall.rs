@@ -33,6 +33,7 @@ pub fn recall(window: &mut Window, recorded: &Recorded) {
                     init: to_u32(pack.init),
                     discontinuity: pack.discontinuity && at == 0,
                     shown_at: pack.shown_at.unwrap_or(Timestamp(0)),
+                    gap: false,
                 };
                 window.apply(&News::Closed { rung: rung.name.clone(), closed });
             }

@@ -7,13 +7,16 @@ use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::channel::Channel;
 use super::cut::{self, Cutter, Event};
 use super::encoder::{Encoder, Left};
 use super::frame::Media;
 use super::meter::Meter;
+use super::push_on;
 use super::recorder::{Keep, Tape};
+use super::rungs;
 use super::window::{Closed, Form, Init, News, Part, Window};
 use super::{Live, recall, recorder};
 use crate::domain::Timestamp;
@@ -40,6 +43,9 @@ pub struct Session {
     tape: Tape,
     cutter: Cutter,
     meter: Meter,
+    /// What goes on to further targets.
+    feed: push_on::Feed,
+    rungs: rungs::Feed,
     /// The name of the rung with the source's own pictures.
     source: Option<String>,
     /// Wall clock and timeline of the first picture of this tenure.
@@ -60,22 +66,29 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         }
     };
     let (tape, reader) = recorder::tape();
-    let mut session = Session::open(live.clone(), (ingest.clone(), key), &recorded, tape);
+    let (mut session, lower) = Session::open(live.clone(), (ingest.clone(), key), &recorded, tape);
+    let (pushes, over) = (TaskTracker::new(), CancellationToken::new());
+    pushes.spawn(push_on::run(live.clone(), ingest.clone(), session.feed.clone(), over.clone()));
     let recording = reader.run(&live.publishing, &ingest);
-    let (left, recorded) = tokio::join!(
+    let (left, recorded, ()) = tokio::join!(
         async {
             let left = session.run(encoder, stop).await;
+            over.cancel();
             session.close();
-            // Dropping it ends the tape, and with it the recorder.
+            // Dropping it ends the lower rungs and the tape, and with it the recorder.
             drop(session);
             left
         },
-        recording
+        recording,
+        lower.run()
     );
     if let Err(error) = recorded {
         tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
     }
     leave(&live, &ingest, left).await;
+    // Only now: a target that hangs must not keep the encoder from coming back.
+    pushes.close();
+    pushes.wait().await;
 }
 
 /// Says how it ended; the database may be away for a moment.
@@ -97,7 +110,12 @@ async fn leave(live: &Live, ingest: &Ingest, left: Left) {
 }
 
 impl Session {
-    fn open(live: Live, (ingest, key): (Ingest, Secret), recorded: &Recorded, tape: Tape) -> Self {
+    fn open(
+        live: Live,
+        (ingest, key): (Ingest, Secret),
+        recorded: &Recorded,
+        tape: Tape,
+    ) -> (Self, rungs::Runner) {
         let epoch = u32::try_from(ingest.tenure.epoch).unwrap_or(u32::MAX);
         let (next, start) = ingest.next();
         let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
@@ -125,7 +143,14 @@ impl Session {
             channel.tell(News::Target { seconds: target }, Bytes::new());
         }
         let source = source.map(|rung| rung.name.clone());
-        Self {
+        let (rungs, lower) = rungs::open(rungs::Base {
+            live: live.clone(),
+            ingest: ingest.clone(),
+            channel: channel.clone(),
+            tape: tape.clone(),
+            first_init: from.init,
+        });
+        let session = Self {
             live,
             ingest,
             key,
@@ -133,11 +158,14 @@ impl Session {
             tape,
             cutter,
             meter: Meter::new(),
+            feed: push_on::Feed::default(),
+            rungs,
             source,
             origin: None,
             target,
             heard: Instant::now(),
-        }
+        };
+        (session, lower)
     }
 
     async fn run(&mut self, mut encoder: Encoder, stop: &CancellationToken) -> Left {
@@ -196,6 +224,7 @@ impl Session {
     fn take(&mut self, media: Media) -> Result<(), cut::Error> {
         self.heard = Instant::now();
         self.meter.count(&media, self.heard);
+        self.feed.offer(&media);
         let taken = self.cutter.push(media);
         self.meter.set_dropped(self.cutter.damaged());
         self.tell_all();
@@ -204,6 +233,7 @@ impl Session {
 
     fn tell_all(&mut self) {
         while let Some(event) = self.cutter.poll() {
+            self.rungs.see(&event);
             self.tell(event);
         }
     }
@@ -219,7 +249,7 @@ impl Session {
     fn tell(&mut self, event: Event) {
         match event {
             Event::Init(init) => self.tell_init(init),
-            Event::Begin(_) => {}
+            Event::Begin(_) | Event::Picture(_) => {}
             Event::Part(part) => {
                 let Some(rung) = self.rung(part.track) else { return };
                 let size_bytes = part.bytes.len() as u64;
@@ -269,6 +299,7 @@ impl Session {
             init: end.init,
             discontinuity: end.discontinuity,
             shown_at: self.shown_at(end.number, (end.segment.start, end.segment.duration)),
+            gap: false,
         };
         if end.track == cut::Track::Video {
             self.promise(end.segment.duration);

@@ -62,6 +62,9 @@ pub struct Closed {
     pub init: u32,
     pub discontinuity: bool,
     pub shown_at: Timestamp,
+    /// This rung has not got it (RFC 8216bis 4.4.4.7); it lasts as long as the source's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
 }
 
 /// Something that happened to a channel, in order. The same words go from node to node.
@@ -77,6 +80,11 @@ pub enum News {
     Closed {
         rung: String,
         closed: Closed,
+    },
+    /// A rung will have no more segments up to this one than it has.
+    Missed {
+        rung: String,
+        through: u32,
     },
     /// Another tenure goes on with this segment; what was open is given up.
     Tenure {
@@ -144,6 +152,18 @@ impl Track {
         }
     }
 
+    /// Nothing has come to it yet.
+    fn is_new(&self) -> bool {
+        self.closed.is_empty() && self.parts.is_empty()
+    }
+
+    /// Discontinuities up to a segment that is still listed.
+    fn discontinuities_before(&self, number: u32) -> u32 {
+        let listed = self.closed.iter().map(|listed| &listed.closed);
+        let passed = listed.filter(|closed| closed.number < number && closed.discontinuity).count();
+        self.removed.discontinuities + u32::try_from(passed).unwrap_or(0)
+    }
+
     fn close(&mut self, closed: Closed) {
         let parts = std::mem::take(&mut self.parts);
         self.open = closed.number + 1;
@@ -206,11 +226,8 @@ impl Window {
         match news {
             News::Init(init) => self.add_init(init),
             News::Part { rung, segment, part } => {
+                self.reach(rung, *segment);
                 if let Some(track) = self.track_mut(rung) {
-                    if *segment > track.open || track.closed.is_empty() && track.parts.is_empty() {
-                        track.open = *segment;
-                        track.parts.clear();
-                    }
                     track.parts.push(*part);
                 }
             }
@@ -218,6 +235,7 @@ impl Window {
                 let dvr = self.dvr;
                 let end = closed.segment.start + closed.segment.duration;
                 self.next = self.next.max(closed.number);
+                self.reach(rung, closed.number);
                 if let Some(track) = self.track_mut(rung) {
                     track.close(closed.clone());
                     if let Some(dvr) = dvr {
@@ -225,12 +243,9 @@ impl Window {
                     }
                 }
             }
-            News::Tenure { epoch, next } => {
-                self.epoch = *epoch;
-                self.next = *next;
-                for track in &mut self.tracks {
-                    track.parts.clear();
-                    track.open = track.open.max(*next);
+            News::Missed { rung, through } => {
+                if self.track(rung).is_some_and(|track| !track.is_new()) {
+                    self.reach(rung, through + 1);
                 }
             }
             News::Target { .. } => {}
@@ -239,6 +254,7 @@ impl Window {
                     track.removed = *removed;
                 }
             }
+            News::Tenure { epoch, next } => self.begin_tenure(*epoch, *next),
             News::Over => {
                 self.over = true;
                 for track in &mut self.tracks {
@@ -247,6 +263,53 @@ impl Window {
                 }
             }
         }
+    }
+
+    fn begin_tenure(&mut self, epoch: u32, next: u32) {
+        self.epoch = epoch;
+        self.next = next;
+        let rungs: Vec<String> = self.tracks.iter().map(|track| track.init.rung.clone()).collect();
+        for rung in rungs {
+            self.reach(&rung, next);
+            if let Some(track) = self.track_mut(&rung) {
+                track.parts.clear();
+                track.open = track.open.max(next);
+            }
+        }
+    }
+
+    /// A rung goes on with this segment: what it has not got of those before stays a gap, so that media sequence numbers
+    /// and discontinuities are the same in all rungs (RFC 8216bis 6.2.4).
+    fn reach(&mut self, rung: &str, segment: u32) {
+        let Some(source) = self.tracks.first() else { return };
+        let Some(track) = self.track(rung) else { return };
+        if segment <= track.open && !track.is_new() {
+            return;
+        }
+        let missed = if track.is_new() { segment..segment } else { track.open..segment };
+        let of_source = source.closed.iter().map(|listed| &listed.closed);
+        let known: Vec<Closed> =
+            of_source.filter(|closed| missed.contains(&closed.number)).cloned().collect();
+        let first = known.first().map_or(segment, |closed| closed.number);
+        let starts_here = track.is_new().then_some(segment).or((first > track.open).then_some(first));
+        let removed = starts_here.map(|first| source.discontinuities_before(first));
+        let dvr = self.dvr;
+        let Some(track) = self.track_mut(rung) else { return };
+        track.parts.clear();
+        if let (Some(first), Some(discontinuities)) = (starts_here, removed) {
+            track.removed.segments += u32::try_from(track.closed.len()).unwrap_or(0);
+            track.removed.discontinuities = discontinuities;
+            track.closed.clear();
+            track.open = first;
+        }
+        for closed in known {
+            let segment = Segment { size_bytes: 0, key_bytes: 0, ..closed.segment };
+            track.close(Closed { gap: true, segment, init: track.init.number, ..closed });
+            if let Some(dvr) = dvr {
+                track.forget(segment.start + segment.duration - dvr);
+            }
+        }
+        track.open = segment;
     }
 
     fn add_init(&mut self, init: &Init) {
@@ -287,7 +350,8 @@ pub(super) mod tests {
         let segment =
             Segment { start: i64::from(number) * 2 * S, duration: 2 * S, size_bytes: 6000, key_bytes: 500 };
         let shown_at = Timestamp(1_700_000_000_000 + i64::from(number) * 2000);
-        let closed = Closed { number, epoch: 1, segment, init: 0, discontinuity: number == 1, shown_at };
+        let closed =
+            Closed { number, epoch: 1, segment, init: 0, discontinuity: number == 1, shown_at, gap: false };
         News::Closed { rung: rung.to_owned(), closed }
     }
 
@@ -320,6 +384,54 @@ pub(super) mod tests {
         let track = window.track("720p").expect("a track");
         assert_eq!(track.removed, Removed { segments: 25, discontinuities: 1 });
         assert_eq!(track.first(), 25);
+    }
+
+    /// A lower rung beside `filled`'s, with these segments whole.
+    fn with_lower(mut window: Window, whole: &[u32]) -> Window {
+        window.apply(&init("360p", 1));
+        for segment in whole {
+            (0..6).for_each(|number| window.apply(&part("360p", *segment, number)));
+            window.apply(&closed("360p", *segment));
+        }
+        window
+    }
+
+    fn numbers(window: &Window, rung: &str) -> Vec<(u32, bool)> {
+        let track = window.track(rung).expect("a track");
+        track.closed.iter().map(|listed| (listed.closed.number, listed.closed.gap)).collect()
+    }
+
+    #[test]
+    fn what_a_lower_rung_lacks_is_a_gap_as_long_as_the_source() {
+        let mut window = with_lower(filled(5, 0, None), &[0, 1, 4]);
+        let expected = [(0, false), (1, false), (2, true), (3, true), (4, false)];
+        assert_eq!(numbers(&window, "360p"), expected);
+        window.apply(&part("360p", 5, 0));
+        (0..6).for_each(|number| window.apply(&part("720p", 5, number)));
+        window.apply(&closed("720p", 5));
+        window.apply(&News::Missed { rung: "360p".to_owned(), through: 5 });
+        let track = window.track("360p").expect("a track");
+        assert_eq!((track.open, track.parts.len()), (6, 0));
+        let last = track.closed.back().expect("a gap");
+        assert!(last.closed.gap && last.parts.is_empty() && last.closed.segment.duration == 2 * S);
+    }
+
+    #[test]
+    fn a_rung_that_comes_late_counts_the_discontinuities_before_it() {
+        let window = with_lower(filled(5, 0, None), &[3, 4]);
+        assert_eq!(numbers(&window, "360p"), [(3, false), (4, false)]);
+        let track = window.track("360p").expect("a track");
+        assert_eq!((track.first(), track.removed.discontinuities), (3, 1));
+    }
+
+    #[test]
+    fn a_rung_that_was_away_for_longer_than_the_window_begins_anew() {
+        let window = with_lower(filled(40, 0, Some(30 * S)), &[3, 38]);
+        let found = numbers(&window, "360p");
+        assert_eq!(found.first(), Some(&(25, true)));
+        assert_eq!(found.last(), Some(&(38, false)));
+        assert_eq!(found.len(), 14);
+        assert_eq!(window.track("360p").map(|track| track.removed.discontinuities), Some(1));
     }
 
     #[test]

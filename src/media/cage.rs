@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{ChildStderr, Command};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{Ending, Error};
 use super::sandbox::Check;
-use super::task::{Event, Task};
+use super::task::{Coded, Event, Task};
 use super::wire::{self, Bounds, Order, Work};
 
 /// The hidden subcommand that makes this binary a caged child.
@@ -78,9 +78,18 @@ impl Child {
 
     /// Answers the last `Read`; fewer bytes than asked mean the end of the source.
     pub async fn feed(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.answer(&(), bytes).await
+    }
+
+    /// Answers the last `Next`; `None` means that no more comes.
+    pub async fn hand(&mut self, picture: Option<Coded>, bytes: Bytes) -> Result<(), Error> {
+        self.answer(&picture, bytes).await
+    }
+
+    async fn answer(&mut self, header: &impl Serialize, bytes: Bytes) -> Result<(), Error> {
         self.silent_since = None;
         let by = self.ends_by.min(Instant::now() + self.limits.silence);
-        let head = wire::head(&(), bytes.len())?;
+        let head = wire::head(header, bytes.len())?;
         let sending = send(&mut self.socket, &head, &bytes);
         match timeout_at(by, sending).await {
             Ok(Ok(())) => Ok(()),

@@ -13,9 +13,9 @@ use nix::sys::time::TimeValLike;
 
 use super::error::Error;
 use super::remote::Remote;
-use super::task::{Event, Outcome, Task};
-use super::wire::{self, Emit, Order, Work};
-use super::{audio, encode, input, probe, sandbox, stills};
+use super::task::{Event, Outcome, Source, Task};
+use super::wire::{self, Emit, Frame, Order, Work};
+use super::{audio, encode, input, lower, probe, sandbox, stills};
 
 /// The whole life of a child; what it complains of goes to stderr, which the worker reads.
 pub fn main() -> ExitCode {
@@ -47,10 +47,9 @@ fn live() -> Result<(), Error> {
 }
 
 fn work(task: &Task, socket: UnixStream) -> Result<(), Error> {
-    let replies = listen(socket.try_clone().map_err(Error::Socket)?);
+    let answers = socket.try_clone().map_err(Error::Socket)?;
     let emit = speak(socket);
-    let source = Remote::new(task.source().size_bytes, emit.clone(), replies);
-    let outcome = match run(task, source, &emit) {
+    let outcome = match run(task, answers, &emit) {
         Err(Error::Refused(refusal)) => Outcome::Refused { refusal },
         other => other?,
     };
@@ -64,22 +63,26 @@ fn cpu_ms() -> u64 {
     u64::try_from(spent.num_milliseconds()).unwrap_or(0)
 }
 
-fn run(task: &Task, source: Remote, emit: &Emit) -> Result<Outcome, Error> {
+fn run(task: &Task, answers: UnixStream, emit: &Emit) -> Result<Outcome, Error> {
+    let remote = |source: &Source, answers| {
+        Remote::new(source.size_bytes, emit.clone(), listen(answers, |(_, body)| body))
+    };
     match task {
-        Task::Probe { limits, .. } => probe::run(limits, source, emit),
-        Task::Chunk(task) => encode::run(task, input::open(source)?, emit),
-        Task::Audio(task) => audio::run(task, input::open(source)?, emit),
-        Task::Stills(task) => stills::run(task, input::open(source)?, emit),
+        Task::Probe { source, limits } => probe::run(limits, remote(source, answers), emit),
+        Task::Chunk(task) => encode::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Audio(task) => audio::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Stills(task) => stills::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Lower(task) => lower::run(task, &listen(answers, |frame| frame), emit),
     }
 }
 
 /// Hears the worker's answers on a thread of its own, and ends the child when the worker is gone.
-fn listen(mut socket: UnixStream) -> Receiver<Vec<u8>> {
+fn listen<T: Send + 'static>(mut socket: UnixStream, keep: fn(Frame) -> T) -> Receiver<T> {
     let (answers, replies) = sync_channel(1);
     thread::spawn(move || {
         loop {
             let answered = match wire::read(&mut socket) {
-                Ok(Some((_, body))) => answers.send(body).is_ok(),
+                Ok(Some(frame)) => answers.send(keep(frame)).is_ok(),
                 Ok(None) | Err(_) => false,
             };
             if !answered {

@@ -7,6 +7,7 @@ use ffmpeg_next::format::stream::{Disposition, Stream};
 use ffmpeg_next::{Dictionary, Packet, codec, decoder, media, threading};
 
 use super::error::Error;
+use super::libav::TICK;
 use super::raw;
 use crate::domain::{Refusal, RefusalCode};
 
@@ -50,6 +51,19 @@ pub fn video_decoder(stream: &Stream<'_>, threads: usize) -> Result<decoder::Vid
     context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
+    decoder.video().map_err(Error::libav("open the video decoder"))
+}
+
+/// An opened decoder of pictures that come without a container, their times in ticks.
+pub fn bare_decoder(codec: codec::Id, config: &[u8], threads: usize) -> Result<decoder::Video, Error> {
+    let found = decoder::find(codec).ok_or(ffmpeg_next::Error::DecoderNotFound);
+    let found = found.map_err(Error::libav("find a decoder"))?;
+    let mut context = codec::Context::new_with_codec(found);
+    raw::prepare_decoder(&mut context, MAX_DECODED_PIXELS);
+    raw::set_extradata(&mut context, config)?;
+    context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
+    let mut decoder = context.decoder();
+    decoder.set_packet_time_base(TICK);
     decoder.video().map_err(Error::libav("open the video decoder"))
 }
 

@@ -10,6 +10,8 @@ pub const VERSION: u32 = 1;
 
 /// Shorter sides of the rungs everyone gets.
 const SIDES: [u32; 5] = [1080, 720, 480, 360, 240];
+/// Of a broadcast's lower rungs the one wanted most comes first: what a phone shows, then what a bad line carries.
+const LIVE_SIDES: [u32; 5] = [480, 240, 720, 360, 1080];
 /// Shorter sides added where UHD is enabled.
 const UHD_SIDES: [u32; 2] = [2160, 1440];
 /// No side is longer, or pictures leave H.264 level 5.1 and the decoders that stop there.
@@ -66,6 +68,27 @@ pub fn plan(probe: &Probe, settings: &LadderSettings) -> Ladder {
         top.coding = Coding::Copy;
     }
     Ladder { version: VERSION, rungs, audio: audio(probe) }
+}
+
+/// The `count` renditions a running broadcast gets below its own pictures, highest first.
+#[must_use]
+pub fn lower(source: (u32, u32), frame_rate: Fraction, (count, preset): (usize, &str)) -> Vec<Rung> {
+    let short = f64::from(source.0.min(source.1));
+    let mut sizes = sizes(source, false);
+    sizes.retain(|(width, height)| f64::from(*width.min(height)) * WORTHWHILE <= short);
+    let preferred = |(width, height): &(u32, u32)| {
+        LIVE_SIDES.iter().position(|side| side == width.min(height)).unwrap_or(LIVE_SIDES.len())
+    };
+    sizes.sort_by_key(preferred);
+    sizes.truncate(count);
+    sizes.sort_by_key(|(width, height)| std::cmp::Reverse(width.min(height).to_owned()));
+    sizes.into_iter().map(|size| encoded(size, self::frame_rate(frame_rate), preset)).collect()
+}
+
+/// How many of the usual sizes are not smaller than a rung: lower ones rank later, whatever others there are.
+#[must_use]
+pub fn rank(rung: &Rung) -> u32 {
+    (0..).zip(SIDES).filter(|(_, side)| *side >= rung.width.min(rung.height)).count().try_into().unwrap_or(0)
 }
 
 fn sizes(source: (u32, u32), enable_uhd: bool) -> Vec<(u32, u32)> {
@@ -290,6 +313,29 @@ pub(super) mod tests {
         }
         let off = LadderSettings { passthrough: false, ..LadderSettings::default() };
         assert_ne!(plan(&web_friendly(1280, 720), &off).rungs[0].coding, Coding::Copy);
+    }
+
+    #[test]
+    fn a_broadcast_gets_a_few_rungs_below_its_own() {
+        let rungs = |width, height, count| {
+            let rate = Fraction { num: 30, den: 1 };
+            let rungs = lower((width, height), rate, (count, "veryfast")).into_iter();
+            rungs
+                .map(|rung| format!("{} {}x{}", rung.name, rung.width, rung.height))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        assert_eq!(rungs(1920, 1080, 2), "480p 852x480, 240p 426x240");
+        assert_eq!(rungs(1280, 720, 1), "480p 852x480");
+        assert_eq!(rungs(1920, 1080, 3), "720p 1280x720, 480p 852x480, 240p 426x240");
+        assert_eq!(
+            rungs(3840, 2160, 9),
+            "1080p 1920x1080, 720p 1280x720, 480p 852x480, 360p 640x360, 240p 426x240"
+        );
+        assert_eq!(rungs(720, 1280, 2), "480p 480x852, 240p 240x426");
+        assert_eq!(rungs(853, 481, 2), "360p 638x360, 240p 426x240");
+        assert_eq!(rungs(426, 240, 2), "");
+        assert_eq!(rungs(1920, 1080, 0), "");
     }
 
     #[test]

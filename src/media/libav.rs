@@ -10,7 +10,7 @@ use super::error::Error;
 /// Presentation times are kept in this base everywhere.
 pub(super) const TICK: Rational = Rational(1, 90_000);
 
-/// An MP4 muxer in memory; the bytes are taken out with [`take`].
+/// An MP4 muxer in memory; the bytes are taken out with [`Memory::take`].
 pub(super) struct Memory {
     output: Output,
 }

@@ -10,6 +10,7 @@ mod grid;
 pub mod input;
 pub mod ladder;
 mod libav;
+mod lower;
 mod mux;
 pub mod playlist;
 pub mod probe;

@@ -152,6 +152,25 @@ pub(super) fn prepare_decoder(context: &mut ffmpeg_next::codec::Context, max_pix
     }
 }
 
+/// Gives a decoder the codec's own header, as a container would.
+pub(super) fn set_extradata(context: &mut ffmpeg_next::codec::Context, header: &[u8]) -> Result<(), Error> {
+    const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+    let size = i32::try_from(header.len()).unwrap_or(0);
+    // SAFETY: the context is allocated and not opened yet, and owns the buffer from here on, which libav allocated
+    // with the padding it asks for, and which is as long as what is copied into it.
+    unsafe {
+        let buffer = ffi::av_mallocz(header.len() + PADDING).cast::<u8>();
+        if buffer.is_null() {
+            return Err(Error::libav("allocate")(ffmpeg_next::Error::Other { errno: ffi::ENOMEM }));
+        }
+        ptr::copy_nonoverlapping(header.as_ptr(), buffer, header.len());
+        let context = &mut *context.as_mut_ptr();
+        context.extradata = buffer;
+        context.extradata_size = size;
+    }
+    Ok(())
+}
+
 /// The transfer characteristic a decoded picture is tagged with.
 pub(super) fn transfer(picture: &frame::Video) -> ffi::AVColorTransferCharacteristic {
     // SAFETY: a frame's fields may always be read.

@@ -43,20 +43,23 @@ pub(super) fn moment(storyboard: &Storyboard, tile: u32, duration: Ticks) -> Tic
 
 /// A cue for each tile, with its place in the sheet as a media fragment (`#xywh`, W3C Media Fragments 4.2.2).
 #[must_use]
-pub fn vtt(storyboard: &Storyboard, duration: Ticks, image_url: &str) -> String {
+pub fn vtt(storyboard: &Storyboard, (start, duration): (Ticks, Ticks), image_url: &str) -> String {
     let mut text = String::from("WEBVTT\n");
     for tile in 0..storyboard.tiles {
         let begin = Ticks::from(tile) * storyboard.interval;
         let end =
             if tile + 1 == storyboard.tiles { duration.max(begin + 90) } else { begin + storyboard.interval };
+        if end <= start {
+            continue;
+        }
         let (column, row) = (tile % storyboard.columns.max(1), tile / storyboard.columns.max(1));
         let Storyboard { tile_width, tile_height, .. } = *storyboard;
         // Writing into a string can't go wrong.
         let _ = write!(
             text,
             "\n{} --> {}\n{image_url}#xywh={},{},{tile_width},{tile_height}\n",
-            clock(begin),
-            clock(end),
+            clock((begin - start).max(0)),
+            clock(end - start),
             column * tile_width,
             row * tile_height,
         );
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn every_tile_has_its_cue() {
         let board = Storyboard { tile_width: 160, tile_height: 90, columns: 2, tiles: 3, interval: 2 * S };
-        insta::assert_snapshot!(vtt(&board, 5 * S + 45, "storyboard.jpg"), @"
+        insta::assert_snapshot!(vtt(&board, (0, 5 * S + 45), "storyboard.jpg"), @"
         WEBVTT
 
         00:00:00.000 --> 00:00:02.000

@@ -17,18 +17,8 @@ pub enum Task {
     Audio(Box<Audio>),
     /// Makes the poster and the storyboard.
     Stills(Box<Stills>),
-}
-
-impl Task {
-    /// The bytes this task works on.
-    pub fn source(&self) -> &Source {
-        match self {
-            Self::Probe { source, .. } => source,
-            Self::Chunk(chunk) => &chunk.source,
-            Self::Audio(audio) => &audio.source,
-            Self::Stills(stills) => &stills.source,
-        }
-    }
+    /// Makes lower rungs of a broadcast as it runs.
+    Lower(Box<Lower>),
 }
 
 /// The bytes the child may ask for.
@@ -99,6 +89,35 @@ pub struct Storyboard {
     pub interval: Ticks,
 }
 
+/// Lower rungs of pictures that come one by one, each asked for by `Event::Next`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lower {
+    pub codec: Codec,
+    /// The payload of the codec's configuration box.
+    pub config: Vec<u8>,
+    /// Highest first; all share one decode and a cascade of scales.
+    pub rungs: Vec<Rung>,
+}
+
+/// What a broadcast's pictures may be coded by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Codec {
+    H264,
+    Hevc,
+    Av1,
+}
+
+/// What there is to say of a coded picture beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coded {
+    pub decoded: Ticks,
+    pub shown: Ticks,
+    pub key: bool,
+    /// Every rung has an IDR picture here.
+    pub begins: bool,
+}
+
 /// What a child says while it works.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -107,6 +126,10 @@ pub enum Event {
     Read { offset: u64, len: u32 },
     /// A rung's initialisation segment (`ftyp` and `moov`), before its first segment; the body carries the bytes.
     Init { rung: String, codecs: String },
+    /// The child wants the next picture; answered by `Child::hand`.
+    Next,
+    /// A picture of a lower rung, in the order of showing; the body carries its NAL units (ITU-T H.264 annex B).
+    Picture { rung: u32, shown: Ticks },
     /// One finished CMAF segment; the body carries the bytes.
     Segment { rung: String, index: u32, segment: Segment },
     /// A picture; the body carries a JPEG.

@@ -126,7 +126,11 @@ impl Publishing {
 }
 
 /// The broadcast, where the caller may touch it; to everybody else it isn't there.
-async fn own_broadcast(conn: Conn<'_>, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
+pub(super) async fn own_broadcast(
+    conn: Conn<'_>,
+    caller: Caller,
+    id: BroadcastId,
+) -> Result<Broadcast, Error> {
     let found = broadcast::find(conn, id).await?;
     found.filter(|found| caller.covers(found.account_id)).ok_or(Error::NotFound("broadcast"))
 }

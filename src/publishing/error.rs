@@ -80,6 +80,12 @@ pub enum Error {
     ChannelTaken,
     #[error("another encoder has taken this broadcast over, or it is over")]
     ChannelLost,
+    #[error("a broadcast has at most {most} targets")]
+    TooManyTargets { most: usize },
+    #[error("the broadcast has this target already")]
+    TargetTaken,
+    #[error("address of the target is inside a private network, where this server pushes nothing to")]
+    TargetPrivate,
     #[error("{field} is out of bounds: {}", bounds(*.least, *.most))]
     Span { field: &'static str, least: Duration, most: Option<Duration> },
     #[error("client went away")]

@@ -12,7 +12,7 @@ use crate::catalogue::broadcast::{self, Broadcast, Taking, Tenure};
 use crate::catalogue::pack::Pack;
 use crate::catalogue::upload::Upload;
 use crate::catalogue::video::Video;
-use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
+use crate::catalogue::{Tx, job, pack, push_target, revision, rung, upload, video};
 use crate::domain::broadcast::{BroadcastState, Health};
 use crate::domain::job::Job;
 use crate::domain::key::Secret;
@@ -244,6 +244,7 @@ impl Publishing {
         hold(&mut tx, ingest.tenure).await?;
         log(&mut tx, ingest.tenure.id, (code, message), now).await?;
         broadcast::interrupt(tx.conn(), ingest.tenure, now).await?;
+        push_target::rest(tx.conn(), ingest.tenure.id, now).await?;
         let found =
             broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::NotFound("broadcast"))?;
         if is_over(&found, now) {
@@ -281,6 +282,7 @@ impl Publishing {
                 return Ok(());
             }
             broadcast::interrupt(tx.conn(), tenure, found.lease_until.unwrap_or(now)).await?;
+            push_target::rest(tx.conn(), found.id, now).await?;
             log(&mut tx, found.id, ("owner_lost", "the node that took the stream was lost"), now).await?;
         } else if is_over(&found, now) {
             self.finish_broadcast(&mut tx, &found, now).await?;
@@ -300,13 +302,14 @@ impl Publishing {
         if !broadcast::end(tx.conn(), found.id, now).await? {
             return Ok(());
         }
+        push_target::end(tx.conn(), found.id, now).await?;
         log(tx, found.id, ("ended", "the broadcast is over"), now).await?;
         let number = found.revision.and_then(|number| u32::try_from(number).ok());
         let (Some(number), Some(source)) = (number, found.upload_id) else { return Ok(()) };
         let id = (found.video_id, number);
         for rung in rung::list(tx.conn(), id.0, id.1).await? {
-            // Lower rungs may have gaps, which the worker fills; these two are whole by themselves.
-            if rung.audio || rung.position == 0 {
+            // Lower rungs may have gaps, which the worker fills; the other two are whole by themselves.
+            if rung.audio || rung.position == 0 || is_whole(tx, id, (&rung.name, found)).await? {
                 rung::set_state(tx.conn(), id, &rung.name, (RungState::Ready, None)).await?;
             }
         }
@@ -321,8 +324,14 @@ impl Publishing {
     }
 }
 
+/// A lower rung has every segment of the source.
+async fn is_whole(tx: &mut Tx, id: RevisionId, (rung, broadcast): (&str, &Broadcast)) -> Result<bool, Error> {
+    let segments = pack::list(tx.conn(), id, Some(rung)).await?.len();
+    Ok(i64::try_from(segments).is_ok_and(|segments| segments == broadcast.next_segment))
+}
+
 /// Whoever no longer owns the channel changes nothing.
-async fn hold(tx: &mut Tx, tenure: Tenure) -> Result<(), Error> {
+pub(super) async fn hold(tx: &mut Tx, tenure: Tenure) -> Result<(), Error> {
     if broadcast::hold(tx.conn(), tenure).await? { Ok(()) } else { Err(Error::ChannelLost) }
 }
 

@@ -9,6 +9,7 @@ mod fsck;
 mod ingest;
 mod jobs;
 mod processing;
+mod pushes;
 mod receive;
 mod reprocess;
 mod retire;
@@ -20,6 +21,8 @@ mod videos;
 use std::time::Duration;
 
 use crate::catalogue::Db;
+pub use crate::catalogue::broadcast::Tenure;
+pub use crate::catalogue::push_target::{Push, PushNote};
 use crate::domain::Clock;
 use crate::storage::Storage;
 
@@ -32,6 +35,7 @@ pub use ingest::{Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
 pub use processing::{NewPack, RevisionId, truncated};
+pub use pushes::TargetDraft;
 pub use receive::{Checksum, ChecksumKind, Receiver};
 pub(crate) use reprocess::is_unfit;
 pub use reprocess::{Estimate, Reprocess};
@@ -51,6 +55,8 @@ pub struct Limits {
     pub part_url_ttl: Duration,
     /// How long a replaced revision plays on.
     pub revision_grace: Duration,
+    /// Broadcasts may be pushed on into the network around this machine.
+    pub push_private: bool,
 }
 
 impl Default for Limits {
@@ -60,6 +66,7 @@ impl Default for Limits {
             upload_ttl: Duration::from_hours(24),
             part_url_ttl: Duration::from_hours(1),
             revision_grace: Duration::from_hours(1),
+            push_private: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Videos: drafting, changing, publishing, withdrawing, deleting.
 
+use std::time::Duration;
+
 use sqlx::types::Json;
 
 use super::{Error, Publishing};
@@ -10,6 +12,7 @@ use crate::domain::job::Job;
 use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
+use crate::domain::trim::Trim;
 use crate::domain::video::{
     MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_TITLE_CHARS, VideoState, check_length, check_texts,
 };
@@ -33,6 +36,7 @@ pub struct VideoChange {
     pub description: Option<Texts>,
     pub language: Option<Language>,
     pub poster_alt: Option<Texts>,
+    pub trim: Option<Trim>,
 }
 
 impl Publishing {
@@ -74,6 +78,8 @@ impl Publishing {
             error: None,
             revision: None,
             upload_id: None,
+            trim_start_ms: 0,
+            trim_end_ms: None,
             created_at: now,
             updated_at: now,
         };
@@ -100,6 +106,10 @@ impl Publishing {
         video.description = change.description.map_or(video.description, Json);
         video.language = change.language.unwrap_or(video.language);
         video.poster_alt = change.poster_alt.map_or(video.poster_alt, Json);
+        if let Some(trim) = change.trim {
+            check_trim(trim)?;
+            (video.trim_start_ms, video.trim_end_ms) = (trim.start_ms, trim.end_ms);
+        }
         video.updated_at = self.clock.now();
         check_video(&video)?;
         video::update(tx.conn(), &video).await?;
@@ -179,6 +189,11 @@ fn check_video(video: &Video) -> Result<(), Error> {
     check_length("description", &video.description, MAX_DESCRIPTION_CHARS)?;
     check_length("poster_alt", &video.poster_alt, MAX_NAME_CHARS)?;
     Ok(())
+}
+
+fn check_trim(trim: Trim) -> Result<(), Error> {
+    let least = Duration::from_millis(u64::try_from(trim.start_ms).unwrap_or(0) + 1);
+    if trim.is_sound() { Ok(()) } else { Err(Error::Span { field: "trim.end_ms", least, most: None }) }
 }
 
 fn searchable(video: &Video) -> String {

@@ -95,7 +95,7 @@ impl Worker {
                     self.publishing.add_cpu(id, std::time::Duration::from_millis(cpu_ms)).await?;
                     break outcome;
                 }
-                Event::Still { .. } | Event::Read { .. } => {}
+                Event::Still { .. } | Event::Read { .. } | Event::Next | Event::Picture { .. } => {}
             }
         };
         let Outcome::Encoded { ended_at } = outcome else { return Err(unexpected(&outcome)) };

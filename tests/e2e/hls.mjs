@@ -66,6 +66,7 @@ function media(playlist, base) {
     duration: segment.duration,
     byterange: segment.byterange ?? null,
     discontinuity: Boolean(segment.discontinuity),
+    gap: Boolean(segment.gap),
     map: segment.map
       ? { url: new URL(segment.map.uri, base).href, byterange: segment.map.byterange ?? null }
       : null,

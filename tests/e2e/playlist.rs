@@ -38,6 +38,9 @@ pub struct Segment {
     pub duration: f64,
     pub byterange: Option<ByteRange>,
     pub map: Option<Map>,
+    /// EXT-X-GAP
+    #[serde(default)]
+    pub gap: bool,
 }
 
 /// Where an initialisation segment lies.

@@ -172,5 +172,6 @@ fn live_settings() -> live::Settings {
         buffer_bytes: 64 << 20,
         rtmp: live::rtmp::Limits::default(),
         cut: live::cut::Settings::default(),
+        rungs: live::rungs::Settings::default(),
     }
 }

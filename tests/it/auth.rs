@@ -49,6 +49,9 @@ const MATRIX: &[(&str, &str, Takes)] = &[
     ("post", "/api/v1/broadcasts/{id}/key", Member),
     ("delete", "/api/v1/broadcasts/{id}/key", Member),
     ("post", "/api/v1/broadcasts/{id}/end", Publisher),
+    ("get", "/api/v1/broadcasts/{id}/targets", Member),
+    ("post", "/api/v1/broadcasts/{id}/targets", Publisher),
+    ("delete", "/api/v1/broadcasts/{id}/targets/{target}", Publisher),
     ("put", "/api/v1/videos/{id}/source", Member),
     ("get", "/api/v1/videos/{id}/events", Nothing),
     ("options", "/api/v1/uploads", Nothing),
@@ -93,6 +96,7 @@ fn somewhere(path: &str) -> String {
     let id = "0197a0f0-0000-7000-8000-000000000001";
     path.replace("{id}", id)
         .replace("{video}", id)
+        .replace("{target}", id)
         .replace("{handle}", "agency")
         .replace("{slug}", "nowhere")
         .replace("{revision}", "1")

@@ -21,6 +21,7 @@ mod receiving;
 mod rtmp;
 mod srt;
 mod storage;
+mod targets;
 mod tus;
 mod videos;
 mod weed;

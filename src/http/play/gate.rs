@@ -6,6 +6,7 @@ use utoipa::IntoParams;
 use super::super::{App, Error};
 use crate::catalogue::video::{self, Video};
 use crate::domain::VideoId;
+use crate::domain::trim::Trim;
 use crate::domain::video::VideoState;
 use crate::publishing;
 
@@ -21,6 +22,9 @@ const IMMUTABLE_PRIVATE: &str = "private, max-age=31536000, immutable";
 pub struct Bearer {
     /// Needed for a video that isn't public; the addresses in an authorised answer carry it.
     pub token: Option<String>,
+    /// What is shown, in milliseconds: `1000-59000`. The addresses in a master playlist carry it.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,12}-([0-9]{1,12})?$")]
+    pub trim: Option<Trim>,
 }
 
 /// A video that may be played, and how its addresses go on.
@@ -28,6 +32,8 @@ pub struct Pass {
     pub video: Video,
     /// Goes to every address in a playlist.
     token: Option<String>,
+    /// As the address says that is asked for.
+    pub trim: Option<Trim>,
 }
 
 impl Pass {
@@ -39,6 +45,15 @@ impl Pass {
     /// The address with the token it needs.
     pub fn with_token(&self, path: &str) -> String {
         format!("{path}{}", self.query())
+    }
+
+    /// The address of a playlist, with what it needs to show the same.
+    pub fn below(&self, path: &str) -> String {
+        let mark = if self.token.is_some() { '&' } else { '?' };
+        match self.video.trim() {
+            Some(trim) => format!("{}{mark}trim={trim}", self.with_token(path)),
+            None => self.with_token(path),
+        }
     }
 
     /// What addresses end with: nothing, or the token they need.
@@ -71,5 +86,5 @@ pub async fn enter(app: &App, id: VideoId, bearer: Bearer) -> Result<Pass, Error
     // A token shown for a public video may be anything: it must not get into a playlist unread.
     let token =
         bearer.token.filter(|token| token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)));
-    Ok(Pass { video, token })
+    Ok(Pass { video, token, trim: bearer.trim })
 }

@@ -78,18 +78,20 @@ impl Shown {
         if packs.is_empty() {
             return Err(publishing::Error::NotFound("rung").into());
         }
-        Ok(playlist::Media { packs, target: self.target(), growing })
+        Ok(playlist::Media { packs, target: self.target(), growing, trim: pass.trim })
     }
 
-    /// All rungs that play.
+    /// All rungs that play; once nothing is added any more, to the end.
     pub fn master(&self, pass: &Pass) -> playlist::Master {
-        let variants = self.playable().filter(|rung| !rung.audio).filter_map(|rung| self.variant(pass, rung));
+        let whole = |rung: &&Rung| !self.is_settled() || rung.state == RungState::Ready;
+        let pictures = self.playable().filter(|rung| !rung.audio).filter(whole);
+        let variants = pictures.filter_map(|rung| self.variant(pass, rung));
         let audio = self.playable().find(|rung| rung.audio).and_then(|rung| self.audio(pass, rung));
         playlist::Master { variants: variants.collect(), audio, target: self.target(), independent: true }
     }
 
     fn uri(&self, pass: &Pass, rung: &str, file: &str) -> String {
-        pass.with_token(&format!("{}/{rung}/{file}", self.number))
+        pass.below(&format!("{}/{rung}/{file}", self.number))
     }
 
     fn variant(&self, pass: &Pass, rung: &Rung) -> Option<playlist::Variant> {

@@ -53,13 +53,18 @@ pub async fn still(
 fn index(pass: &Pass, revision: &Revision, headers: &HeaderMap) -> Result<Response, Error> {
     let probe = revision.probe.as_ref().ok_or(publishing::Error::NotFound("still"))?;
     let plan = storyboard::plan(probe.duration, probe.video.width, probe.video.height);
-    let text = storyboard::vtt(&plan, probe.duration, &pass.with_token("storyboard.jpg"));
+    // Players count from the segment that is shown first.
+    let starts = revision.timeline.iter().flat_map(|timeline| &timeline.starts);
+    let trim = pass.video.trim();
+    let start = trim.and_then(|trim| starts.take_while(|start| **start <= trim.start()).last()).copied();
+    let shown = (start.unwrap_or(0), probe.duration);
+    let text = storyboard::vtt(&plan, shown, &pass.with_token("storyboard.jpg"));
     let bytes = Bytes::from(text);
     let thing = Thing {
         etag: etag(&bytes),
         size: bytes.len() as u64,
         content_type: "text/vtt",
-        cache_control: pass.cache_control(true),
+        cache_control: pass.cache_control(trim.is_none()),
     };
     thing.answer_from(headers, &bytes)
 }

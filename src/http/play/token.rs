@@ -94,6 +94,8 @@ mod tests {
             error: None,
             revision: Some(1),
             upload_id: None,
+            trim_start_ms: 0,
+            trim_end_ms: None,
             created_at: now,
             updated_at: now,
         }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::super::frame::VideoConfig;
 use crate::domain::media::{Fraction, Segment, Ticks};
 
 /// Which of the two renditions.
@@ -17,8 +18,20 @@ pub enum Track {
 pub enum Event {
     Init(Init),
     Begin(Begin),
+    /// A picture was given its place, before the part it will be in; comes after the `Begin` it causes.
+    Picture(Picture),
     Part(Part),
     End(End),
+}
+
+/// A coded picture as the encoder sent it, at its place on our timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub config: VideoConfig,
+    pub decoded: Ticks,
+    pub shown: Ticks,
+    pub key: bool,
+    pub data: Bytes,
 }
 
 /// An initialisation segment (RFC 8216 EXT-X-MAP).

@@ -14,6 +14,7 @@ mod error;
 mod event;
 mod fragment;
 mod init;
+mod lower;
 mod picture;
 mod rendition;
 mod run;
@@ -21,4 +22,5 @@ mod video;
 
 pub use cutter::{Cutter, Position, Settings};
 pub use error::Error;
-pub use event::{Begin, End, Event, Init, Part, Shape, Track};
+pub use event::{Begin, End, Event, Init, Part, Picture, Shape, Track};
+pub use lower::{Lower, Turn};

@@ -110,6 +110,11 @@ impl Rendition {
         Ok(end)
     }
 
+    /// Forgets the open segment, of which no more is told.
+    pub fn give_up(&mut self) {
+        self.open = None;
+    }
+
     /// When the open segment would end if nothing followed.
     pub fn end(&self) -> Option<Ticks> {
         self.open.as_ref().map(|open| open.at(open.to, self.timescale))

@@ -7,7 +7,7 @@ use super::super::frame::{VideoConfig, VideoFrame};
 use super::avc;
 use super::clock::{Clock, MIN_STEP, Moment};
 use super::error::Error;
-use super::event::{Begin, Shape, Track};
+use super::event::{self, Begin, Event, Shape, Track};
 use super::fragment::Sample;
 use super::init::{self, VIDEO_TIMESCALE};
 use super::picture::Picture;
@@ -110,6 +110,7 @@ impl Video {
         self.check_waiting(moment.shown)?;
         self.release(moment.decoded, out)?;
         let boundary = if frame.key { self.turn(moment, out)? } else { None };
+        self.place(moment, &frame, out);
         self.held = Some((moment, frame));
         Ok(boundary)
     }
@@ -164,6 +165,13 @@ impl Video {
         let Moment { decoded, shown } = moment;
         let delay = shown - decoded;
         self.rendition.add(Sample { decoded, duration, delay, key: frame.key, data: frame.data }, out)
+    }
+
+    fn place(&self, Moment { decoded, shown }: Moment, frame: &VideoFrame, out: &mut Output) {
+        let Some((picture, _)) = &self.picture else { return };
+        let (config, data) = (picture.config.clone(), frame.data.clone());
+        let placed = event::Picture { config, decoded, shown, key: frame.key, data };
+        out.events.push_back(Event::Picture(placed));
     }
 
     /// Begins a segment with the keyframe shown at `moment`, if it is time to.

@@ -6,13 +6,13 @@
 //! passphrase it doesn't know.
 
 mod adts;
-mod annexb;
+pub(super) mod annexb;
 mod avc;
 mod error;
 mod handshake;
 mod hevc;
 mod listener;
-mod pes;
+pub(super) mod pes;
 mod psi;
 mod publisher;
 mod request;

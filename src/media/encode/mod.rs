@@ -10,6 +10,7 @@ mod rung;
 
 pub(super) use self::graph::{Graph, Shape};
 pub(super) use self::reader::Reader;
+pub(super) use self::rung::open_live;
 
 use std::thread::{self, Scope, ScopedJoinHandle};
 

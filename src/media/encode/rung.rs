@@ -67,7 +67,10 @@ impl Worker<'_> {
     }
 
     fn open(self) -> Result<Encoding, Error> {
-        let encoder = open_encoder(self.rung, self.threads)?;
+        let threads = threading::Config { kind: threading::Type::Frame, count: self.threads, safe: true };
+        let mut context = x264(self.rung, threads)?;
+        context.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
+        let encoder = context.open_with(options(self.rung)).map_err(Error::libav("open the encoder"))?;
         let parameters = libav::parameters(&encoder)?;
         let muxer = Muxer::open(&parameters, Track::video(self.rung), (&self.emit, &self.rung.name))?;
         Ok(Encoding { encoder, muxer, grid: self.grid, sent: None, filling: None, packets: Vec::new() })
@@ -127,17 +130,31 @@ impl Encoding {
     }
 }
 
-fn open_encoder(rung: &Rung, threads: usize) -> Result<encoder::video::Encoder, Error> {
+/// An encoder whose pictures come out as they go in, as fast as they come, with the parameter sets before each IDR.
+pub(in crate::media) fn open_live(
+    rung: &Rung,
+    threads: usize,
+    pixel_aspect: Rational,
+) -> Result<encoder::video::Encoder, Error> {
+    let threads = threading::Config { kind: threading::Type::Slice, count: threads, safe: true };
+    let mut context = x264(rung, threads)?;
+    context.set_flags(codec::Flags::CLOSED_GOP);
+    context.set_aspect_ratio(pixel_aspect);
+    let mut options = options(rung);
+    options.set("tune", "zerolatency");
+    context.open_with(options).map_err(Error::libav("open the encoder"))
+}
+
+fn x264(rung: &Rung, threads: threading::Config) -> Result<encoder::video::Video, Error> {
     let doing = || Error::libav("open the encoder");
-    let Coding::H264 { crf, max_bitrate, buffer_bits, preset } = &rung.coding else {
+    let Coding::H264 { max_bitrate, buffer_bits, .. } = &rung.coding else {
         return Err(doing()(ffmpeg_next::Error::EncoderNotFound));
     };
     let Some(x264) = encoder::find_by_name("libx264") else {
         return Err(doing()(ffmpeg_next::Error::EncoderNotFound));
     };
     let mut context = codec::Context::new_with_codec(x264);
-    context.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
-    context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
+    context.set_threading(threads);
     libav::tag_bt709(&mut context);
     libav::set_rate_buffer(&mut context, *buffer_bits);
     let mut video = context.encoder().video().map_err(doing())?;
@@ -148,14 +165,19 @@ fn open_encoder(rung: &Rung, threads: usize) -> Result<encoder::video::Encoder, 
     video.set_frame_rate(Some(rate(rung)));
     video.set_gop(9999);
     video.set_max_bit_rate(usize::try_from(*max_bitrate).unwrap_or(usize::MAX));
+    Ok(video)
+}
+
+fn options(rung: &Rung) -> Dictionary<'static> {
     let mut options = Dictionary::new();
-    for (name, value) in [("preset", preset.as_str()), ("crf", &crf.to_string())] {
-        options.set(name, value);
+    if let Coding::H264 { crf, preset, .. } = &rung.coding {
+        options.set("preset", preset);
+        options.set("crf", &crf.to_string());
     }
     for (name, value) in [("forced-idr", "1"), ("sc_threshold", "0"), ("a53cc", "0")] {
         options.set(name, value);
     }
-    video.open_with(options).map_err(doing())
+    options
 }
 
 fn rate(rung: &Rung) -> Rational {

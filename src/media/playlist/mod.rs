@@ -8,6 +8,7 @@ pub use bandwidth::{average, peak};
 
 use crate::domain::Timestamp;
 use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
+use crate::domain::trim::Trim;
 
 /// The name of the one group of audio renditions.
 const AUDIO_GROUP: &str = "audio";
@@ -57,6 +58,8 @@ pub struct Media {
     pub target: u32,
     /// Segments are still being added.
     pub growing: bool,
+    /// What is shown; `None`: all.
+    pub trim: Option<Trim>,
 }
 
 /// One object of consecutive segments.
@@ -148,17 +151,38 @@ fn iframe_stream(out: &mut String, master: &Master, variant: &Variant) {
     );
 }
 
+impl Media {
+    fn shows(&self, segment: &Segment) -> bool {
+        self.trim.is_none_or(|trim| trim.keeps(segment))
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Pack> {
+        self.packs.iter().filter(|pack| pack.segments.iter().any(|segment| self.shows(segment)))
+    }
+
+    /// Where in the first segment that is shown players begin (RFC 8216 4.3.5.2).
+    fn offset(&self) -> Option<Ticks> {
+        let trim = self.trim?;
+        let first = self.packs.iter().flat_map(|pack| &pack.segments).find(|segment| trim.keeps(segment))?;
+        Some(trim.start() - first.start).filter(|offset| *offset > 0)
+    }
+}
+
 /// A rendition's playlist (RFC 8216 4.3.3): growing until its revision is settled, then VOD.
 pub fn media(media: &Media) -> String {
     let mut out = head(media, "");
     let mut init = "";
-    for pack in &media.packs {
+    // Either all have a range or none, as in recordings: on a connection that is kept, FFmpeg 5.1 asks for the end of the
+    // range before where one follows that has none, be it an EXT-X-MAP, and waits for ever.
+    let ranged = media.packs.iter().any(|pack| pack.segments.len() > 1);
+    for pack in media.shown() {
         seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            // All of an object needs no range; FFmpeg 5.1 hangs on one after a second EXT-X-MAP.
-            let range = (pack.segments.len() > 1).then_some((segment.size_bytes, offset));
-            entry(&mut out, segment, range, &pack.uri);
+            let range = ranged.then_some((segment.size_bytes, offset));
+            if media.shows(segment) {
+                entry(&mut out, segment, range, &pack.uri);
+            }
             offset += segment.size_bytes;
         }
     }
@@ -169,11 +193,13 @@ pub fn media(media: &Media) -> String {
 pub fn iframes(media: &Media) -> String {
     let mut out = head(media, "#EXT-X-I-FRAMES-ONLY\n");
     let mut init = "";
-    for pack in &media.packs {
+    for pack in media.shown() {
         seam(&mut out, pack, &mut init);
         let mut offset = 0;
         for segment in &pack.segments {
-            entry(&mut out, segment, Some((segment.key_bytes, offset)), &pack.uri);
+            if media.shows(segment) {
+                entry(&mut out, segment, Some((segment.key_bytes, offset)), &pack.uri);
+            }
             offset += segment.size_bytes;
         }
     }
@@ -182,7 +208,15 @@ pub fn iframes(media: &Media) -> String {
 
 fn head(media: &Media, more: &str) -> String {
     // Without a start, players take a playlist that grows for a broadcast and begin at its end.
-    let kind = if media.growing { "EVENT\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES" } else { "VOD" };
+    let start = media.offset().unwrap_or(0);
+    let kind = match (media.growing, start) {
+        (false, 0) => "VOD".to_owned(),
+        (true, 0) => "EVENT\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES".to_owned(),
+        (growing, start) => {
+            let kind = if growing { "EVENT" } else { "VOD" };
+            format!("{kind}\n#EXT-X-START:TIME-OFFSET={},PRECISE=YES", seconds(start))
+        }
+    };
     let mut segments = media.packs.iter().flat_map(|pack| &pack.segments);
     // Sound has no keyframes and is independent everywhere; pictures are where every segment has one.
     let first = media.packs.first().and_then(|pack| pack.segments.first());
@@ -251,7 +285,7 @@ mod tests {
     fn rendition(growing: bool) -> Media {
         let first = vec![segment(0, 360_000, 1000, 300)];
         let second = vec![segment(360_000, 360_360, 2000, 400), segment(720_360, 90_001, 500, 200)];
-        Media { packs: vec![pack("0-1.m4s", first), pack("1-1.m4s", second)], target: 4, growing }
+        Media { packs: vec![pack("0-1.m4s", first), pack("1-1.m4s", second)], target: 4, growing, trim: None }
     }
 
     fn ladder(audio: bool) -> Master {
@@ -292,6 +326,7 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0
@@ -301,6 +336,15 @@ mod tests {
         1-1.m4s
         #EXT-X-ENDLIST
         "##);
+    }
+
+    #[test]
+    fn cut_ends_are_left_out_to_the_segment() {
+        let text = media(&Media { trim: "5000-".parse().ok(), ..rendition(false) });
+        assert!(text.contains("#EXT-X-START:TIME-OFFSET=1.000000,PRECISE=YES\n"), "{text}");
+        assert!(!text.contains("0-1.m4s") && text.contains("#EXT-X-BYTERANGE:2000@0\n1-1.m4s"), "{text}");
+        let text = media(&Media { trim: "0-4000".parse().ok(), ..rendition(false) });
+        assert!(text.contains("0-1.m4s") && !text.contains("1-1.m4s"), "{text}");
     }
 
     #[test]
@@ -315,6 +359,7 @@ mod tests {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-MAP:URI="init.mp4"
         #EXTINF:4.000000,
+        #EXT-X-BYTERANGE:1000@0
         0-1.m4s
         #EXTINF:4.004000,
         #EXT-X-BYTERANGE:2000@0

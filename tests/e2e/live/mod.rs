@@ -2,8 +2,10 @@
 
 mod interrupted;
 mod nodes;
+mod push_on;
 mod recording;
 mod refused;
+mod rungs;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -103,10 +105,14 @@ struct Clip {
 impl Clip {
     /// A test picture and a tone, with a keyframe every 2 s.
     async fn make(folder: &Path, size: &str, seconds: u32, sound: bool) -> Self {
-        let path = folder.join(format!("{size}-{seconds}-{sound}.flv"));
-        let picture = format!("testsrc2=size={size}:rate=30");
+        Self::make_of(folder, (&format!("testsrc2=size={size}:rate=30"), "1000k"), seconds, sound).await
+    }
+
+    /// The same of another picture and bitrate.
+    async fn make_of(folder: &Path, (picture, rate): (&str, &str), seconds: u32, sound: bool) -> Self {
+        let path = folder.join(format!("{}.flv", uuid::Uuid::now_v7()));
         let mut ffmpeg = program("ffmpeg");
-        ffmpeg.args(["-v", "error", "-y", "-f", "lavfi", "-i", &picture]);
+        ffmpeg.args(["-v", "error", "-y", "-f", "lavfi", "-i", picture]);
         if sound {
             ffmpeg.args([
                 "-f",
@@ -120,7 +126,7 @@ impl Clip {
             ]);
         }
         ffmpeg.args(["-t", &seconds.to_string(), "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2"]);
-        ffmpeg.args(["-g", "60", "-b:v", "1000k", "-pix_fmt", "yuv420p"]).arg(&path);
+        ffmpeg.args(["-g", "60", "-b:v", rate, "-pix_fmt", "yuv420p"]).arg(&path);
         succeed(ffmpeg).await;
         let pictures = playlist::packets_of(&path, "v").await;
         let first = pictures.iter().map(|packet| packet.start).fold(f64::INFINITY, f64::min);

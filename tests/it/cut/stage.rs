@@ -112,6 +112,8 @@ impl Broadcast {
             match event {
                 Event::Init(init) => self.inits.push(init),
                 Event::Begin(begin) => self.begins.push(begin),
+                // What the lower rungs are made of.
+                Event::Picture(_) => {}
                 Event::Part(part) => self.parts.push(part),
                 Event::End(end) => self.ends.push(end),
             }

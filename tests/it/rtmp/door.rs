@@ -53,6 +53,7 @@ impl Door {
             buffer_bytes: 64 << 20,
             rtmp: limits,
             cut: live::cut::Settings::default(),
+            rungs: live::rungs::Settings::default(),
         };
         let pulls = (TaskTracker::new(), CancellationToken::new());
         let live = Live::new(publishing.clone(), settings, pulls);
