@@ -25,8 +25,9 @@ check: build-packages ## Formatting, lints, documentation, licences and advisori
 corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) through the pipeline
 	cargo test --locked --test corpus
 
-bench: test-tools ## Compare the ladder with one FFmpeg process per rung; memory and time to start
-	cargo bench --locked --bench ladder
+bench: test-tools ## Compare the ladder with one FFmpeg process per rung, and broadcasts with nginx-rtmp's
+	tests/setup.sh bench || echo "nginx can't be installed: its figures will be missing"
+	cargo bench --locked --bench ladder --bench live
 
 release: build-packages ## Build target/release/policast
 	cargo build --locked --release

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: `build` for what building and running needs, `test` for the tests.
+# Installs the Debian packages that are missing: `build` for what building and running needs, `test` for the tests,
+# `bench` for what benchmarks compare with.
 set -euo pipefail
 
 build=(
@@ -7,6 +8,7 @@ build=(
     clang libclang-dev pkg-config gcc libc6-dev make ca-certificates
 )
 test=(ffmpeg curl postgresql fontconfig fonts-noto-cjk python3-venv)
+bench=(nginx libnginx-mod-rtmp)
 
 installed() {
     dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q ' installed$'
@@ -27,7 +29,8 @@ wanted() {
                 command -v chromium >/dev/null || echo chromium
                 node_is_recent || printf '%s\n' nodejs npm
                 ;;
-            *) echo "setup.sh: $group is neither build nor test" >&2; exit 2 ;;
+            bench) printf '%s\n' "${bench[@]}" ;;
+            *) echo "setup.sh: $group is neither build nor test nor bench" >&2; exit 2 ;;
         esac
     done
 }
@@ -45,6 +48,18 @@ without_a_cluster() {
     installed postgresql-common && return
     install_packages postgresql-common
     as_root sed -ri 's/^#?(create_main_cluster) .*$/\1 = false/' /etc/postgresql-common/createcluster.conf
+}
+
+# The benchmark starts an nginx of its own; nobody asked for the one Debian would start, now and at every boot.
+without_a_web_server() {
+    installed nginx && return
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+    fi
+    install_packages nginx
+    as_root update-rc.d nginx disable
 }
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
@@ -66,4 +81,5 @@ fi
 echo "Installing the Debian packages that are missing: ${missing[*]}"
 as_root apt-get update -q
 [[ " ${missing[*]} " != *" postgresql "* ]] || without_a_cluster
+[[ " ${missing[*]} " != *" nginx "* ]] || without_a_web_server
 install_packages "${missing[@]}"

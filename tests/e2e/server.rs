@@ -118,12 +118,17 @@ impl Server {
         assert!(errors.is_empty(), "errors in the log:\n{}", errors.join("\n"));
     }
 
+    /// Its process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Every process it has started and not yet buried, by id.
     pub fn children(&self) -> Vec<u32> {
-        let Some(child) = &self.child else { return Vec::new() };
+        let Some(own) = self.id() else { return Vec::new() };
         let entries = fs::read_dir("/proc").expect("processes").flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        ids.filter(|id| parent_of(*id) == Some(child.id())).collect()
+        ids.filter(|id| parent_of(*id) == Some(own)).collect()
     }
 
     /// Where it keeps everything, and where a test may put its own files.
