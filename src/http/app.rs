@@ -6,12 +6,19 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use tokio_util::task::TaskTracker;
 
+use super::events::Told;
 use super::play::cache::SegmentCache;
+use super::play::revision::Shown;
 use super::play::token::Tokens;
 use super::writers::Writers;
 use crate::catalogue::Read;
+use crate::catalogue::video::Video;
+use crate::domain::VideoId;
 use crate::live::Live;
-use crate::publishing::{Error, Publishing};
+use crate::publishing::{Error, Publishing, Recent};
+
+/// Videos of which what was just read is kept.
+const MOST_RECENT: u64 = 1000;
 
 /// What the HTTP room is told at start.
 #[derive(Debug, Clone)]
@@ -49,8 +56,29 @@ pub struct App {
     pub cache: SegmentCache,
     pub writers: Writers,
     pub live: Live,
+    pub(super) recent: Arc<Recents>,
     /// Owns what must end well although its client hung up.
     pub tasks: TaskTracker,
+}
+
+/// What all viewers of a video ask for at the same moment.
+pub(super) struct Recents {
+    pub videos: Recent<VideoId, Arc<Video>>,
+    /// A revision, or what it has of one rung.
+    pub revisions: Recent<(VideoId, u32, Option<String>), Arc<Shown>>,
+    /// The event that tells a public video.
+    pub events: Recent<VideoId, Arc<Told>>,
+}
+
+impl Recents {
+    fn new(publishing: &Publishing) -> Self {
+        let changes = || publishing.changes.clone();
+        Self {
+            videos: Recent::new(changes(), MOST_RECENT),
+            revisions: Recent::new(changes(), MOST_RECENT),
+            events: Recent::new(changes(), MOST_RECENT),
+        }
+    }
 }
 
 impl App {
@@ -61,6 +89,7 @@ impl App {
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
             writers: Writers::default(),
             live,
+            recent: Arc::new(Recents::new(&publishing)),
             settings: Arc::new(settings),
             publishing,
             tasks,

@@ -82,6 +82,9 @@ pub enum Error {
     /// One read served several requests.
     #[error(transparent)]
     Object(#[from] Arc<storage::Error>),
+    /// One answer served several requests.
+    #[error(transparent)]
+    Shared(#[from] Arc<Error>),
     #[error("a handler panicked: {0}")]
     Panic(String),
     #[error("an answer could not be made")]
@@ -131,6 +134,7 @@ impl Error {
                 rule(S::NOT_FOUND, "media_not_found")
             }
             Self::Object(error) => of_storage(error),
+            Self::Shared(error) => error.rule(),
             Self::Panic(_) | Self::Internal(_) => rule(S::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -223,6 +227,16 @@ impl From<storage::Error> for Error {
 }
 
 impl Error {
+    /// A dependency is out of reach now: the same request may succeed later.
+    pub(super) fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Publishing(error) => error.is_unavailable(),
+            Self::Object(error) => error.is_unavailable(),
+            Self::Shared(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
     /// What the caller is told: never the inside of a fault of ours.
     fn detail(&self, status: StatusCode, code: &str) -> String {
         match code {

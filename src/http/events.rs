@@ -1,6 +1,7 @@
 //! A video's news as server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -21,13 +22,20 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Then the client connects again: no connection lives for ever, and its key is checked anew.
 const LIFE: Duration = Duration::from_hours(1);
 
+/// A video as an event tells it.
+pub(super) struct Told {
+    /// The JSON without tokens, which are made anew each time and make no difference.
+    stamp: String,
+    json: String,
+}
+
 struct Watch {
     app: App,
     viewer: Viewer,
     token: Option<String>,
     id: VideoId,
     changes: Receiver<Option<VideoId>>,
-    /// What the last event was made of.
+    /// The stamp of the last event.
     told: Option<String>,
     until: Instant,
 }
@@ -61,13 +69,13 @@ impl Watch {
                 return None;
             }
             match self.look().await {
-                Ok((stamp, json)) if self.told.as_deref() != Some(&stamp) => {
-                    self.told = Some(stamp);
-                    return Some((Ok(Event::default().event("video").data(json)), self));
+                Ok(told) if self.told.as_ref() != Some(&told.stamp) => {
+                    self.told = Some(told.stamp.clone());
+                    return Some((Ok(Event::default().event("video").data(&told.json)), self));
                 }
                 Ok(_) => {}
                 // The database may come back; a video that is gone does not.
-                Err(Error::Publishing(error)) if error.is_unavailable() => {
+                Err(error) if error.is_unavailable() => {
                     self.told.get_or_insert_default();
                 }
                 Err(_) => return None,
@@ -90,12 +98,18 @@ impl Watch {
         }
     }
 
-    /// The video as it stands: what makes it differ, and what is sent. Tokens are made anew each time and make no
-    /// difference.
-    async fn look(&self) -> Result<(String, String), Error> {
+    /// The video as it stands; to all who came without a key or a token it is the same.
+    async fn look(&self) -> Result<Arc<Told>, Error> {
+        if self.viewer.0.is_some() || self.token.is_some() {
+            return self.read().await;
+        }
+        Ok(self.app.recent.events.get(self.id, self.read()).await?)
+    }
+
+    async fn read(&self) -> Result<Arc<Told>, Error> {
         let (_, video) = look(&self.app, self.viewer, self.token.as_deref(), self.id).await?;
         let json = serde_json::to_value(&video).map_err(|error| Error::Internal(Box::new(error)))?;
-        Ok((stamp(json.clone()), json.to_string()))
+        Ok(Arc::new(Told { stamp: stamp(json.clone()), json: json.to_string() }))
     }
 }
 

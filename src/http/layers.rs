@@ -15,6 +15,8 @@ use uuid::Uuid;
 use super::{Error, error};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What players ask for.
+const PLAYBACK: &str = "/play/";
 /// A longer request id is somebody's idea of a joke.
 const MAX_REQUEST_ID: usize = 128;
 /// How long an answer that isn't a stream may take.
@@ -26,6 +28,7 @@ const CORS_AGE: Duration = Duration::from_hours(24);
 pub async fn identify(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let playback = path.starts_with(PLAYBACK);
     let span = tracing::info_span!("request", %id, %method, path);
     async move {
         let begun = Instant::now();
@@ -35,7 +38,12 @@ pub async fn identify(request: Request, next: Next) -> Response {
         }
         let (status, latency) = (response.status().as_u16(), begun.elapsed());
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status, latency_ms, "answered");
+        // Each player asks several times a second.
+        if playback && status < 400 {
+            tracing::debug!(status, latency_ms, "answered");
+        } else {
+            tracing::info!(status, latency_ms, "answered");
+        }
         let labels = [("method", method.to_string()), ("status", status.to_string())];
         metrics::counter!("policast_http_requests_total", &labels).increment(1);
         metrics::histogram!("policast_http_request_seconds", &labels).record(latency);
@@ -103,7 +111,7 @@ pub async fn cors(request: Request, next: Next) -> Response {
 
 /// Headers that keep a browser from reading more into an answer than there is. Pages set their own.
 pub async fn harden(request: Request, next: Next) -> Response {
-    let playback = request.uri().path().starts_with("/play/");
+    let playback = request.uri().path().starts_with(PLAYBACK);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {

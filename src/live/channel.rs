@@ -56,7 +56,7 @@ pub struct Channel {
     playable: watch::Sender<bool>,
     /// When somebody last asked for something.
     asked: Mutex<Instant>,
-    rendered: Mutex<HashMap<String, (Edge, Arc<str>)>>,
+    rendered: Mutex<HashMap<String, (Edge, Bytes)>>,
 }
 
 struct State {
@@ -164,7 +164,7 @@ impl Channel {
         rung: &str,
         (until, skip): (Option<Place>, bool),
         query: &str,
-    ) -> Result<Arc<str>, Unanswered> {
+    ) -> Result<Bytes, Unanswered> {
         *lock(&self.asked) = Instant::now();
         let pictures =
             self.look(|window| window.track(rung).is_some_and(|track| !track.init.form.is_audio()));
@@ -180,12 +180,12 @@ impl Channel {
     }
 
     /// Many viewers ask for the same playlist at the same moment: it is rendered once.
-    fn render(&self, rung: &str, skip: bool, query: &str) -> Result<Arc<str>, Unanswered> {
+    fn render(&self, rung: &str, skip: bool, query: &str) -> Result<Bytes, Unanswered> {
         let state = self.read();
         let edge = state.edges.get(rung).map(|edge| *edge.borrow()).ok_or(Unanswered::NoRung)?;
         let name = format!("{rung} {skip}");
         // Only the public one: a map of tokens would grow for ever.
-        let shared = query.is_empty() && !state.window.over;
+        let shared = query.is_empty();
         if shared
             && let Some((at, text)) = lock(&self.rendered).get(&name)
             && *at == edge
@@ -193,7 +193,7 @@ impl Channel {
             return Ok(text.clone());
         }
         let view = View { rung, skip, target: state.target, query };
-        let text: Arc<str> = playlist::media(&state.window, view).ok_or(Unanswered::NoRung)?.into();
+        let text = Bytes::from(playlist::media(&state.window, view).ok_or(Unanswered::NoRung)?);
         if shared {
             lock(&self.rendered).insert(name, (edge, text.clone()));
         }
@@ -384,6 +384,10 @@ mod tests {
         channel
     }
 
+    fn text(told: Result<Bytes, Unanswered>) -> String {
+        String::from_utf8(told.expect("a playlist").to_vec()).expect("UTF-8")
+    }
+
     #[tokio::test]
     async fn a_reload_waits_for_the_part_it_asks_for() {
         let channel = running();
@@ -392,7 +396,7 @@ mod tests {
             async move { waiting.playlist("720p", (Some((2, Some(0))), false), "").await },
             async { channel.tell(part("720p", 2, 0), Bytes::from_static(b"p")) }
         );
-        assert!(told.0.expect("a playlist").contains("2-1.0.m4s\",INDEPENDENT"));
+        assert!(text(told.0).contains("2-1.0.m4s\",INDEPENDENT"));
     }
 
     #[tokio::test]
@@ -409,7 +413,7 @@ mod tests {
             async move { waiting.playlist("720p", (Some((3, Some(0))), false), "").await },
             async { channel.tell(News::Over, Bytes::new()) }
         );
-        assert!(told.0.expect("a playlist").ends_with("#EXT-X-ENDLIST\n"));
+        assert!(text(told.0).ends_with("#EXT-X-ENDLIST\n"));
     }
 
     #[tokio::test]
@@ -428,7 +432,7 @@ mod tests {
         for (news, bytes) in channel.follow().0 {
             mirror.tell(news, bytes);
         }
-        let text = |channel: &Channel| channel.render("720p", false, "").expect("a playlist");
+        let text = |channel: &Channel| text(channel.render("720p", false, ""));
         assert_eq!(text(&mirror), text(&channel));
         assert_eq!(mirror.media("720p", (1, (2, Some(0)))).await.as_deref(), Some(&b"p"[..]));
     }

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::VideoId;
-use crate::publishing::{Ingest, Publishing};
+use crate::publishing::{Ingest, Owner, Publishing, Recent};
 
 use channel::{About, Channel};
 pub use listen::run as listen;
@@ -47,6 +47,8 @@ use window::{News, Window};
 const LAPSE_EVERY: Duration = Duration::from_secs(1);
 /// Before the first playlist says otherwise.
 const FIRST_TARGET: u32 = 4;
+/// Videos of which the owner just read is kept.
+const MOST_OWNERS: u64 = 1000;
 /// How long a viewer waits for another node's channel before the rows are played.
 const MIRROR_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -72,6 +74,8 @@ pub struct Live {
     publishing: Publishing,
     settings: Arc<Settings>,
     channels: Arc<RwLock<HashMap<VideoId, Arc<Channel>>>>,
+    /// Who takes in the videos viewers ask for.
+    owners: Arc<Recent<VideoId, Option<Owner>>>,
     guests: Arc<listen::Guests>,
     /// Asks other nodes.
     http: reqwest::Client,
@@ -89,7 +93,9 @@ impl Live {
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
         let pass = NodePass::new(&settings.secret, publishing.clock.clone());
+        let owners = Recent::new(publishing.changes.clone(), MOST_OWNERS);
         Self {
+            owners: Arc::new(owners),
             publishing,
             settings: Arc::new(settings),
             channels: Arc::default(),
@@ -113,7 +119,7 @@ impl Live {
         if let Some(channel) = self.find(video) {
             return Some(channel);
         }
-        let owner = self.publishing.find_owner(video).await.ok()??;
+        let owner = self.owners.get(video, self.publishing.find_owner(video)).await.ok()??;
         if owner.node == self.settings.node {
             return None;
         }

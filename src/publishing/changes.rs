@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::TryRecvError;
@@ -26,6 +27,7 @@ pub struct Changes {
     /// What this node told, for the others; nobody's where no one passes it on.
     own: broadcast::Sender<News>,
     work: Arc<Notify>,
+    count: Arc<AtomicU64>,
 }
 
 impl Default for Changes {
@@ -35,6 +37,7 @@ impl Default for Changes {
             videos: broadcast::channel(BACKLOG).0,
             own: broadcast::channel(BACKLOG).0,
             work: Arc::new(Notify::new()),
+            count: Arc::default(),
         }
     }
 }
@@ -47,9 +50,13 @@ impl Changes {
 
     /// Work on a video has come further; nobody has more to do for that.
     pub fn tell_progress(&self, video: VideoId) {
-        // Nobody listening is no fault.
-        let _ = self.videos.send(Some(video));
+        self.announce(Some(video));
         let _ = self.own.send(News::Video(video));
+    }
+
+    /// How much was told so far: what was read at another count may have changed.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
     }
 
     /// There is work now.
@@ -63,13 +70,18 @@ impl Changes {
     }
 
     fn hear(&self, news: News) {
-        // Nobody listening is no fault.
-        let _ = match news {
-            News::Video(id) => self.videos.send(Some(id)),
-            News::Missed => self.videos.send(None),
-            News::Work => Ok(0),
-        };
+        match news {
+            News::Video(id) => self.announce(Some(id)),
+            News::Missed => self.announce(None),
+            News::Work => {}
+        }
         self.wake();
+    }
+
+    fn announce(&self, video: Option<VideoId>) {
+        self.count.fetch_add(1, Ordering::Release);
+        // Nobody listening is no fault.
+        let _ = self.videos.send(video);
     }
 
     /// Follows the changes of all videos; `None`: any may have changed.

@@ -1,5 +1,7 @@
 //! Who may play: everybody what is public, the bearer of a token what isn't.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -29,7 +31,7 @@ pub struct Bearer {
 
 /// A video that may be played, and how its addresses go on.
 pub struct Pass {
-    pub video: Video,
+    pub video: Arc<Video>,
     /// Goes to every address in a playlist.
     token: Option<String>,
     /// As the address says that is asked for.
@@ -74,8 +76,7 @@ impl Pass {
 
 /// Lets in who may play this video now; to others a video that isn't public isn't there.
 pub async fn enter(app: &App, id: VideoId, bearer: Bearer) -> Result<Pass, Error> {
-    let found = video::find(app.read().await?.conn(), id).await?;
-    let video = found.ok_or(publishing::Error::NotFound("video"))?;
+    let video = app.recent.videos.get(id, find(app, id)).await?;
     match &bearer.token {
         Some(token) if video.state != VideoState::Published => app.tokens.check(&video, token)?,
         None if video.state != VideoState::Published => {
@@ -87,4 +88,9 @@ pub async fn enter(app: &App, id: VideoId, bearer: Bearer) -> Result<Pass, Error
     let token =
         bearer.token.filter(|token| token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)));
     Ok(Pass { video, token, trim: bearer.trim })
+}
+
+async fn find(app: &App, id: VideoId) -> Result<Arc<Video>, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    Ok(found.map(Arc::new).ok_or(publishing::Error::NotFound("video"))?)
 }

@@ -46,7 +46,7 @@ pub(super) async fn running(app: &App, video: &Video) -> Option<Arc<Channel>> {
 /// The multivariant playlist; `None` before anything can be played.
 pub(super) fn master(channel: &Channel, pass: &Pass, headers: &HeaderMap) -> Option<Result<Response, Error>> {
     let text = channel.master(pass.video.language.as_str(), &pass.query())?;
-    Some(answer(text, pass.cache_control(false), headers))
+    Some(answer(&text.into(), pass.cache_control(false), headers))
 }
 
 /// What the channel has of a file; `None` where the bucket has it.
@@ -58,7 +58,7 @@ pub(super) async fn file(
 ) -> Result<Option<Response>, Error> {
     if file == "playlist.m3u8" {
         let Some(text) = playlist(channel, pass, (rung, reload)).await? else { return Ok(None) };
-        return answer(text, pass.cache_control(false), headers).map(Some);
+        return answer(&text, pass.cache_control(false), headers).map(Some);
     }
     let bytes = if let Some(number) = parse_init(file) {
         channel.init(rung, number)
@@ -76,14 +76,14 @@ async fn playlist(
     channel: &Channel,
     pass: &Pass,
     (rung, reload): (&str, Reload),
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Bytes>, Error> {
     let until = match (reload.msn, reload.part) {
         (None, Some(_)) => return Err(Error::Query("_HLS_part needs _HLS_msn beside it".to_owned())),
         (msn, part) => msn.map(|msn| (msn, part)),
     };
     let skip = matches!(reload.skip.as_deref(), Some("YES" | "v2"));
     match channel.playlist(rung, (until, skip), &pass.query()).await {
-        Ok(text) => Ok(Some(text.to_string())),
+        Ok(text) => Ok(Some(text)),
         Err(Unanswered::NoRung) => Ok(None),
         Err(Unanswered::TooFarAhead) => {
             Err(Error::Query("_HLS_msn is too far ahead of the playlist".to_owned()))

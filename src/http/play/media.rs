@@ -60,7 +60,7 @@ pub async fn file(
         }
     };
     let (text, cache_control) = playlists::rung(&app, &pass, (number, &rung), render).await?;
-    playlists::answer(text, cache_control, headers)
+    playlists::answer(&text.into(), cache_control, headers)
 }
 
 async fn init(

@@ -6,6 +6,6 @@ pub mod gate;
 mod live;
 pub mod media;
 pub mod playlists;
-mod revision;
+pub(super) mod revision;
 pub mod stills;
 pub mod token;

@@ -42,12 +42,12 @@ pub async fn master(
         matches!(pass.video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);
     let number = pass.video.revision.filter(|_| plays).and_then(|number| u32::try_from(number).ok());
     let number = number.ok_or(publishing::Error::NotFound("media"))?;
-    let shown = Shown::read(&app, (id, number), None).await?;
+    let shown = Shown::find(&app, (id, number), None).await?;
     let master = shown.master(&pass);
     if master.variants.is_empty() {
         return Err(publishing::Error::NotFound("media").into());
     }
-    answer(playlist::master(&master), pass.cache_control(false), &headers)
+    answer(&playlist::master(&master).into(), pass.cache_control(false), &headers)
 }
 
 /// One rung's playlist, or that of its keyframes alone.
@@ -57,19 +57,18 @@ pub(super) async fn rung(
     (number, rung): (u32, &str),
     render: fn(&playlist::Media) -> String,
 ) -> Result<(String, &'static str), Error> {
-    let shown = Shown::read(app, (pass.video.id, number), Some(rung)).await?;
+    let shown = Shown::find(app, (pass.video.id, number), Some(rung)).await?;
     let media = shown.media(pass, rung)?;
     Ok((render(&media), pass.cache_control(shown.is_settled())))
 }
 
 /// A rendered playlist as an answer.
 pub(super) fn answer(
-    text: String,
+    text: &Bytes,
     cache_control: &'static str,
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
-    let bytes = Bytes::from(text);
     let thing =
-        Thing { etag: etag(&bytes), size: bytes.len() as u64, content_type: CONTENT_TYPE, cache_control };
-    thing.answer_from(headers, &bytes)
+        Thing { etag: etag(text), size: text.len() as u64, content_type: CONTENT_TYPE, cache_control };
+    thing.answer_from(headers, text)
 }

@@ -1,5 +1,7 @@
 //! A revision's rows as the playlists need them.
 
+use std::sync::Arc;
+
 use super::super::{App, Error};
 use super::gate::Pass;
 use crate::catalogue::pack::{self, Pack};
@@ -19,8 +21,14 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Reads a revision; `rung` narrows its packs to one.
-    pub async fn read(app: &App, (id, number): (VideoId, u32), rung: Option<&str>) -> Result<Self, Error> {
+    /// A revision, read once for all who ask at the same moment; `rung` narrows its packs to one.
+    pub async fn find(app: &App, id: (VideoId, u32), rung: Option<&str>) -> Result<Arc<Self>, Error> {
+        let key = (id.0, id.1, rung.map(ToOwned::to_owned));
+        let read = async { Self::read(app, id, rung).await.map(Arc::new) };
+        Ok(app.recent.revisions.get(key, read).await?)
+    }
+
+    async fn read(app: &App, (id, number): (VideoId, u32), rung: Option<&str>) -> Result<Self, Error> {
         let mut read = app.read().await?;
         let found = revision::find(read.conn(), id, number).await?;
         let revision = found.ok_or(publishing::Error::NotFound("revision"))?;
@@ -59,14 +67,14 @@ impl Shown {
         self.rungs.iter().filter(|rung| rung.state != RungState::Failed && rung.codecs.is_some())
     }
 
-    fn find(&self, rung: &str) -> Result<&Rung, Error> {
+    fn rung(&self, rung: &str) -> Result<&Rung, Error> {
         let found = self.playable().find(|candidate| candidate.name == rung);
         found.ok_or_else(|| publishing::Error::NotFound("rung").into())
     }
 
     /// One rung's playlist.
     pub fn media(&self, pass: &Pass, rung: &str) -> Result<playlist::Media, Error> {
-        let growing = !self.is_settled() && self.find(rung)?.state != RungState::Ready;
+        let growing = !self.is_settled() && self.rung(rung)?.state != RungState::Ready;
         let packs = self.packs_of(rung).map(|pack| playlist::Pack {
             uri: pass.with_token(&format!("{}-{}.m4s", pack.first_segment, pack.attempt)),
             init_uri: pass.with_token(&init_name(pack.init)),
