@@ -192,9 +192,21 @@ pub struct Live {
     /// How long it may take from there to its stream key
     #[arg(long, env = "POLICAST_INGEST_PUBLISH", default_value = "10s", value_name = "SPAN")]
     pub ingest_publish: Span,
+    /// How long it may take from there to its first picture or sound
+    #[arg(long, env = "POLICAST_INGEST_FIRST_MEDIA", default_value = "15s", value_name = "SPAN")]
+    pub ingest_first_media: Span,
     /// How long it may send no media
     #[arg(long, env = "POLICAST_INGEST_IDLE", default_value = "30s", value_name = "SPAN")]
     pub ingest_idle: Span,
+    /// Connections of encoders that may be open on one port
+    #[arg(long, env = "POLICAST_INGEST_CONNECTIONS", default_value = "2000", value_name = "N")]
+    pub ingest_connections: usize,
+    /// And from one address (of IPv6: its /64) on all ports
+    #[arg(long, env = "POLICAST_INGEST_PER_ADDRESS", default_value = "200", value_name = "N")]
+    pub ingest_per_address: usize,
+    /// Bad stream keys an address may show in a minute before it is shut out for the rest of it
+    #[arg(long, env = "POLICAST_INGEST_BAD_KEYS", default_value = "20", value_name = "N")]
+    pub ingest_bad_keys: u32,
     /// Silence after which another encoder, or another node, may take a broadcast over
     #[arg(long, env = "POLICAST_LIVE_LEASE", default_value = "6s", value_name = "SPAN")]
     pub live_lease: Span,

@@ -69,8 +69,10 @@ async fn open_srt(config: &Config) -> anyhow::Result<Option<srt::Listener>> {
     let Some(address) = live.srt_listen else { return Ok(None) };
     let limits = srt::Limits {
         handshake: live.ingest_handshake.0,
+        first_media: live.ingest_first_media.0,
         idle: live.ingest_idle.0,
         passphrase: live.srt_passphrase.clone(),
+        connections: live.ingest_connections,
         ..srt::Limits::default()
     };
     let listener = srt::Listener::bind(address, limits).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -185,9 +186,15 @@ fn live_settings(config: &Config, secret: &[u8]) -> live::Settings {
         secret: secret.to_vec(),
         lease: settings.live_lease.0,
         buffer_bytes: settings.live_buffer_bytes,
+        doors: live::guests::Limits {
+            connections: settings.ingest_connections,
+            per_address: settings.ingest_per_address,
+            bad_keys: settings.ingest_bad_keys,
+        },
         rtmp: live::rtmp::Limits {
             handshake: settings.ingest_handshake.0,
             publish: settings.ingest_publish.0,
+            first_media: settings.ingest_first_media.0,
             idle: settings.ingest_idle.0,
             ..live::rtmp::Limits::default()
         },
@@ -248,6 +255,12 @@ async fn token_secret(publishing: &Publishing) -> anyhow::Result<Vec<u8>> {
 
 async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) -> std::io::Result<()> {
     let drain = shutdown.drain.clone();
+    // An answer's last packet must not wait until the one before is acknowledged: a part may be as small as that.
+    let listener = listener.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    // Served as it is, a router is copied whole for every connection.
+    let router = router.into_make_service();
     let serving = axum::serve(listener, router).with_graceful_shutdown(drain.cancelled_owned());
     tokio::select! {
         ended = serving.into_future() => ended,

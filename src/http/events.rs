@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::auth::Viewer;
 use super::extract::{Path, Query};
-use super::play::gate::Bearer;
+use super::play::gate::Permit;
 use super::video::look;
 use super::{App, Error};
 use crate::domain::VideoId;
@@ -44,17 +44,17 @@ struct Watch {
 ///
 /// `event: video` with the whole video at once, and again whenever it changes.
 #[utoipa::path(get, path = "/api/v1/videos/{id}/events", tag = "videos", security((), ("key" = [])),
-    params(("id" = String, Path, format = Uuid), Bearer),
+    params(("id" = String, Path, format = Uuid), Permit),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub async fn events(
     State(app): State<App>,
     viewer: Viewer,
     Path(id): Path<VideoId>,
-    Query(bearer): Query<Bearer>,
+    Query(permit): Query<Permit>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let changes = app.publishing.changes.follow();
     let until = Instant::now() + LIFE;
-    let watch = Watch { viewer, token: bearer.token, id, changes, told: None, until, app };
+    let watch = Watch { viewer, token: permit.token, id, changes, told: None, until, app };
     watch.look().await?;
     Ok(Sse::new(futures::stream::unfold(watch, Watch::next)).keep_alive(KeepAlive::default()))
 }

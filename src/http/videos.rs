@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::{Member, Publisher, Viewer};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
-use super::play::gate::Bearer;
+use super::play::gate::Permit;
 use super::reply::{Created, Gone};
 use super::video::{UploadTo, Video, describe, look};
 use super::words::Words;
@@ -195,14 +195,14 @@ pub(super) async fn account_of(app: &App, caller: Caller, named: Option<Handle>)
 ///
 /// A draft is there for its own account and the bearer of a token; of a withdrawn one everybody may read why.
 #[utoipa::path(get, path = "/api/v1/videos/{id}", tag = "videos", security((), ("key" = [])),
-    params(("id" = String, Path, format = Uuid), Bearer), responses((status = 200, body = Video)))]
+    params(("id" = String, Path, format = Uuid), Permit), responses((status = 200, body = Video)))]
 pub async fn find(
     State(app): State<App>,
     viewer: Viewer,
     Path(id): Path<VideoId>,
-    Query(bearer): Query<Bearer>,
+    Query(permit): Query<Permit>,
 ) -> Result<Json<Video>, Error> {
-    Ok(Json(look(&app, viewer, bearer.token.as_deref(), id).await?.1))
+    Ok(Json(look(&app, viewer, permit.token.as_deref(), id).await?.1))
 }
 
 /// Change what is said of a video

@@ -205,7 +205,7 @@ impl Channel {
         let (mut edge, patience) = {
             let state = self.read();
             let edge = state.edges.get(rung).ok_or(Unanswered::NoRung)?;
-            if place.0 > edge.borrow().0 + AHEAD {
+            if place.0 > edge.borrow().0.saturating_add(AHEAD) {
                 return Err(Unanswered::TooFarAhead);
             }
             (edge.subscribe(), Duration::from_secs(u64::from(state.target) * 3))

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::encoder::Encoder;
 use super::frame::Media;
+use super::guests::Stay;
 use super::listen::{Refusal, admit};
 use super::srt::{Error, Listener, Mode, Publisher, Reason, Request};
 use super::{Live, session};
@@ -34,30 +35,30 @@ pub async fn run(mut listener: Listener, live: Live, stop: CancellationToken) {
                 }
             },
         };
-        if live.guests.is_banned(request.peer.ip()) {
+        let Some(stay) = live.guests.enter(request.peer.ip()) else {
             request.reject(Reason::Forbidden);
             continue;
-        }
+        };
         let (live, stop) = (live.clone(), stop.clone());
         // On the heap: a session's state would make every waiting caller huge.
-        tasks.spawn(async move { Box::pin(talk(request, live, &stop)).await });
+        tasks.spawn(async move { Box::pin(talk(request, (live, stay), &stop)).await });
     }
     tasks.close();
     tasks.wait().await;
 }
 
-async fn talk(mut request: Request, live: Live, stop: &CancellationToken) {
+async fn talk(mut request: Request, (live, stay): (Live, Stay), stop: &CancellationToken) {
     let peer = request.peer;
     if let Err(error) = request.unlock() {
         tracing::info!(%peer, %error, "an encoder is not let in");
-        return live.guests.blame(peer.ip());
+        return stay.blame();
     }
     if request.mode() != Mode::Publish {
         tracing::info!(%peer, "This server takes streams by SRT and sends none.");
         return request.reject(Reason::BadMode);
     }
     let key = Secret::new(request.key().unwrap_or_default());
-    match admit(&live, &key, peer.ip()).await {
+    match admit(&live, &key, &stay).await {
         Ok(ingest) => match request.permit() {
             Ok(publisher) => Box::pin(serve(publisher, live, (ingest, key), stop)).await,
             Err(error) => {

@@ -11,6 +11,7 @@ pub mod cut;
 mod encoder;
 pub mod frame;
 mod gauges;
+pub mod guests;
 mod listen;
 mod listen_srt;
 mod meter;
@@ -63,6 +64,7 @@ pub struct Settings {
     pub lease: Duration,
     /// Bytes of a recording that may wait for the bucket.
     pub buffer_bytes: u64,
+    pub doors: guests::Limits,
     pub rtmp: rtmp::Limits,
     pub cut: cut::Settings,
     pub rungs: rungs::Settings,
@@ -76,7 +78,7 @@ pub struct Live {
     channels: Arc<RwLock<HashMap<VideoId, Arc<Channel>>>>,
     /// Who takes in the videos viewers ask for.
     owners: Arc<Recent<VideoId, Option<Owner>>>,
-    guests: Arc<listen::Guests>,
+    guests: Arc<guests::Guests>,
     /// Asks other nodes.
     http: reqwest::Client,
     pub pass: NodePass,
@@ -97,9 +99,9 @@ impl Live {
         Self {
             owners: Arc::new(owners),
             publishing,
+            guests: guests::Guests::new(settings.doors.clone()),
             settings: Arc::new(settings),
             channels: Arc::default(),
-            guests: Arc::default(),
             http: reqwest::Client::new(),
             pass,
             gauges: gauges::Gauges::default(),

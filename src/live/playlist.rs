@@ -57,7 +57,11 @@ pub fn media(window: &Window, view: View<'_>) -> Option<String> {
         out.push_str("#EXT-X-ENDLIST\n");
         return Some(out);
     }
-    if init != Some(track.init.number) {
+    let breaks = track.parts.first().is_some_and(|part| part.discontinuity);
+    if breaks {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if breaks || init != Some(track.init.number) {
         map(&mut out, track.init.number, view);
     }
     for part in &track.parts {

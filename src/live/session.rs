@@ -32,6 +32,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const AUDIO: &str = "audio";
 /// Sound is listed last.
 const AUDIO_POSITION: u32 = 99;
+/// No frame of sound is longer.
+const TOGETHER: Ticks = TICKS_PER_SECOND / 5;
 /// A playlist promises no less: the next keyframes may come later than the first two did.
 const LEAST_TARGET: u32 = 4;
 
@@ -264,6 +266,7 @@ impl Session {
                     start: part.start,
                     duration: part.duration,
                     independent: part.independent,
+                    discontinuity: part.discontinuity,
                     size_bytes,
                 };
                 self.channel.tell(News::Part { rung, segment: part.segment, part: about }, part.bytes);
@@ -307,9 +310,7 @@ impl Session {
             shown_at: self.shown_at(end.number, (end.segment.start, end.segment.duration)),
             gap: false,
         };
-        if end.track == cut::Track::Video {
-            self.promise(end.segment.duration);
-        }
+        self.promise(end.segment.duration);
         let Some(bytes) = self.channel.segment(&rung, end.number) else { return };
         self.channel.tell(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
         let next = (end.track == cut::Track::Video)
@@ -319,12 +320,13 @@ impl Session {
 
     /// When the picture at this time of the timeline was taken: the first segment to close was taken just now.
     fn shown_at(&mut self, number: u32, (start, duration): (Ticks, Ticks)) -> Timestamp {
-        // Pictures and sound of a segment say the same.
+        // Pictures and sound that begin a segment together say the same.
         let known = self.source.as_ref().and_then(|rung| {
             self.channel.look(|window| {
                 let listed =
                     window.track(rung)?.closed.iter().rev().find(|listed| listed.closed.number == number);
-                listed.map(|listed| listed.closed.shown_at)
+                let together = listed.filter(|listed| (listed.closed.segment.start - start).abs() < TOGETHER);
+                together.map(|listed| listed.closed.shown_at)
             })
         });
         if let Some(known) = known {

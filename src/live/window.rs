@@ -49,6 +49,9 @@ pub struct Part {
     pub duration: Ticks,
     /// Begins with a keyframe.
     pub independent: bool,
+    /// Its segment comes after a discontinuity.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discontinuity: bool,
     pub size_bytes: u64,
 }
 
@@ -342,7 +345,8 @@ pub(super) mod tests {
 
     pub fn part(rung: &str, segment: u32, number: u32) -> News {
         let start = i64::from(segment) * 2 * S + i64::from(number) * 30_000;
-        let part = Part { number, start, duration: 30_000, independent: number == 0, size_bytes: 1000 };
+        let (independent, discontinuity) = (number == 0, segment == 1);
+        let part = Part { number, start, duration: 30_000, independent, discontinuity, size_bytes: 1000 };
         News::Part { rung: rung.to_owned(), segment, part }
     }
 

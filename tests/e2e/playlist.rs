@@ -173,3 +173,11 @@ pub async fn packets_of(path: &Path, stream: &str) -> Vec<Packet> {
     });
     packets.collect()
 }
+
+/// What the packets of a track hold, in the order of decoding.
+pub async fn hashes_of(path: &Path, stream: &str) -> Vec<String> {
+    let mut ffprobe = program("ffprobe");
+    ffprobe.args(["-v", "error", "-of", "csv=p=0", "-select_streams", stream]);
+    ffprobe.args(["-show_data_hash", "md5", "-show_entries", "packet=data_hash"]).arg(path);
+    succeed(ffprobe).await.lines().map(|line| line.trim_end_matches(',').to_owned()).collect()
+}

@@ -16,6 +16,8 @@ use tower::ServiceExt;
 
 use crate::world::World;
 
+/// What the nodes of a test share.
+pub const NODES_SECRET: &[u8] = b"the nodes of this test";
 /// What absolute addresses begin with.
 pub const PUBLIC: &str = "https://video.example";
 
@@ -167,9 +169,10 @@ impl Reply {
 fn live_settings() -> live::Settings {
     live::Settings {
         node: PUBLIC.to_owned(),
-        secret: b"the nodes of this test".to_vec(),
+        secret: NODES_SECRET.to_vec(),
         lease: Duration::from_secs(6),
         buffer_bytes: 64 << 20,
+        doors: live::guests::Limits::default(),
         rtmp: live::rtmp::Limits::default(),
         cut: live::cut::Settings::default(),
         rungs: live::rungs::Settings::default(),

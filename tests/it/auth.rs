@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
+use policast::domain::Clock;
 use policast::http::openapi;
+use policast::live::NodePass;
 
-use crate::app::{App, request, stranger};
+use crate::app::{App, NODES_SECRET, request, stranger};
 
 /// What it takes to be let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +141,26 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
             };
             assert!(told, "{method} {path} as {role:?}: {reply:?}");
         }
+    }
+}
+
+/// What nodes ask each other is not in the document.
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_of_nodes_let_in_nodes_and_nobody_else() {
+    let app = App::small().await;
+    let path = somewhere("/internal/live/{video}");
+    let report = || Body::from(r#"{"node":"http://b","viewers":1}"#);
+    let ask =
+        |method, key| app.ask(request(method, &path, &[("content-type", "application/json")], report()), key);
+    let keys = [&app.editor, &app.publisher, &app.admin, &app.operator].map(|key| Some(key.as_str()));
+    let pass = |secret: &[u8]| NodePass::new(secret, Clock::default()).issue();
+    let (pass, forged) = (pass(NODES_SECRET), pass(b"another secret"));
+    for method in ["GET", "POST"] {
+        assert_eq!(ask(method, None).await.problem(), (401, "key_missing".to_owned()));
+        for key in keys.into_iter().chain([Some(forged.as_str())]) {
+            assert_eq!(ask(method, key).await.problem(), (401, "key_invalid".to_owned()));
+        }
+        assert_eq!(ask(method, Some(&pass)).await.problem(), (404, "broadcast_not_found".to_owned()));
     }
 }
 

@@ -19,7 +19,14 @@ const FRESH_PRIVATE: &str = "private, no-cache";
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const IMMUTABLE_PRIVATE: &str = "private, max-age=31536000, immutable";
 
-/// The permission carried from playlist to playlist.
+/// A permission for what isn't public.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+pub struct Permit {
+    /// Needed for a video that isn't public; the addresses in an authorised answer carry it.
+    pub token: Option<String>,
+}
+
+/// The permission carried from playlist to playlist, and what of the video they show.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 pub struct Bearer {
     /// Needed for a video that isn't public; the addresses in an authorised answer carry it.

@@ -28,6 +28,11 @@ pub(super) struct Audio {
     newest: Option<Sound>,
     generation: u32,
     run: Option<Run>,
+    /// The open segment, and the one the pictures are at: the sound is ahead where its coding changed in between.
+    open: u32,
+    seen: u32,
+    /// The next segment must come after a discontinuity.
+    breaks: bool,
     queue: VecDeque<Heard>,
     boundaries: VecDeque<Boundary>,
     patience: Ticks,
@@ -37,6 +42,7 @@ pub(super) struct Audio {
 #[derive(Debug)]
 struct Heard {
     at: Ticks,
+    sound: Sound,
     generation: u32,
     data: Bytes,
 }
@@ -44,33 +50,40 @@ struct Heard {
 impl Audio {
     pub fn new(settings: Settings) -> Self {
         let (queue, boundaries) = (VecDeque::new(), VecDeque::new());
-        Self { settings, newest: None, generation: 0, run: None, queue, boundaries, patience: PATIENCE }
+        let (open, seen, breaks) = (0, 0, false);
+        let (newest, generation, run, patience) = (None, 0, None, PATIENCE);
+        Self { settings, newest, generation, run, open, seen, breaks, queue, boundaries, patience }
     }
 
-    /// Takes a configuration into account; true where it changes the sound's coding in mid-run. Until the next
-    /// discontinuity such sound is silence.
-    pub fn configure(&mut self, config: Bytes) -> Result<bool, Error> {
+    /// Takes a configuration into account. Where it changes the sound's coding in mid-run, the pictures are asked for a
+    /// discontinuity.
+    pub fn configure(&mut self, config: Bytes) -> Result<(), Error> {
         if self.newest.as_ref().is_some_and(|sound| sound.config == config) {
-            return Ok(false);
+            return Ok(());
         }
         self.newest = Some(Sound::read(config)?);
         self.generation += 1;
-        Ok(self.run.is_some())
+        self.breaks = self.run.is_some();
+        Ok(())
+    }
+
+    /// Asks for a discontinuity at the next keyframe; said once.
+    pub fn wants_break(&mut self) -> bool {
+        std::mem::take(&mut self.breaks)
     }
 
     /// A segment begins with the first frame at or after the boundary.
     pub fn turn(&mut self, boundary: Boundary) {
+        self.seen = boundary.segment;
         self.boundaries.push_back(boundary);
     }
 
     /// Takes a frame heard at `at`; pictures have come up to `frontier`.
     pub fn push(&mut self, at: Ticks, data: Bytes, frontier: Ticks) {
-        if self.newest.is_none() || data.is_empty() {
-            return;
-        }
+        let Some(sound) = self.newest.clone().filter(|_| !data.is_empty()) else { return };
         let wanted = frontier - at + PATIENCE / 2;
         self.patience = self.patience.max(wanted.min(LONGEST_PATIENCE));
-        self.queue.push_back(Heard { at, generation: self.generation, data });
+        self.queue.push_back(Heard { at, sound, generation: self.generation, data });
     }
 
     /// Passes on what no segment can begin before, and silence where sound has been missing for too long.
@@ -90,7 +103,12 @@ impl Audio {
         }
         self.start_silent(end, out)?;
         self.fill(end, out)?;
+        let ahead = self.open > self.seen;
         let Some(run) = &mut self.run else { return Ok(None) };
+        if ahead {
+            // There are no pictures to this segment.
+            return Ok(Some(run.give_up()));
+        }
         run.close(out).map(Some)
     }
 
@@ -108,40 +126,70 @@ impl Audio {
     }
 
     fn take(&mut self, heard: Heard, out: &mut Output) -> Result<(), Error> {
-        if self.run.is_none() && !self.start(heard.at, out)? {
+        if self.run.is_none() && !self.start((heard.sound.clone(), heard.generation), heard.at, out)? {
             return Ok(());
         }
-        let Some(run) = &mut self.run else { return Ok(()) };
-        let missing = run.missing(heard.at);
-        let is_foreign = heard.generation != run.generation();
-        let (silence, data) = (run.silence(), heard.data);
+        let missing = self.run.as_mut().map_or(0, |run| run.missing(heard.at));
         self.fill_frames(missing, out)?;
+        self.recode(&heard, out)?;
+        let Some(run) = &self.run else { return Ok(()) };
+        let data = if heard.generation == run.generation() { heard.data } else { run.silence() };
         // A frame too many is left out.
-        if missing < 0 { Ok(()) } else { self.append(if is_foreign { silence } else { data }, out) }
+        if missing < 0 { Ok(()) } else { self.append(data, out) }
+    }
+
+    /// Where the coding changes in mid-segment, the next one begins early: after the discontinuity the pictures will
+    /// have, or have had already.
+    fn recode(&mut self, heard: &Heard, out: &mut Output) -> Result<(), Error> {
+        if self.run.as_ref().is_none_or(|run| run.generation() >= heard.generation) {
+            return Ok(());
+        }
+        let mut next = self.next_boundary();
+        while let Some(boundary) = next.filter(|boundary| !boundary.discontinuity) {
+            // The pictures are in it already: it gets one frame at least.
+            let Some(run) = &mut self.run else { return Ok(()) };
+            let last = run.take_last().unwrap_or_else(|| run.silence());
+            self.pass(boundary, out)?;
+            self.run.as_mut().map_or(Ok(()), |run| run.add(last, out))?;
+            next = self.next_boundary();
+        }
+        if next.is_none() && self.open > self.seen {
+            return Ok(());
+        }
+        self.breaks = next.is_none();
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let start = run.close(out)?;
+        let next = heard.sound.samples_to(start);
+        let coding = (heard.sound.clone(), heard.generation);
+        self.run = Some(Run::open(coding, next, self.settings.part_target));
+        self.begin(Boundary { segment: self.open + 1, start, discontinuity: true }, out)
+    }
+
+    /// The next one the sound has not come to.
+    fn next_boundary(&self) -> Option<Boundary> {
+        self.boundaries.iter().find(|boundary| boundary.segment > self.open).copied()
     }
 
     /// Begins without sound where none has come by then.
     fn start_silent(&mut self, until: Ticks, out: &mut Output) -> Result<(), Error> {
         let first = self.boundaries.front().map(|boundary| boundary.start);
         if let Some(first) = first.filter(|first| self.run.is_none() && *first < until) {
-            if self.newest.is_none() {
-                self.newest = Some(Sound::usual()?);
-            }
-            self.start(first, out)?;
+            let sound = self.newest.clone().map_or_else(Sound::usual, Ok)?;
+            self.start((sound, self.generation), first, out)?;
         }
         Ok(())
     }
 
     /// Begins the track with the first segment, silent up to `at`. False for sound before that.
-    fn start(&mut self, at: Ticks, out: &mut Output) -> Result<bool, Error> {
-        let Some(sound) = self.newest.clone() else { return Ok(false) };
+    fn start(&mut self, coding: (Sound, u32), at: Ticks, out: &mut Output) -> Result<bool, Error> {
+        let sound = &coding.0;
         let Some(boundary) = self.boundaries.pop_front_if(|boundary| boundary.start <= at) else {
             return Ok(false);
         };
         let (first, here) = (sound.samples_to(boundary.start), sound.samples_to(at));
         let silent = (here - first) / sound.frame_samples;
         let next = here - silent * sound.frame_samples;
-        self.run = Some(Run::open((sound, self.generation), next, self.settings.part_target));
+        self.run = Some(Run::open(coding, next, self.settings.part_target));
         self.begin(boundary, out)?;
         self.fill_frames(silent, out)?;
         Ok(true)
@@ -162,16 +210,10 @@ impl Audio {
         run.add(data, out)
     }
 
-    /// Ends a segment and begins the next, by the newest configuration where the timeline breaks anyway.
+    /// Ends a segment and begins the next, unless that has begun already.
     fn pass(&mut self, boundary: Boundary, out: &mut Output) -> Result<(), Error> {
-        let Some(run) = &mut self.run else { return Ok(()) };
-        let end = run.close(out)?;
-        let newest =
-            self.newest.clone().filter(|_| boundary.discontinuity && run.generation() != self.generation);
-        if let Some(sound) = newest {
-            let next = sound.samples_to(end);
-            self.run = Some(Run::open((sound, self.generation), next, self.settings.part_target));
-        }
+        let Some(run) = self.run.as_mut().filter(|_| boundary.segment > self.open) else { return Ok(()) };
+        run.close(out)?;
         self.begin(boundary, out)
     }
 
@@ -179,6 +221,7 @@ impl Audio {
         let Some(run) = &mut self.run else { return Ok(()) };
         let init = run.init(out)?;
         let Boundary { segment, discontinuity, .. } = boundary;
+        self.open = segment;
         run.begin(Begin { track: Track::Audio, segment, start: run.end(), discontinuity, init }, out);
         Ok(())
     }

@@ -94,9 +94,8 @@ impl Cutter {
             Media::VideoConfig(config) => self.video.configure(config),
             Media::Video(frame) => self.push_video(frame),
             Media::AudioConfig(config) => {
-                if self.audio.configure(config)? {
-                    self.video.break_soon();
-                }
+                self.audio.configure(config)?;
+                self.heed();
                 Ok(())
             }
             Media::Audio(frame) => self.push_audio(frame),
@@ -161,6 +160,15 @@ impl Cutter {
     }
 
     fn pump(&mut self) -> Result<(), Error> {
-        self.video.frontier().map_or(Ok(()), |frontier| self.audio.pump(frontier, &mut self.out))
+        let Some(frontier) = self.video.frontier() else { return Ok(()) };
+        let pumped = self.audio.pump(frontier, &mut self.out);
+        self.heed();
+        pumped
+    }
+
+    fn heed(&mut self) {
+        if self.audio.wants_break() {
+            self.video.break_soon();
+        }
     }
 }

@@ -59,7 +59,8 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begin {
     pub track: Track,
-    /// The same for audio and video of the same time; goes on across discontinuities.
+    /// The same for audio and video of the same time, but that sound which changes its coding in mid-segment begins the
+    /// next one early; goes on across discontinuities.
     pub segment: u32,
     pub start: Ticks,
     /// EXT-X-DISCONTINUITY goes before it, in both tracks.
@@ -80,6 +81,8 @@ pub struct Part {
     pub duration: Ticks,
     /// Contains a picture that needs no other (EXT-X-PART INDEPENDENT).
     pub independent: bool,
+    /// EXT-X-DISCONTINUITY goes before its segment.
+    pub discontinuity: bool,
 }
 
 /// A segment is complete.

@@ -92,6 +92,14 @@ impl Rendition {
         Ok(())
     }
 
+    /// Takes back the last sample, where no part has it yet and it is not its segment's only one.
+    pub fn take_last(&mut self) -> Option<Sample> {
+        let open = self.open.as_mut().filter(|open| open.part > 0 || open.samples.len() > 1)?;
+        let last = open.samples.pop()?;
+        open.to = last.decoded;
+        Some(last)
+    }
+
     /// Closes the open segment, which lasts until `end`: what was told already can't be taken back, so where its last
     /// part is out it ends there. Gives its end, where the next one starts.
     pub fn close(&mut self, end: Ticks, out: &mut Output) -> Result<Ticks, Error> {
@@ -144,6 +152,7 @@ impl Rendition {
             start,
             duration: end - start,
             independent: open.samples.iter().any(|sample| sample.key),
+            discontinuity: open.begin.discontinuity,
             bytes: fragment.bytes.clone(),
         }));
         open.size_bytes += fragment.bytes.len() as u64;

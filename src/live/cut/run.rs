@@ -74,6 +74,19 @@ impl Run {
         self.rendition.add(Sample { decoded, duration, delay: 0, key: true, data }, out)
     }
 
+    /// Takes back the last frame, where no part has it yet and it is not its segment's only one.
+    pub fn take_last(&mut self) -> Option<Bytes> {
+        let last = self.rendition.take_last()?;
+        self.next = last.decoded;
+        Some(last.data)
+    }
+
+    /// Forgets the open segment. Gives its end.
+    pub fn give_up(&mut self) -> Ticks {
+        self.rendition.give_up();
+        self.end()
+    }
+
     pub fn close(&mut self, out: &mut Output) -> Result<Ticks, Error> {
         self.rendition.close(self.end(), out)
     }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::mem::discriminant;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 
+use super::super::channel::lock;
 use super::super::frame::{Media, TICKS_PER_SECOND};
 
 /// More than two messages of the largest size, so that one picture always fits.
@@ -166,10 +167,6 @@ fn keep(configs: &mut Vec<Media>, config: Media) {
 }
 
 /// Nobody panics while holding it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

@@ -35,6 +35,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// From there to the command `publish`.
     pub publish: Duration,
+    /// From there to the first frame.
+    pub first_media: Duration,
     /// The longest silence of a publishing encoder; real ones pause for up to ten seconds.
     pub idle: Duration,
     /// How long a refused encoder is listened to, so that closing doesn't destroy the sentence on its way.
@@ -48,6 +50,7 @@ impl Default for Limits {
             chunk_streams: 64,
             handshake: Duration::from_secs(5),
             publish: Duration::from_secs(10),
+            first_media: Duration::from_secs(15),
             idle: Duration::from_secs(30),
             linger: Duration::from_secs(2),
         }

@@ -22,6 +22,8 @@ pub struct Publisher<S> {
     aggregate: Option<Aggregate>,
     /// When the silence gets too long; runs on while [`Publisher::next`] is dropped and called again.
     deadline: Option<Instant>,
+    /// Something came.
+    begun: bool,
     ended: bool,
 }
 
@@ -34,6 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
             ready: VecDeque::new(),
             aggregate: None,
             deadline: None,
+            begun: false,
             ended: false,
         }
     }
@@ -42,12 +45,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
     ///
     /// A codec we can't take is told to the encoder before the error comes back.
     pub async fn next(&mut self) -> Result<Option<Media>, Error> {
-        let Limits { idle, .. } = self.connection.limits;
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + idle);
+        let Limits { first_media, idle, .. } = self.connection.limits;
+        let patience = if self.begun { idle } else { first_media };
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + patience);
         let next = timeout_at(deadline, self.await_media()).await;
-        self.deadline = None;
+        (self.deadline, self.begun) = (None, true);
         match next {
-            Err(_elapsed) => Err(Error::TimedOut { what: "media", within: idle }),
+            Err(_elapsed) => Err(Error::TimedOut { what: "media", within: patience }),
             Ok(Err(error @ Error::Codec { .. })) => {
                 queue_refusal(&mut self.connection, self.stream, &sentence(&error));
                 if let Err(error) = self.connection.close().await {

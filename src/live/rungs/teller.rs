@@ -84,6 +84,7 @@ impl Teller {
             start: part.start,
             duration: part.duration,
             independent: part.independent,
+            discontinuity: part.discontinuity,
             size_bytes: part.bytes.len() as u64,
         };
         let news = News::Part { rung: self.name.clone(), segment: part.segment, part: about };

@@ -34,6 +34,8 @@ pub use ts::Demux;
 pub struct Limits {
     /// From the first datagram to the stream id; a caller may be given twice as long.
     pub handshake: Duration,
+    /// From there to the first frame.
+    pub first_media: Duration,
     /// The longest silence of a publishing encoder; real ones pause for up to ten seconds.
     pub idle: Duration,
     /// How long a lost packet may take to arrive again; the caller may ask for more.
@@ -48,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(5),
+            first_media: Duration::from_secs(15),
             idle: Duration::from_secs(30),
             latency: Duration::from_millis(120),
             passphrase: None,

@@ -23,6 +23,8 @@ pub struct Publisher {
     demux: Demux,
     outgoing: BytesMut,
     heard: Instant,
+    /// How long it may be silent now.
+    patience: Duration,
     idle: Duration,
     ended: bool,
 }
@@ -38,6 +40,7 @@ impl Publisher {
             demux: Demux::default(),
             outgoing: BytesMut::new(),
             heard: Instant::now(),
+            patience: limits.first_media,
             idle: limits.idle,
             ended: false,
         }
@@ -48,7 +51,7 @@ impl Publisher {
     pub async fn next(&mut self) -> Result<Option<Media>, Error> {
         loop {
             if let Some(media) = self.demux.pop()? {
-                self.heard = Instant::now();
+                (self.heard, self.patience) = (Instant::now(), self.idle);
                 return Ok(Some(media));
             }
             if self.ended {
@@ -63,7 +66,7 @@ impl Publisher {
                 self.demux.finish();
                 continue;
             }
-            let wake = wake.min(self.heard + self.idle);
+            let wake = wake.min(self.heard + self.patience);
             tokio::select! {
                 datagram = self.seat.inbox.recv() => self.receive(datagram),
                 () = sleep_until(Wake::from_std(wake)) => self.check_patience()?,
@@ -115,7 +118,8 @@ impl Publisher {
     }
 
     fn check_patience(&self) -> Result<(), Error> {
-        if self.heard.elapsed() < self.idle { Ok(()) } else { Err(Error::Silent { within: self.idle }) }
+        let within = self.patience;
+        if self.heard.elapsed() < within { Ok(()) } else { Err(Error::Silent { within }) }
     }
 }
 

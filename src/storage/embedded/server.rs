@@ -32,7 +32,7 @@ pub(super) async fn run(
         StatusCode::INTERNAL_SERVER_ERROR
     });
     let router = Router::new().fallback_service(service).layer(cors());
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    axum::serve(listener, router.into_make_service()).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
 fn cors() -> CorsLayer {

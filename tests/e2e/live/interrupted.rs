@@ -1,6 +1,15 @@
 //! Encoders that drop and come back: one broadcast, one recording.
 
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::Child;
+use tokio::time::sleep;
+
 use super::{Broadcast, Clip, count, plays, wait_for_the_end};
+use crate::playlist;
 use crate::server::Server;
 
 #[tokio::test]
@@ -26,8 +35,7 @@ async fn an_encoder_that_comes_back_otherwise_goes_on_with_the_same_recording() 
     let whole = server.api.wait_until(&broadcast.video, |video| video["media"]["revision"] == 2).await;
     assert_eq!(whole["media"]["state"], "ready", "{whole}");
     plays(&broadcast.master(), 20).await;
-    let rung = format!("{}/play/{}/2/360p/playlist.m3u8", server.api.base, broadcast.video);
-    assert_eq!(count(&rung).await, sent.0);
+    assert_eq!(count(&broadcast.rung(2, "360p")).await, sent.0);
     server.stop().await;
 }
 
@@ -50,4 +58,52 @@ async fn of_an_encoder_that_is_killed_everything_that_arrived_is_kept() {
     plays(&broadcast.master(), 12).await;
     assert_eq!(broadcast.log().await, ["encoder_came", "encoder_dropped", "ended"]);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn an_encoder_that_is_killed_may_be_away_for_nearly_all_of_the_grace() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    let folder = server.home();
+    let broadcast = Broadcast::announce(&server, 60).await;
+    let killed = [
+        (Clip::make(folder, "640x360", 60, true).await, Duration::from_secs(3)),
+        (Clip::make(folder, "320x180", 60, true).await, Duration::from_secs(20)),
+        (Clip::make(folder, "320x180", 60, false).await, Duration::from_secs(50)),
+    ];
+    let last = Clip::make(folder, "640x360", 5, true).await;
+    for (clip, away) in &killed {
+        let mut encoder = clip.begin(&broadcast.url);
+        broadcast.wait_for("live").await;
+        sleep(Duration::from_secs(4)).await;
+        stop_for(&encoder, Duration::from_secs(5)).await;
+        sleep(Duration::from_secs(2)).await;
+        encoder.kill().await.expect("a running encoder");
+        broadcast.wait_for("interrupted").await;
+        sleep(*away).await;
+    }
+    last.send(&broadcast.url).await;
+    broadcast.wait_for("interrupted").await;
+    broadcast.end().await;
+    wait_for_the_end(&broadcast).await;
+
+    let recorded = playlist::hashes_of(Path::new(&broadcast.rung(1, "360p")), "0").await;
+    let mut rest = &recorded[..];
+    for (clip, _) in &killed {
+        // All that arrived, in order: of the last second some may have been on its way.
+        let sent = playlist::hashes_of(&clip.path, "v").await;
+        let arrived = rest.iter().zip(&sent).take_while(|(one, other)| one == other).count();
+        assert!(arrived > 4 * 30, "{arrived} pictures");
+        rest = &rest[arrived..];
+    }
+    assert_eq!(rest, playlist::hashes_of(&last.path, "v").await);
+    plays(&broadcast.master(), 60).await;
+    server.stop().await;
+}
+
+async fn stop_for(encoder: &Child, span: Duration) {
+    let pid = Pid::from_raw(i32::try_from(encoder.id().expect("a running encoder")).expect("a process id"));
+    kill(pid, Signal::SIGSTOP).expect("stopped");
+    sleep(span).await;
+    kill(pid, Signal::SIGCONT).expect("going on");
 }

@@ -82,10 +82,13 @@ impl<'a> Broadcast<'a> {
 
     /// Pictures and frames of sound in what was recorded, as ffprobe counts them.
     async fn recorded(&self) -> (u64, u64) {
-        let rung =
-            |name: &str| format!("{}/play/{}/1/{name}/playlist.m3u8", self.server.api.base, self.video);
         let source = self.source().await;
-        (count(&rung(&source)).await, count(&rung("audio")).await)
+        (count(&self.rung(1, &source)).await, count(&self.rung(1, "audio")).await)
+    }
+
+    /// The playlist of a rung.
+    fn rung(&self, revision: u32, name: &str) -> String {
+        format!("{}/play/{}/{revision}/{name}/playlist.m3u8", self.server.api.base, self.video)
     }
 
     /// The name of the rung with the source's own pictures.

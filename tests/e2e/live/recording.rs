@@ -37,9 +37,8 @@ async fn a_broadcast_plays_while_it_runs_and_its_recording_at_the_same_address()
     let names: Vec<_> =
         whole["media"]["rungs"].as_array().expect("rungs").iter().map(|rung| &rung["name"]).collect();
     assert_eq!(names, ["360p", "240p", "audio"]);
-    let rung = |name: &str| format!("{}/play/{}/2/{name}/playlist.m3u8", server.api.base, broadcast.video);
-    assert_eq!(count(&rung("360p")).await, clip.pictures);
-    assert_eq!(count(&rung("240p")).await, clip.pictures);
+    assert_eq!(count(&broadcast.rung(2, "360p")).await, clip.pictures);
+    assert_eq!(count(&broadcast.rung(2, "240p")).await, clip.pictures);
     plays(&broadcast.master(), 14).await;
     assert_eq!(broadcast.log().await, ["encoder_came", "encoder_stopped", "ended"]);
     server.stop().await;

@@ -44,7 +44,7 @@ async fn lower_rungs_have_the_segments_of_the_source() {
     assert_eq!(recording.variants.iter().filter(|media| !media.iframe_only).count(), 3);
     assert_eq!(broadcast.recorded().await, (clip.pictures, clip.sounds));
     for rung in LOWER {
-        assert_eq!(count(&playlist_of(&broadcast, rung)).await, clip.pictures, "{rung}");
+        assert_eq!(count(&broadcast.rung(1, rung)).await, clip.pictures, "{rung}");
     }
     assert_eq!(broadcast.log().await, ["encoder_came", "encoder_stopped", "ended"]);
     server.stop().await;
@@ -128,10 +128,6 @@ async fn tracks(server: &Server, live: Master) -> Vec<Track> {
         tracks.push(playlist::fetch(&server.api, variant, server.home()).await);
     }
     tracks
-}
-
-fn playlist_of(broadcast: &Broadcast<'_>, rung: &str) -> String {
-    format!("{}/play/{}/1/{rung}/playlist.m3u8", broadcast.server.api.base, broadcast.video)
 }
 
 fn told(rung: &Media) -> String {

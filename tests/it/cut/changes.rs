@@ -4,18 +4,19 @@ use bytes::Bytes;
 use policast::live::cut::{Cutter, Error, Settings, Track};
 use policast::live::frame::{Media, VideoConfig, VideoFrame};
 
-use super::judge::{check_rules, check_times, only, played};
+use super::flv::MS;
+use super::judge::{check_rules, check_times, only, played, worst_offset};
 use super::stage::{Broadcast, Stream};
 use super::usual::*;
 
-/// The usual stream, and from 4 s on what `is_taken` of the other one.
-fn spliced(is_taken: impl Fn(&Media) -> bool) -> Vec<Media> {
-    let mut media = kept(usual(), |media| !is_taken(media) || time_ms(media) < 4_000);
+/// The usual stream, and from this time on what `is_taken` of the other one.
+fn spliced(is_taken: impl Fn(&Media) -> bool, from_ms: i64) -> Vec<Media> {
+    let mut media = kept(usual(), |media| !is_taken(media) || time_ms(media) < from_ms);
     let tail = other().media.iter().filter(|media| is_taken(media));
     let tail =
-        tail.filter(|media| !matches!(media, Media::Video(_) | Media::Audio(_)) || time_ms(media) >= 4_000);
+        tail.filter(|media| !matches!(media, Media::Video(_) | Media::Audio(_)) || time_ms(media) >= from_ms);
     for new in tail {
-        let time = if time_ms(new) == 0 { 4_000 } else { time_ms(new) };
+        let time = if time_ms(new) == 0 { from_ms } else { time_ms(new) };
         let is_later = |old: &Media| time_ms(old) > time;
         let place = media.iter().position(is_later).unwrap_or(media.len());
         media.insert(place, new.clone());
@@ -25,7 +26,7 @@ fn spliced(is_taken: impl Fn(&Media) -> bool) -> Vec<Media> {
 
 #[test]
 fn new_pictures_in_mid_stream_begin_a_segment_after_a_discontinuity_in_both_tracks() {
-    let media = spliced(|media| matches!(media, Media::Video(_) | Media::VideoConfig(_)));
+    let media = spliced(|media| matches!(media, Media::Video(_) | Media::VideoConfig(_)), 4_000);
     let broadcast = Broadcast::cut(&media);
     check_rules(&broadcast);
     let [old, new] = broadcast.inits(Track::Video)[..] else { panic!("{:?}", broadcast.inits.len()) };
@@ -38,19 +39,70 @@ fn new_pictures_in_mid_stream_begin_a_segment_after_a_discontinuity_in_both_trac
     assert!(breaks.contains(&(Track::Video, 2)) && breaks.contains(&(Track::Audio, 2)));
 }
 
-#[test]
-fn new_sound_in_mid_stream_is_heard_from_the_next_keyframe_on() {
-    let media = spliced(is_audio);
-    let broadcast = Broadcast::cut(&media);
-    check_rules(&broadcast);
-    let inits: Vec<_> = broadcast.inits(Track::Audio);
+/// Every frame of the other stream's sound that was sent is there, and all of the broadcast's pictures; the numbers of
+/// the segments after a discontinuity.
+fn heard_whole(media: &[Media]) -> Vec<(Track, u32)> {
+    let broadcast = Broadcast::cut(media);
+    let inits = broadcast.inits(Track::Audio);
     let [old, new] = inits[..] else { panic!("{}", inits.len()) };
     assert_ne!(old.number, new.number);
     check_times(&played(&broadcast, old));
-    check_times(&played(&broadcast, new));
+    let found = played(&broadcast, new);
+    check_times(&found);
+    let frames = media.iter().filter_map(|media| match media {
+        Media::Audio(frame) => other().hashes.get(&frame.data),
+        _ => None,
+    });
+    let lost: Vec<_> = frames.filter(|hash| found.iter().all(|packet| packet.hash != **hash)).collect();
+    assert!(lost.is_empty(), "{} frames are lost", lost.len());
+    let worst = worst_offset(other(), media, &found);
+    assert!(worst <= IN_STEP, "sound is {} ms off", worst / MS);
     assert_eq!(broadcast.inits(Track::Video).len(), 1);
+    assert_eq!(only(&broadcast, Track::Video).len(), pictures(media));
+    let breaks = broadcast.ends.iter().filter(|end| end.discontinuity);
+    breaks.map(|end| (end.track, end.number)).collect()
+}
+
+#[test]
+fn new_sound_around_a_keyframe_is_heard_whole_after_a_discontinuity_in_both_tracks() {
+    for (from_ms, segment) in [(3_900, 2), (4_000, 3), (4_100, 3)] {
+        let mut breaks = heard_whole(&spliced(is_audio, from_ms));
+        breaks.sort_by_key(|(track, _)| *track == Track::Audio);
+        assert_eq!(breaks, [(Track::Video, segment), (Track::Audio, segment)], "from {from_ms} ms on");
+    }
+}
+
+#[test]
+fn new_sound_between_keyframes_begins_the_next_segment_early() {
+    let media = spliced(is_audio, 4_700);
+    let mut breaks = heard_whole(&media);
+    breaks.sort_by_key(|(track, _)| *track == Track::Audio);
+    assert_eq!(breaks, [(Track::Video, 3), (Track::Audio, 3)]);
+    let broadcast = Broadcast::cut(&media);
+    let starts = [Track::Video, Track::Audio].map(|track| broadcast.starts(track)[3] / MS);
+    assert_eq!(starts[0], 6_000);
+    assert!((4_600..4_800).contains(&starts[1]), "{starts:?}");
+}
+
+#[test]
+fn sound_that_changes_twice_before_a_keyframe_is_heard_and_both_tracks_break_alike() {
+    let once = spliced(is_audio, 4_300);
+    let at = once.iter().position(|media| time_ms(media) >= 4_900).unwrap();
+    let back = usual().media.iter().filter(|media| is_audio(media));
+    let back = back.filter(|media| matches!(media, Media::AudioConfig(_)) || time_ms(media) >= 4_900);
+    let early = once[..at].iter();
+    let late = once[at..].iter().filter(|media| !is_audio(media)).chain(back);
+    let mut late: Vec<_> = late.cloned().collect();
+    late.sort_by_key(|media| if time_ms(media) == 0 { 4_900 } else { time_ms(media) });
+    let broadcast = Broadcast::cut(&early.cloned().chain(late).collect::<Vec<_>>());
+    assert_eq!(broadcast.inits(Track::Audio).len(), 3);
+    let breaks = |track| {
+        let ends = broadcast.ends(track).into_iter().filter(|end| end.discontinuity);
+        ends.map(|end| end.number).collect::<Vec<_>>()
+    };
+    assert_eq!(breaks(Track::Video), [3, 4]);
+    assert_eq!(breaks(Track::Audio), [3, 4]);
     assert_eq!(only(&broadcast, Track::Video).len(), 250);
-    assert_eq!(broadcast.ends.iter().filter(|end| end.discontinuity).count(), 2);
 }
 
 /// The parameter sets of an `avcC`, each behind its length.

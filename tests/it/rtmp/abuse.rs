@@ -10,15 +10,21 @@ use super::encoder::*;
 #[tokio::test(start_paused = true)]
 async fn each_step_has_its_deadline() {
     let opening = opening();
+    let first_media = [&opening[..], &configs()].concat();
     for (bytes, error) in [
         (&opening[..1000], "no handshake within 5s"),
         (&opening[..3200], "no publish command within 10s"),
-        (&opening[..], "no media within 30s"),
+        (&opening[..], "no media within 15s"),
+        (&first_media[..], "no media within 30s"),
     ] {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         theirs.write_all(bytes).await.unwrap();
         let limits = Limits::default();
-        let receiving = async { accept(ours, &limits).await?.permit().await?.next().await };
+        let receiving = async {
+            let mut publisher = accept(ours, &limits).await?.permit().await?;
+            while publisher.next().await?.is_some() {}
+            Ok::<_, Error>(())
+        };
         assert_eq!(receiving.await.unwrap_err().to_string(), error);
     }
 }
@@ -137,7 +143,7 @@ async fn questions_from_one_who_reads_no_answer_are_taken_no_more_once_buffers_a
     let receiving = async { accept(ours, &Limits::default()).await?.permit().await?.next().await };
     let opening = opening();
     let (end, taken) = tokio::join!(receiving, flood(theirs, &opening, &ping));
-    assert_eq!(end.unwrap_err().to_string(), "no media within 30s");
+    assert_eq!(end.unwrap_err().to_string(), "no media within 15s");
     assert!(taken <= HELD, "{taken} bytes of pings");
 }
 

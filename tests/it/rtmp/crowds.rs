@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policast::live;
 use policast::live::rtmp::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
@@ -57,6 +58,24 @@ async fn connections_that_say_nothing_or_too_little_are_closed_by_us() {
             let _ = ended.await.expect("an end comes without our doing");
         }
     }
+    door.close().await;
+}
+
+#[tokio::test]
+async fn one_address_can_not_take_every_seat() {
+    let hour = Duration::from_hours(1);
+    let door = Door::open(Limits { handshake: hour, ..Limits::default() }).await;
+    let mut sockets = Vec::new();
+    for _ in 0..live::guests::Limits::default().per_address {
+        sockets.push(door.connect(BAD).await);
+    }
+    let mut one_more = door.connect(BAD).await;
+    let mut byte = [0];
+    let ended = tokio::time::timeout(PATIENCE, one_more.read(&mut byte));
+    assert!(!matches!(ended.await.expect("an end comes without our doing"), Ok(1..)));
+    door.push(&door.key).await.unwrap().finish().await.unwrap();
+    assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
+    drop(sockets);
     door.close().await;
 }
 

@@ -51,6 +51,7 @@ impl Door {
             secret: Vec::new(),
             lease: Duration::from_secs(6),
             buffer_bytes: 64 << 20,
+            doors: live::guests::Limits::default(),
             rtmp: limits,
             cut: live::cut::Settings::default(),
             rungs: live::rungs::Settings::default(),

@@ -237,7 +237,8 @@ async fn callers_past_the_limit_are_refused_as_overload() {
 
 #[tokio::test]
 async fn a_caller_that_only_connects_is_let_go() {
-    let mut server = Server::start(Limits { idle: Duration::from_millis(300), ..Limits::default() }).await;
+    let mut server =
+        Server::start(Limits { first_media: Duration::from_millis(300), ..Limits::default() }).await;
     let _caller = Caller::open(server.addr).await;
     let broadcast = server.broadcast().await;
     assert!(matches!(broadcast.end, Err(Error::Silent { .. })), "{:?}", broadcast.end);
@@ -246,7 +247,8 @@ async fn a_caller_that_only_connects_is_let_go() {
 
 #[tokio::test]
 async fn whatever_an_open_connection_sends_the_listener_goes_on() {
-    let mut server = Server::start(Limits { idle: Duration::from_secs(1), ..Limits::default() }).await;
+    let second = Duration::from_secs(1);
+    let mut server = Server::start(Limits { first_media: second, idle: second, ..Limits::default() }).await;
     let (mut dice, caller) = (Dice(11), Caller::open(server.addr).await);
     let clip = std::fs::read(plain()).unwrap();
     let mut number = 0;
@@ -289,7 +291,8 @@ async fn whatever_an_open_connection_sends_the_listener_goes_on() {
 
 #[tokio::test]
 async fn nobody_else_can_speak_for_a_connection() {
-    let mut server = Server::start(Limits { idle: Duration::from_millis(500), ..Limits::default() }).await;
+    let mut server =
+        Server::start(Limits { first_media: Duration::from_millis(500), ..Limits::default() }).await;
     let caller = Caller::open(server.addr).await;
     let other = Caller::at(server.addr, caller.socket).await;
     other.udp.send(&Caller::control(caller.peer, ControlTypes::Shutdown)).await.unwrap();
