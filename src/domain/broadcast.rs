@@ -38,7 +38,7 @@ pub struct Health {
     pub frame_rate: f64,
     /// Milliseconds between the last two keyframes; null before the second one.
     pub keyframe_interval_ms: Option<u64>,
-    /// How much slower (positive) or faster (negative) than real time media comes, in milliseconds since the start.
+    /// How much later than at its best media comes, in milliseconds: what the way or the encoder is behind.
     pub drift_ms: i64,
     /// Pictures the encoder left out, by its own times.
     pub dropped_frames: u64,

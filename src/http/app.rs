@@ -1,9 +1,9 @@
 //! What every handler is given.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRef;
 use tokio_util::task::TaskTracker;
 
 use super::events::Told;
@@ -47,16 +47,19 @@ pub struct Ingest {
     pub srt_url: Option<String>,
 }
 
-/// The state of the router; cheap to clone.
-#[derive(Clone, FromRef)]
-pub struct App {
+/// The state of the router. axum clones it several times for each request, which therefore must cost nothing.
+#[derive(Clone)]
+pub struct App(Arc<Rooms>);
+
+/// The other rooms, and what this one needs to answer for them.
+pub struct Rooms {
     pub publishing: Publishing,
-    pub settings: Arc<Settings>,
+    pub settings: Settings,
     pub tokens: Tokens,
     pub cache: SegmentCache,
     pub writers: Writers,
     pub live: Live,
-    pub(super) recent: Arc<Recents>,
+    pub(super) recent: Recents,
     /// Owns what must end well although its client hung up.
     pub tasks: TaskTracker,
 }
@@ -81,19 +84,27 @@ impl Recents {
     }
 }
 
+impl Deref for App {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.0
+    }
+}
+
 impl App {
     /// The state over these rooms; `tasks` is waited for at shutdown.
     pub fn new(publishing: Publishing, live: Live, settings: Settings, tasks: TaskTracker) -> Self {
-        Self {
+        Self(Arc::new(Rooms {
             tokens: Tokens::new(&settings.token_secret, settings.token_ttl, publishing.clock.clone()),
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
             writers: Writers::default(),
             live,
-            recent: Arc::new(Recents::new(&publishing)),
-            settings: Arc::new(settings),
+            recent: Recents::new(&publishing),
+            settings,
             publishing,
             tasks,
-        }
+        }))
     }
 
     /// A connection for questions.

@@ -103,7 +103,7 @@ impl Watch {
         if self.viewer.0.is_some() || self.token.is_some() {
             return self.read().await;
         }
-        Ok(self.app.recent.events.get(self.id, self.read()).await?)
+        Ok(self.app.recent.events.get(self.id, async || self.read().await).await?)
     }
 
     async fn read(&self) -> Result<Arc<Told>, Error> {

@@ -1,6 +1,7 @@
 //! What happens around every request: its id, its line in the log, panics, CORS, security headers, time limits.
 
 use std::any::Any;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -73,10 +74,18 @@ pub fn catch(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 /// Any page may call us; none does so with a reader's cookies. An `OPTIONS` that is no preflight goes through to tus.
 pub async fn cors(request: Request, next: Next) -> Response {
+    static LAYER: LazyLock<CorsLayer> = LazyLock::new(cors_layer);
     let preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() == Method::OPTIONS && !preflight {
         return next.run(request).await;
     }
+    match LAYER.layer(next).oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn cors_layer() -> CorsLayer {
     let exposed = [
         "location",
         "etag",
@@ -97,16 +106,12 @@ pub async fn cors(request: Request, next: Next) -> Response {
         "tus-max-size",
         "tus-checksum-algorithm",
     ];
-    let layer = CorsLayer::new()
+    CorsLayer::new()
         .allow_origin(Anyone)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed.map(HeaderName::from_static))
-        .max_age(CORS_AGE);
-    match layer.layer(next).oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+        .max_age(CORS_AGE)
 }
 
 /// Headers that keep a browser from reading more into an answer than there is. Pages set their own.

@@ -16,7 +16,7 @@ pub struct Meter {
     since: Instant,
     bytes: u64,
     frames: u32,
-    /// Arrival and media time of the first picture; drift is measured against it.
+    /// Arrival and media time of the picture that came soonest; drift is measured against it.
     origin: Option<(Instant, i64)>,
     last: Option<i64>,
     last_key: Option<i64>,
@@ -61,6 +61,11 @@ impl Meter {
             // A jump of the encoder's clock says nothing of the line.
             Some(last) if (frame.dts_ticks - last).abs() > TICKS_PER_SECOND * 3 => {
                 self.origin = Some((now, frame.dts_ticks));
+            }
+            // The first ones often come late, from an encoder that is still getting under way.
+            _ if lasted < told => {
+                self.origin = Some((now, frame.dts_ticks));
+                self.health.drift_ms = 0;
             }
             _ => self.health.drift_ms = lasted - told,
         }
@@ -109,6 +114,20 @@ mod tests {
 
     use super::*;
     use crate::domain::broadcast::AdviceCode;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_drifts_from_where_it_was_soonest() {
+        let mut meter = Meter::new();
+        let began = Instant::now();
+        // The first picture is held up for 400 ms, the last for 100 ms.
+        for (frame, late_ms) in [(0, 400), (1, 0), (2, 0), (3, 100)] {
+            let dts_ticks = frame * TICKS_PER_SECOND;
+            let data = Bytes::from_static(b"picture");
+            let at = began + Duration::from_millis(u64::try_from(frame * 1000 + late_ms).unwrap_or(0));
+            meter.count(&Media::Video(VideoFrame { dts_ticks, cts_ticks: 0, key: frame == 0, data }), at);
+        }
+        assert_eq!(meter.read(began + Duration::from_secs(4)).drift_ms, 100);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn keyframes_ten_seconds_apart_are_advised_against() {

@@ -50,6 +50,8 @@ const LAPSE_EVERY: Duration = Duration::from_secs(1);
 const FIRST_TARGET: u32 = 4;
 /// Videos of which the owner just read is kept.
 const MOST_OWNERS: u64 = 1000;
+/// How long players may still ask a channel that is over what comes next.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How long a viewer waits for another node's channel before the rows are played.
 const MIRROR_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -112,6 +114,15 @@ impl Live {
 
     /// The running broadcast a video is watched at, where this node has it.
     pub fn find(&self, video: VideoId) -> Option<Arc<Channel>> {
+        self.known(video).filter(|channel| !channel.is_over())
+    }
+
+    /// The one that was just over there: its players come back all at once, to be told so.
+    pub fn find_over(&self, video: VideoId) -> Option<Arc<Channel>> {
+        self.known(video).filter(|channel| channel.is_over())
+    }
+
+    fn known(&self, video: VideoId) -> Option<Arc<Channel>> {
         let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         channels.get(&video).cloned()
     }
@@ -121,7 +132,7 @@ impl Live {
         if let Some(channel) = self.find(video) {
             return Some(channel);
         }
-        let owner = self.owners.get(video, self.publishing.find_owner(video)).await.ok()??;
+        let owner = self.owners.get(video, async || self.publishing.find_owner(video).await).await.ok()??;
         if owner.node == self.settings.node {
             return None;
         }
@@ -132,7 +143,7 @@ impl Live {
 
     fn mirror(&self, about: About) -> Arc<Channel> {
         let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(channel) = channels.get(&about.video) {
+        if let Some(channel) = channels.get(&about.video).filter(|channel| !channel.is_over()) {
             return channel.clone();
         }
         let channel = Channel::new(about, Window::new(0, 0, None), FIRST_TARGET);
@@ -141,16 +152,19 @@ impl Live {
         self.tasks.spawn(async move {
             match mirror::follow(&live, &mirrored, &live.stop).await {
                 mirror::Ended::Over => live.settle(about.video).await,
-                mirror::Ended::Idle => live.forget(about.video),
+                mirror::Ended::Idle => live.forget(&mirrored),
                 mirror::Ended::Owned => {}
             }
         });
         channel
     }
 
-    fn forget(&self, video: VideoId) {
+    fn forget(&self, channel: &Arc<Channel>) {
         let mut channels = self.channels.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        channels.remove(&video);
+        let video = channel.about.video;
+        if channels.get(&video).is_some_and(|known| Arc::ptr_eq(known, channel)) {
+            channels.remove(&video);
+        }
     }
 
     /// The channel of an ingest: the one its viewers already wait at, or a new one.
@@ -173,7 +187,11 @@ impl Live {
         let ended = self.publishing.is_broadcast_over(video).await.unwrap_or(false);
         if ended {
             channel.tell(News::Over, Bytes::new());
-            self.forget(video);
+            let live = self.clone();
+            self.tasks.spawn(async move {
+                let _ = live.stop.run_until_cancelled(tokio::time::sleep(FAREWELL)).await;
+                live.forget(&channel);
+            });
         }
     }
 
@@ -194,13 +212,13 @@ impl Live {
             if let Err(error) = self.publishing.lapse_broadcasts().await {
                 tracing::warn!(%error, "broadcasts could not be looked after");
             }
-            for video in self.known() {
+            for video in self.videos() {
                 self.settle(video).await;
             }
         }
     }
 
-    fn known(&self) -> Vec<VideoId> {
+    fn videos(&self) -> Vec<VideoId> {
         let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         channels.keys().copied().collect()
     }

@@ -12,7 +12,7 @@ export async function playsInShaka(browser, master) {
   await page.addScriptTag({ path: script });
   await page.evaluate(load, master);
   await goesOn(page, 'from where shaka-player began');
-  const latency = await page.evaluate(() => (policast.player.isLive() ? policast.player.getLiveLatency() : null));
+  const latency = await page.evaluate(() => (policast.player.isLive() ? policast.player.getStats().liveLatency : null));
   await page.evaluate(() => (policast.video.currentTime = policast.player.seekRange().start));
   await goesOn(page, 'from the start in shaka-player');
   promise(page.troubles.length === 0, page.troubles.join('; '));
@@ -24,7 +24,7 @@ async function load(master) {
   shaka.polyfill.installAll();
   const video = document.body.appendChild(document.createElement('video'));
   const player = new shaka.Player();
-  player.addEventListener('error', ({ detail }) => window.trouble(`shaka-player tells of error ${detail.code}`));
+  player.addEventListener('error', ({ detail }) => window.trouble(`shaka-player tells of error ${detail.code}: ${detail.data}`));
   player.configure({ streaming: { lowLatencyMode: true } });
   await player.attach(video);
   await player.load(master);

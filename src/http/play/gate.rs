@@ -83,7 +83,7 @@ impl Pass {
 
 /// Lets in who may play this video now; to others a video that isn't public isn't there.
 pub async fn enter(app: &App, id: VideoId, bearer: Bearer) -> Result<Pass, Error> {
-    let video = app.recent.videos.get(id, find(app, id)).await?;
+    let video = app.recent.videos.get(id, async || find(app, id).await).await?;
     match &bearer.token {
         Some(token) if video.state != VideoState::Published => app.tokens.check(&video, token)?,
         None if video.state != VideoState::Published => {

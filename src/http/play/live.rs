@@ -43,6 +43,20 @@ pub(super) async fn running(app: &App, video: &Video) -> Option<Arc<Channel>> {
     }
 }
 
+/// What a reload gets that waited for, or came just after, the end.
+pub(super) async fn farewell(
+    app: &App,
+    pass: &Pass,
+    (number, rung, file, reload): (u32, &str, &str, &Reload),
+    headers: &HeaderMap,
+) -> Option<Response> {
+    let asks = file == "playlist.m3u8" && reload.msn.is_some();
+    let channel =
+        app.live.find_over(pass.video.id).filter(|channel| asks && channel.about.revision == number)?;
+    let text = playlist(&channel, pass, (rung, reload)).await.ok()??;
+    answer(&text, pass.cache_control(false), headers).ok()
+}
+
 /// The multivariant playlist; `None` before anything can be played.
 pub(super) fn master(channel: &Channel, pass: &Pass, headers: &HeaderMap) -> Option<Result<Response, Error>> {
     let text = channel.master(pass.video.language.as_str(), &pass.query())?;
@@ -53,7 +67,7 @@ pub(super) fn master(channel: &Channel, pass: &Pass, headers: &HeaderMap) -> Opt
 pub(super) async fn file(
     channel: &Channel,
     pass: &Pass,
-    (rung, file, reload): (&str, &str, Reload),
+    (rung, file, reload): (&str, &str, &Reload),
     headers: &HeaderMap,
 ) -> Result<Option<Response>, Error> {
     if file == "playlist.m3u8" {
@@ -75,7 +89,7 @@ pub(super) async fn file(
 async fn playlist(
     channel: &Channel,
     pass: &Pass,
-    (rung, reload): (&str, Reload),
+    (rung, reload): (&str, &Reload),
 ) -> Result<Option<Bytes>, Error> {
     let until = match (reload.msn, reload.part) {
         (None, Some(_)) => return Err(Error::Query("_HLS_part needs _HLS_msn beside it".to_owned())),

@@ -44,22 +44,36 @@ pub async fn file(
     let pass = gate::enter(&app, id, bearer).await?;
     if let Some(channel) =
         live::running(&app, &pass.video).await.filter(|channel| channel.about.revision == number)
-        && let Some(response) = live::file(&channel, &pass, (&rung, &file, reload), headers).await?
+        && let Some(response) = live::file(&channel, &pass, (&rung, &file, &reload), headers).await?
     {
         return Ok(response);
     }
-    let render: fn(&playlist::Media) -> String = match file.as_str() {
+    if let Some(response) = live::farewell(&app, &pass, (number, &rung, &file, &reload), headers).await {
+        return Ok(response);
+    }
+    // On the heap: at the live edge thousands wait here, and need none of it.
+    Box::pin(recorded(&app, &pass, (number, &rung, &file), (method, headers))).await
+}
+
+/// What the rows and the bucket have of it.
+async fn recorded(
+    app: &App,
+    pass: &Pass,
+    (number, rung, file): (u32, &str, &str),
+    (method, headers): (Method, &HeaderMap),
+) -> Result<Response, Error> {
+    let render: fn(&playlist::Media) -> String = match file {
         "playlist.m3u8" => playlist::media,
         "iframes.m3u8" => playlist::iframes,
-        _ if let Some(which) = parse_init(&file) => {
-            return init(&app, &pass, (number, &rung, which), headers).await;
+        _ if let Some(which) = parse_init(file) => {
+            return init(app, pass, (number, rung, which), headers).await;
         }
         _ => {
-            let pack = find_pack(&app, (id, number), &rung, &file).await?;
-            return segments(&app, &pass, pack, (method, headers)).await;
+            let pack = find_pack(app, (pass.video.id, number), rung, file).await?;
+            return segments(app, pass, pack, (method, headers)).await;
         }
     };
-    let (text, cache_control) = playlists::rung(&app, &pass, (number, &rung), render).await?;
+    let (text, cache_control) = playlists::rung(app, pass, (number, rung), render).await?;
     playlists::answer(&text.into(), cache_control, headers)
 }
 

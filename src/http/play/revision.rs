@@ -24,8 +24,7 @@ impl Shown {
     /// A revision, read once for all who ask at the same moment; `rung` narrows its packs to one.
     pub async fn find(app: &App, id: (VideoId, u32), rung: Option<&str>) -> Result<Arc<Self>, Error> {
         let key = (id.0, id.1, rung.map(ToOwned::to_owned));
-        let read = async { Self::read(app, id, rung).await.map(Arc::new) };
-        Ok(app.recent.revisions.get(key, read).await?)
+        Ok(app.recent.revisions.get(key, async || Self::read(app, id, rung).await.map(Arc::new)).await?)
     }
 
     async fn read(app: &App, (id, number): (VideoId, u32), rung: Option<&str>) -> Result<Self, Error> {

@@ -116,11 +116,13 @@ fn stream(out: &mut String, master: &Master, variant: &Variant) {
     let _ = write!(
         out,
         "#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={mean},CODECS=\"{codecs}\",\
-         RESOLUTION={}x{},FRAME-RATE={:.3}",
-        variant.width,
-        variant.height,
-        variant.frame_rate.as_f64()
+         RESOLUTION={}x{}",
+        variant.width, variant.height,
     );
+    // Optional; not every stream states it.
+    if variant.frame_rate.num > 0 {
+        let _ = write!(out, ",FRAME-RATE={:.3}", variant.frame_rate.as_f64());
+    }
     if audio.is_some() {
         let _ = write!(out, ",AUDIO=\"{AUDIO_GROUP}\"");
     }

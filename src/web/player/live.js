@@ -4,6 +4,8 @@
 const near = 5;
 /** Farther behind, a viewer who wanted to be at the edge was thrown back by the network, and is taken there again. */
 const far = 8;
+/** Milliseconds after the first picture in which a jump to the edge is taken for the beginning. */
+const arrival = 5000;
 
 /** An encoder that stays away for half an hour is no error: playlists are asked for until the broadcast is over. */
 const patient = { maxNumRetry: 10_000, retryDelayMs: 1000, maxRetryDelayMs: 4000 };
@@ -56,6 +58,7 @@ export function keepUp({ controller, video, phrases }) {
   let following = true;
   let begun = false;
   let last = 0;
+  let settled = 0;
 
   const edge = () => {
     const { api, seekable } = video;
@@ -74,7 +77,15 @@ export function keepUp({ controller, video, phrases }) {
     const { api, buffered, currentTime, playbackRate } = video;
     if (!api?.targetLatency || !buffered.length) return;
     const excess = following ? api.latency - api.targetLatency : 0;
-    const rate = pace(playbackRate, { excess, ahead: buffered.end(buffered.length - 1) - currentTime });
+    const ahead = buffered.end(buffered.length - 1) - currentTime;
+    settled ||= performance.now() + arrival;
+    // What came while the player was getting ready has kept whoever has just come from the edge.
+    if (performance.now() < settled && excess > 0.4 && ahead > excess + 0.5) {
+      settled = performance.now();
+      video.currentTime = last = currentTime + excess;
+      return;
+    }
+    const rate = pace(playbackRate, { excess, ahead });
     if (rate !== playbackRate) video.playbackRate = rate;
   }
 

@@ -97,6 +97,9 @@ async fn an_encoder_that_is_killed_may_be_away_for_nearly_all_of_the_grace() {
         rest = &rest[arrived..];
     }
     assert_eq!(rest, playlist::hashes_of(&last.path, "v").await);
+    // FFmpeg heeds only the first initialisation segment of a playlist: it plays what the worker makes of the recording.
+    let whole = server.api.wait_until(&broadcast.video, |video| video["media"]["revision"] == 2).await;
+    assert_eq!(whole["media"]["state"], "ready", "{whole}");
     plays(&broadcast.master(), 60).await;
     server.stop().await;
 }
