@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check corpus bench release web fixtures clean build-packages test-packages test-tools lint
+.PHONY: help demo test check corpus bench obs release web fixtures clean build-packages test-packages test-tools lint
 
 NODE_DIRS := $(patsubst %/package.json,%,$(wildcard tests/e2e/package.json))
 PLAYER_DIR := $(patsubst %/package.json,%,$(firstword $(wildcard src/web/package.json src/web/*/package.json)))
@@ -28,6 +28,10 @@ corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) th
 bench: test-tools ## Compare the ladder with one FFmpeg process per rung, and broadcasts with nginx-rtmp's
 	tests/setup.sh bench || echo "nginx can't be installed: its figures will be missing"
 	cargo bench --locked --bench ladder --bench live
+
+obs: test-tools ## Push from OBS Studio, on a display without a screen
+	tests/setup.sh obs
+	cargo test --locked --test e2e -- --ignored live::obs
 
 release: build-packages ## Build target/release/policast
 	cargo build --locked --release

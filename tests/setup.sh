@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `build` for what building and running needs, `test` for the tests,
-# `bench` for what benchmarks compare with.
+# `bench` for what benchmarks compare with, `obs` for the encoder most agencies use.
 set -euo pipefail
 
 build=(
@@ -9,6 +9,7 @@ build=(
 )
 test=(ffmpeg curl postgresql fontconfig fonts-noto-cjk python3-venv)
 bench=(nginx libnginx-mod-rtmp)
+obs=(obs-studio xvfb libgl1-mesa-dri)
 
 installed() {
     dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q ' installed$'
@@ -30,7 +31,8 @@ wanted() {
                 node_is_recent || printf '%s\n' nodejs npm
                 ;;
             bench) printf '%s\n' "${bench[@]}" ;;
-            *) echo "setup.sh: $group is neither build nor test nor bench" >&2; exit 2 ;;
+            obs) printf '%s\n' "${obs[@]}" ;;
+            *) echo "setup.sh: $group is neither build nor test nor bench nor obs" >&2; exit 2 ;;
         esac
     done
 }

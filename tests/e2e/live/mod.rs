@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod nodes;
+mod obs;
 mod push_on;
 mod recording;
 mod refused;
