@@ -31,7 +31,7 @@ bench: test-tools ## Compare the ladder with one FFmpeg process per rung, and br
 
 obs: test-tools ## Push from OBS Studio, on a display without a screen
 	tests/setup.sh obs
-	cargo test --locked --test e2e -- --ignored live::obs
+	cargo test --locked --test e2e -- live::obs
 
 release: build-packages ## Build target/release/policast
 	cargo build --locked --release

@@ -159,6 +159,9 @@ fn reports(out: &mut String, window: &Window, view: View<'_>) {
 
 /// The multivariant playlist of a running channel; `None` before anything can be played.
 pub fn master(window: &Window, view: MasterView<'_>) -> Option<String> {
+    if !window.is_playable() {
+        return None;
+    }
     let uri = |rung: &str, file: &str| format!("{}/{rung}/{file}{}", view.revision, view.query);
     let audio = window.tracks.iter().find(|track| track.init.form.is_audio() && track.newest().is_some());
     let audio = audio.map(|track| playlist::Audio {

@@ -219,9 +219,13 @@ impl Window {
         self.tracks.iter_mut().find(|track| track.init.rung == rung)
     }
 
-    /// Something viewers can begin with is there: a whole segment of some picture.
+    /// Something viewers can begin with is there: a whole segment of pictures and one of sound. Some players can't make
+    /// anything of a playlist that has but parts.
     pub fn is_playable(&self) -> bool {
-        self.tracks.iter().any(|track| !track.init.form.is_audio() && !track.closed.is_empty())
+        let has = |audio| {
+            self.tracks.iter().any(|track| track.init.form.is_audio() == audio && !track.closed.is_empty())
+        };
+        has(true) && has(false)
     }
 
     /// Takes the next piece of news.
@@ -281,20 +285,20 @@ impl Window {
         }
     }
 
-    /// A rung goes on with this segment: what it has not got of those before stays a gap, so that media sequence numbers
-    /// and discontinuities are the same in all rungs (RFC 8216bis 6.2.4).
+    /// A rung goes on with this segment: what it has not got of those before, from its own beginning or the source's,
+    /// stays a gap, so that all rungs tell of the same time by the same numbers (RFC 8216bis 6.2.4).
     fn reach(&mut self, rung: &str, segment: u32) {
         let Some(source) = self.tracks.first() else { return };
         let Some(track) = self.track(rung) else { return };
         if segment <= track.open && !track.is_new() {
             return;
         }
-        let missed = if track.is_new() { segment..segment } else { track.open..segment };
+        let missed = if track.is_new() { source.first()..segment } else { track.open..segment };
         let of_source = source.closed.iter().map(|listed| &listed.closed);
         let known: Vec<Closed> =
             of_source.filter(|closed| missed.contains(&closed.number)).cloned().collect();
         let first = known.first().map_or(segment, |closed| closed.number);
-        let starts_here = track.is_new().then_some(segment).or((first > track.open).then_some(first));
+        let starts_here = (track.is_new() || first > track.open).then_some(first);
         let removed = starts_here.map(|first| source.discontinuities_before(first));
         let dvr = self.dvr;
         let Some(track) = self.track_mut(rung) else { return };
@@ -421,11 +425,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_rung_that_comes_late_counts_the_discontinuities_before_it() {
+    fn a_rung_that_comes_late_begins_with_gaps_and_counts_the_discontinuities_before_them() {
         let window = with_lower(filled(5, 0, None), &[3, 4]);
-        assert_eq!(numbers(&window, "360p"), [(3, false), (4, false)]);
+        let expected = [(0, true), (1, true), (2, true), (3, false), (4, false)];
+        assert_eq!(numbers(&window, "360p"), expected);
+        let window = with_lower(filled(40, 0, Some(30 * S)), &[38, 39]);
         let track = window.track("360p").expect("a track");
-        assert_eq!((track.first(), track.removed.discontinuities), (3, 1));
+        assert_eq!((track.first(), track.removed.discontinuities), (25, 1));
     }
 
     #[test]

@@ -215,8 +215,7 @@ impl Publishing {
             broadcast::advance(tx.conn(), tenure, next).await?;
         }
         let plays = video::find(tx.conn(), id.0).await?.and_then(|video| video.revision);
-        // Sound alone is nothing viewers could begin with: its segments are often the first to be stored.
-        let begins = next.is_some() && plays != Some(i64::from(id.1));
+        let begins = plays != Some(i64::from(id.1)) && has_both(&mut tx, id).await?;
         if begins {
             revision::set_state(tx.conn(), id, (MediaState::Playable, None), None).await?;
             video::set_revision(tx.conn(), id.0, id.1, now).await?;
@@ -313,8 +312,12 @@ impl Publishing {
                 rung::set_state(tx.conn(), id, &rung.name, (RungState::Ready, None)).await?;
             }
         }
-        let recorded = video::find(tx.conn(), id.0).await?.is_some_and(|video| video.revision.is_some());
-        if recorded {
+        if found.next_segment > 0 {
+            // Of the very first segment the sound may have been lost with its node.
+            let plays = video::find(tx.conn(), id.0).await?.and_then(|video| video.revision);
+            if plays.is_none() {
+                video::set_revision(tx.conn(), id.0, number, now).await?;
+            }
             let ready = (MediaState::Ready, None);
             revision::set_state(tx.conn(), id, ready, Some(now)).await?;
             video::set_media(tx.conn(), id.0, ready, now).await?;
@@ -328,6 +331,17 @@ impl Publishing {
 async fn is_whole(tx: &mut Tx, id: RevisionId, (rung, broadcast): (&str, &Broadcast)) -> Result<bool, Error> {
     let segments = pack::list(tx.conn(), id, Some(rung)).await?.len();
     Ok(i64::try_from(segments).is_ok_and(|segments| segments == broadcast.next_segment))
+}
+
+/// Pictures and sound are there: a player that began with one of them would never play the other.
+async fn has_both(tx: &mut Tx, id: RevisionId) -> Result<bool, Error> {
+    let rungs = rung::list(tx.conn(), id.0, id.1).await?;
+    let packs = pack::list(tx.conn(), id, None).await?;
+    let has = |audio: bool| {
+        let mut of_kind = rungs.iter().filter(|rung| rung.audio == audio);
+        of_kind.any(|rung| packs.iter().any(|pack| pack.rung == rung.name))
+    };
+    Ok(has(true) && has(false))
 }
 
 /// Whoever no longer owns the channel changes nothing.

@@ -8,7 +8,6 @@ import axe from 'axe-core';
 
 import { words } from '../../src/web/player/countdown.js';
 import { open, promise, until, withBrowser } from './browser.mjs';
-import { playsInShaka } from './shaka.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: 'string' } } });
 const { POLICAST_KEY: key, POLICAST_BROADCAST: broadcast, POLICAST_INGEST: ingest } = process.env;
@@ -21,10 +20,6 @@ const embed = new URL(watch.href.replace('/watch/', '/embed/'));
 
 await withBrowser(async (browser) => {
   let encoder = null;
-  const shaka = async () => {
-    const latency = await playsInShaka(browser, await master());
-    return latency && `${latency.toFixed(2)} s of latency`;
-  };
   try {
     await step('the time left is said in words', counts);
     const page = await open(browser, withLanguage(watch, 'en'));
@@ -36,7 +31,6 @@ await withBrowser(async (browser) => {
     await step('it plays by itself when the stream comes', () => Promise.all([plays(page), plays(other)]));
     await accessible(browser, 'live');
     await step('who comes late seeks back by the keyboard, and a button leads to the edge again', () => seeks(browser));
-    await step('shaka-player plays it too', shaka);
     await step('an interruption is said, and is no error', async () => {
       await end(encoder);
       await interrupted(page);
@@ -47,7 +41,6 @@ await withBrowser(async (browser) => {
     await step('after the end the same page plays the recording from its start', () => recording(page));
     await accessible(browser, 'after');
     await step('who comes later gets the recording', () => newcomer(browser));
-    await step('shaka-player plays the recording too', shaka);
     promise(await page.evaluate(() => window.sameDocument), 'the page was loaded anew');
     promise(page.troubles.length === 0, page.troubles.join('; '));
     promise(other.troubles.length === 0, other.troubles.join('; '));
@@ -70,12 +63,6 @@ async function step(promised, work) {
 async function request(path, options) {
   const answer = await fetch(new URL(path, watch), { ...options, headers: { authorization: `Bearer ${key}` } });
   promise(answer.ok, `${path} answers ${answer.status}`);
-  return answer.json();
-}
-
-async function master() {
-  const video = await request(`/api/v1/videos/${watch.pathname.split('/').at(-1)}`);
-  return video.media.hls;
 }
 
 function push() {

@@ -1,24 +1,27 @@
-// shaka-player at a master playlist: another player's reading of what hls.js plays.
+// node shaka.mjs MASTER_URL: plays it in shaka-player, from where it begins and from the start; prints the live latency in
+// seconds, or that it is whole.
 import { createRequire } from 'node:module';
 
-import { open, promise, until } from './browser.mjs';
+import { open, promise, until, withBrowser } from './browser.mjs';
 
 const script = createRequire(import.meta.url).resolve('shaka-player');
+const [master] = process.argv.slice(2);
+if (!master) {
+  console.error('usage: node shaka.mjs MASTER_URL');
+  process.exit(2);
+}
 
-/** Plays `master` for some seconds, and from its start; gives the live latency in seconds, null where it is whole. */
-export async function playsInShaka(browser, master) {
+await withBrowser(async (browser) => {
   // Any page of the same origin without a policy of its own.
   const page = await open(browser, new URL('/health/live', master).href);
   await page.addScriptTag({ path: script });
   await page.evaluate(load, master);
-  await goesOn(page, 'from where shaka-player began');
-  const latency = await page.evaluate(() => (policast.player.isLive() ? policast.player.getStats().liveLatency : null));
+  await goesOn(page, 'from where it began');
+  console.log(await page.evaluate(() => (policast.player.isLive() ? policast.player.getStats().liveLatency : 'whole')));
   await page.evaluate(() => (policast.video.currentTime = policast.player.seekRange().start));
-  await goesOn(page, 'from the start in shaka-player');
+  await goesOn(page, 'from the start');
   promise(page.troubles.length === 0, page.troubles.join('; '));
-  await page.context().close();
-  return latency;
-}
+});
 
 async function load(master) {
   shaka.polyfill.installAll();

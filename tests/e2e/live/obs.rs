@@ -1,4 +1,4 @@
-//! OBS Studio as the encoder, on a display of its own: `make obs`.
+//! OBS Studio as the encoder, on a display of its own: `make obs` installs both. Where they are not there, this says so.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,13 @@ const PROFILE: &str = "[General]\nName=Test\n[Video]\nBaseCX=640\nBaseCY=360\nOu
 const GLOBAL: &str = "[General]\nFirstRun=true\nEnableAutoUpdates=false\n";
 
 #[tokio::test]
-#[ignore = "needs OBS Studio and Xvfb: make obs"]
 async fn obs_is_let_in_with_a_good_key_and_told_why_not_with_a_bad_one() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    if !(has("obs") && has("Xvfb")) {
+        eprintln!("OBS Studio or Xvfb is not installed: nothing was tested; make obs does");
+        return;
+    }
     let server = Server::start().await;
     server.api.agency().await;
     let (_screen, display) = open_display().await;
