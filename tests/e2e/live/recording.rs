@@ -1,5 +1,8 @@
 //! From the first picture to the recording, at one address.
 
+use reqwest::Method;
+use serde_json::{Value, json};
+
 use super::{Broadcast, Clip, count, plays, wait_for_the_end};
 use crate::playlist;
 use crate::server::Server;
@@ -41,5 +44,25 @@ async fn a_broadcast_plays_while_it_runs_and_its_recording_at_the_same_address()
     assert_eq!(count(&broadcast.rung(2, "240p")).await, clip.pictures);
     plays(&broadcast.master(), 14).await;
     assert_eq!(broadcast.log().await, ["encoder_came", "encoder_stopped", "ended"]);
+
+    // Its ends are cut off and put back, and nothing is encoded for it: the two segments of 4 s from 4 s on.
+    let cut = shown(&broadcast, json!({"start_ms": 4000, "end_ms": 9500})).await;
+    assert_eq!((&cut["media"]["duration_ms"], &cut["media"]["revision"]), (&json!(5500), &json!(2)), "{cut}");
+    let seen = playlist::read(&broadcast.master()).await;
+    for media in seen.variants.iter().filter(|media| !media.iframe_only) {
+        assert_eq!(count(&media.url).await, 2 * 120, "{}", media.url);
+    }
+    plays(&broadcast.master(), 6).await;
+    shown(&broadcast, json!({})).await;
+    let seen = playlist::read(&broadcast.master()).await;
+    assert_eq!(count(&seen.variants[0].url).await, clip.pictures);
     server.stop().await;
+}
+
+/// The video once it is trimmed like that.
+async fn shown(broadcast: &Broadcast<'_>, trim: Value) -> Value {
+    let path = format!("/api/v1/videos/{}", broadcast.video);
+    let (status, video) = broadcast.server.api.ask(Method::PATCH, &path, Some(&json!({"trim": trim}))).await;
+    assert_eq!(status, 200, "{video}");
+    video
 }
