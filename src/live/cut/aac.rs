@@ -33,8 +33,8 @@ const SILENCE: [&[u8]; 6] = [
     ],
 ];
 
-/// What most encoders send: AAC-LC, 48 kHz, stereo.
-const USUAL: &[u8] = &[0x11, 0x90];
+/// What FFmpeg and OBS send, to the byte: AAC-LC, 48 kHz, stereo, and that there is no SBR.
+const USUAL: &[u8] = &[0x11, 0x90, 0x56, 0xe5, 0x00];
 
 /// An audio configuration that has been understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -175,6 +175,8 @@ impl Audio {
         let first = self.boundaries.front().map(|boundary| boundary.start);
         if let Some(first) = first.filter(|first| self.run.is_none() && *first < until) {
             let sound = self.newest.clone().map_or_else(Sound::usual, Ok)?;
+            // Where it is what the encoder will say, nothing changes then.
+            self.newest = Some(sound.clone());
             self.start((sound, self.generation), first, out)?;
         }
         Ok(())

@@ -19,6 +19,16 @@ fn sound_that_starts_late_is_silent_until_then() {
 }
 
 #[test]
+fn sound_that_is_announced_late_and_as_usual_breaks_nothing() {
+    let mut media = kept(usual(), |media| !is_audio(media) || time_ms(media) > 3_000);
+    let config = usual().media.iter().find(|media| matches!(media, Media::AudioConfig(_))).unwrap();
+    let first = media.iter().position(is_audio).unwrap();
+    media.insert(first, config.clone());
+    let broadcast = check_in_step(&media, &usual().media);
+    assert!(broadcast.ends.iter().all(|end| !end.discontinuity));
+}
+
+#[test]
 fn a_stream_without_sound_is_silent() {
     let media = kept(usual(), |media| !matches!(media, Media::Audio(_) | Media::AudioConfig(_)));
     let broadcast = Broadcast::cut(&media);
