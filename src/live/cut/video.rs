@@ -38,6 +38,8 @@ pub(super) struct Video {
     /// The newest picture, whose duration nobody knows yet.
     held: Option<(Moment, VideoFrame)>,
     step: Ticks,
+    /// When the last picture so far is shown, which with B-frames is not the newest.
+    latest: Ticks,
     segment: u32,
     /// The next keyframe begins a segment after a discontinuity.
     breaks: bool,
@@ -53,6 +55,7 @@ impl Video {
             next: None,
             held: None,
             step: USUAL_STEP,
+            latest: from.time,
             segment: from.segment,
             breaks,
             damaged: 0,
@@ -110,6 +113,7 @@ impl Video {
         self.check_waiting(moment.shown)?;
         self.release(moment.decoded, out)?;
         let boundary = if frame.key { self.turn(moment, out)? } else { None };
+        self.latest = self.latest.max(moment.shown);
         self.place(moment, &frame, out);
         self.held = Some((moment, frame));
         Ok(boundary)
@@ -118,7 +122,10 @@ impl Video {
     /// Closes the last segment and says when it ends.
     pub fn finish(&mut self, out: &mut Output) -> Result<Option<Ticks>, Error> {
         if let Some(decoded) = self.frontier() {
-            self.release(decoded + self.step, out)?;
+            // Where an encoder is cut off among B-frames, what is missing would have been shown before the last one.
+            let missing =
+                self.rendition.end().map_or(0, |end| (self.latest - end).clamp(0, TICKS_PER_SECOND));
+            self.release(decoded + self.step + missing, out)?;
         }
         self.rendition.end().map(|end| self.rendition.close(end, out)).transpose()
     }

@@ -95,6 +95,25 @@ fn an_encoder_that_comes_back_goes_on_after_a_discontinuity() {
 }
 
 #[test]
+fn a_stream_cut_off_among_b_frames_lasts_until_its_last_picture_was_shown() {
+    let is_video = |media: &&Media| matches!(media, Media::Video(_));
+    for count in 60..66 {
+        let last = usual().media.iter().filter(is_video).nth(count).map_or(0, time_ms);
+        let media = kept(usual(), |media| time_ms(media) <= last);
+        let broadcast = Broadcast::cut(&media);
+        check_rules(&broadcast);
+        let shown = media.iter().filter_map(|media| match media {
+            Media::Video(frame) => Some(frame.dts_ticks + i64::from(frame.cts_ticks)),
+            _ => None,
+        });
+        let (first, latest) = (shown.clone().min().unwrap(), shown.max().unwrap());
+        let end = broadcast.ends(Track::Video).last().unwrap().segment;
+        let over = end.start + end.duration - (latest - first);
+        assert!((39 * MS..=41 * MS).contains(&over), "{count}: {} ms", over / MS);
+    }
+}
+
+#[test]
 fn a_session_without_a_keyframe_leaves_the_position_as_it_was() {
     let from = Position { segment: 7, time: 990_000, init: 3 };
     let mut cutter = Cutter::resume(Settings::default(), from);
