@@ -28,12 +28,14 @@ RUN apt-get update \
 COPY --from=build /out/policast /usr/local/bin/policast
 COPY LICENSE /usr/share/doc/policast/LICENSE
 USER policast
-# In a container the world is outside: listen on every address, not on the loopback alone.
+# In a container the world is outside: listen on every address, not on the loopback alone. Whoever listens on another
+# port sets POLICAST_URL beside it, which the health check asks.
 ENV POLICAST_DATA_DIR=/data \
     POLICAST_LISTEN=0.0.0.0:8080 \
-    POLICAST_S3_LISTEN=0.0.0.0:8081
+    POLICAST_S3_LISTEN=0.0.0.0:8081 \
+    POLICAST_RTMP_LISTEN=0.0.0.0:1935
 VOLUME /data
-EXPOSE 8080 8081
+EXPOSE 8080 8081 1935
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["policast", "health"]
 ENTRYPOINT ["policast"]
