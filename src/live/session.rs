@@ -260,16 +260,8 @@ impl Session {
             Event::Begin(_) | Event::Picture(_) => {}
             Event::Part(part) => {
                 let Some(rung) = self.rung(part.track) else { return };
-                let size_bytes = part.bytes.len() as u64;
-                let about = Part {
-                    number: part.part,
-                    start: part.start,
-                    duration: part.duration,
-                    independent: part.independent,
-                    discontinuity: part.discontinuity,
-                    size_bytes,
-                };
-                self.channel.tell(News::Part { rung, segment: part.segment, part: about }, part.bytes);
+                let news = News::Part { rung, segment: part.segment, part: Part::from(&part) };
+                self.channel.tell(news, part.bytes);
             }
             Event::End(end) => self.tell_end(&end),
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::cut;
 use crate::domain::Timestamp;
 use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
 
@@ -53,6 +54,19 @@ pub struct Part {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub discontinuity: bool,
     pub size_bytes: u64,
+}
+
+impl From<&cut::Part> for Part {
+    fn from(part: &cut::Part) -> Self {
+        Self {
+            number: part.part,
+            start: part.start,
+            duration: part.duration,
+            independent: part.independent,
+            discontinuity: part.discontinuity,
+            size_bytes: part.bytes.len() as u64,
+        }
+    }
 }
 
 /// A segment that is whole.

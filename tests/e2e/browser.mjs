@@ -42,6 +42,13 @@ export async function open(browser, url, options = {}) {
   return page;
 }
 
+/** The address of a page in this language. */
+export function withLanguage(url, language) {
+  const copy = new URL(url);
+  copy.searchParams.set('lang', language);
+  return copy.href;
+}
+
 /** Waits until `check` holds in the page, or tells `sentence`. */
 export async function until(page, check, argument, sentence, timeout = 30_000) {
   try {

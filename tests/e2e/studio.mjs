@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import axe from 'axe-core';
 
 import { advice, values as shown } from '../../src/web/player/studio/words.js';
-import { open, promise, until, withBrowser } from './browser.mjs';
+import { open, promise, until, withBrowser, withLanguage } from './browser.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: 'string' } } });
 const { POLICAST_KEY: key } = process.env;
@@ -42,12 +42,6 @@ await withBrowser(async (browser) => {
     if (encoder) await stop(encoder);
   }
 });
-
-function withLanguage(url, language) {
-  const copy = new URL(url);
-  copy.searchParams.set('lang', language);
-  return copy.href;
-}
 
 async function step(promised, work) {
   const note = await work();

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 import axe from 'axe-core';
 
-import { open, promise, until, withBrowser } from './browser.mjs';
+import { open, promise, until, withBrowser, withLanguage } from './browser.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshot: { type: 'string' } } });
 if (positionals.length !== 1) {
@@ -30,12 +30,6 @@ await withBrowser(async (browser) => {
     }
   }
 });
-
-function withLanguage(url, language) {
-  const copy = new URL(url);
-  copy.searchParams.set('lang', language);
-  return copy.href;
-}
 
 async function step(promised, work) {
   const note = await work();

@@ -79,15 +79,7 @@ impl Teller {
     }
 
     fn tell_part(&self, part: cut::Part) {
-        let about = Part {
-            number: part.part,
-            start: part.start,
-            duration: part.duration,
-            independent: part.independent,
-            discontinuity: part.discontinuity,
-            size_bytes: part.bytes.len() as u64,
-        };
-        let news = News::Part { rung: self.name.clone(), segment: part.segment, part: about };
+        let news = News::Part { rung: self.name.clone(), segment: part.segment, part: Part::from(&part) };
         self.outlet.channel.tell(news, part.bytes);
     }
 
