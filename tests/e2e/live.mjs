@@ -30,7 +30,10 @@ await withBrowser(async (browser) => {
     encoder = push();
     await step('it plays by itself when the stream comes', () => Promise.all([plays(page), plays(other)]));
     await accessible(browser, 'live');
-    await step('who comes late seeks back by the keyboard, and a button leads to the edge again', () => seeks(browser));
+    // hls.js loses itself only when a seek comes at the wrong moment.
+    for (let turn = 1; turn <= 3; turn++) {
+      await step(`who comes late seeks back by the keyboard, and a button leads to the edge again (${turn})`, () => seeks(browser));
+    }
     await step('an interruption is said, and is no error', async () => {
       await end(encoder);
       await interrupted(page);
@@ -109,10 +112,15 @@ async function seeks(browser) {
   await page.keyboard.press('ArrowLeft');
   await until(page, (before) => policast.video.currentTime < before - 3, before, 'the left arrow does not seek back');
   await page.keyboard.press('0');
-  const atStart = () => !policast.video.seeking && policast.video.currentTime > 0.5 && policast.video.currentTime < 4;
+  const atStart = () => {
+    const { seeking, paused, currentTime } = policast.video;
+    return !seeking && !paused && currentTime > 0.5 && currentTime < 4;
+  };
   await until(page, atStart, null, 'the key 0 does not lead back to the start');
   await page.keyboard.press('Space');
-  await until(page, () => policast.video.paused, null, 'the space bar does not pause');
+  // Not the picture but the controls: they decide what the key does next.
+  const pauses = () => document.querySelector('media-controller').hasAttribute('mediapaused');
+  await until(page, pauses, null, 'the space bar does not pause');
   await page.keyboard.press('Space');
   await until(page, () => !policast.video.paused, null, 'the space bar does not play');
   promise(await page.evaluate(() => policast.video.currentTime < 8), 'it does not go on where it was paused');

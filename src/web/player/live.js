@@ -1,5 +1,7 @@
 // What is live: how hls.js is set up for it, how far behind the viewer is, and what is said above the picture.
 
+import { common } from './hls.js';
+
 /** Farther behind, in seconds, the viewer isn't at the live edge. */
 const near = 5;
 /** Farther behind, a viewer who wanted to be at the edge was thrown back by the network, and is taken there again. */
@@ -12,6 +14,7 @@ const patient = { maxNumRetry: 10_000, retryDelayMs: 1000, maxRetryDelayMs: 4000
 
 /** For hls.js. The distance to the edge is what the playlist asks for (PART-HOLD-BACK). */
 export const config = {
+  ...common,
   startPosition: -1,
   lowLatencyMode: true,
   // See `pace`: its own way changes the rate several times a second, and gains nothing by it.
@@ -19,8 +22,6 @@ export const config = {
   // A second more for every stall would be the end of low latency after the first.
   liveSyncOnStallIncrease: 0.3,
   backBufferLength: 60,
-  capLevelToPlayerSize: true,
-  abrEwmaDefaultEstimate: 1_500_000,
   playlistLoadPolicy: {
     // A blocked reload is answered after three target durations at the latest.
     default: { maxTimeToFirstByteMs: 35_000, maxLoadTimeMs: 40_000, timeoutRetry: patient, errorRetry: patient },
@@ -57,7 +58,8 @@ export function keepUp({ controller, video, phrases }) {
   const on = (target, name, work) => target.addEventListener(name, work, { signal: quit.signal });
   let following = true;
   let begun = false;
-  let last = 0;
+  /** Where it was at last; the first place is hls.js's choice. */
+  let last = null;
   let settled = 0;
 
   const edge = () => {
@@ -65,6 +67,7 @@ export function keepUp({ controller, video, phrases }) {
     return api ? api.liveSyncPosition : seekable.length ? seekable.end(seekable.length - 1) - 1 : null;
   };
   const behind = () => (edge() === null ? 0 : edge() - video.currentTime);
+  const sought = () => last !== null && Math.abs(video.currentTime - last) > 1;
 
   function goLive() {
     following = true;
@@ -98,15 +101,17 @@ export function keepUp({ controller, video, phrases }) {
   on(video, 'pause', () => (following = false));
   on(video, 'play', () => {
     // Paused from the beginning: the edge has gone on.
-    if (!begun && behind() > 2) video.currentTime = last = edge();
+    if (!begun && following && !sought() && behind() > 2) video.currentTime = last = edge();
     begun = true;
     following ||= behind() < near;
   });
   on(video, 'seeking', () => {
     // Beyond the edge there is nothing yet, and the picture would stand.
     if (behind() < -0.5) video.currentTime = edge();
-    else if (video.currentTime < earliest(video.api)) video.currentTime = earliest(video.api);
-    if (Math.abs(video.currentTime - last) > 1) following = behind() < near;
+    // Not exactly: browsers round to the microsecond, and would be sent back to where they are for ever.
+    else if (earliest(video.api) - video.currentTime > 0.01) video.currentTime = earliest(video.api);
+    if (sought()) following = behind() < near;
+    last = video.currentTime;
   });
   on(video, 'timeupdate', () => {
     if (video.seeking) return;

@@ -1,6 +1,7 @@
 // One player: the stream, the thumbnails, the keyboard, and what it says when playback fails.
 import { Hls } from 'hls-video-element';
 
+import { common } from './hls.js';
 import { keyboard } from './keyboard.js';
 import * as live from './live.js';
 import { isMuted, remember, startOf } from './start.js';
@@ -126,7 +127,7 @@ function load(start) {
   const { video, hls } = current;
   current.start = start;
   // Without a start position hls.js joins a playlist that still grows at its end, as if it were live.
-  const recorded = { startPosition: start, capLevelToPlayerSize: true, abrEwmaDefaultEstimate: 1_500_000 };
+  const recorded = { ...common, startPosition: start };
   video.config = current.edge ? live.config : recorded;
   video.preload = current.edge ? 'auto' : 'metadata';
   if (video.src === hls) video.load();
