@@ -67,7 +67,6 @@ export function keepUp({ controller, video, phrases }) {
     return api ? api.liveSyncPosition : seekable.length ? seekable.end(seekable.length - 1) - 1 : null;
   };
   const behind = () => (edge() === null ? 0 : edge() - video.currentTime);
-  const sought = () => last !== null && Math.abs(video.currentTime - last) > 1;
 
   function goLive() {
     following = true;
@@ -98,10 +97,12 @@ export function keepUp({ controller, video, phrases }) {
     controller.focus();
   });
   on(video, 'volumechange', () => (unmute.hidden ||= !video.muted));
+  // What the viewer asks for counts at once: its events may come late.
+  on(controller, 'mediaseekrequest', ({ detail }) => (following = edge() === null || edge() - detail < near));
   on(video, 'pause', () => (following = false));
   on(video, 'play', () => {
     // Paused from the beginning: the edge has gone on.
-    if (!begun && following && !sought() && behind() > 2) video.currentTime = last = edge();
+    if (!begun && following && behind() > 2) video.currentTime = last = edge();
     begun = true;
     following ||= behind() < near;
   });
@@ -110,7 +111,7 @@ export function keepUp({ controller, video, phrases }) {
     if (behind() < -0.5) video.currentTime = edge();
     // Not exactly: browsers round to the microsecond, and would be sent back to where they are for ever.
     else if (earliest(video.api) - video.currentTime > 0.01) video.currentTime = earliest(video.api);
-    if (sought()) following = behind() < near;
+    if (last !== null && Math.abs(video.currentTime - last) > 1) following = behind() < near;
     last = video.currentTime;
   });
   on(video, 'timeupdate', () => {
