@@ -33,6 +33,12 @@ pub fn etag(bytes: &[u8]) -> String {
     format!("\"{}\"", &hex::encode(Sha256::digest(bytes))[..32])
 }
 
+/// The strong entity tag of media, which never changes under its name: hashing it for every viewer would cost more than
+/// sending it.
+pub fn etag_of(revision: u32, rung: &str, file: &str) -> String {
+    format!("\"{revision}-{rung}-{file}\"")
+}
+
 impl Thing {
     /// What these request headers ask for.
     pub fn asked(&self, headers: &HeaderMap) -> Result<Asked, Error> {

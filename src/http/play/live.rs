@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::super::{App, Error};
-use super::bytes::{Thing, etag};
+use super::bytes::{Thing, etag_of};
 use super::gate::Pass;
 use super::media::{parse_init, parse_pack};
 use super::playlists::answer;
@@ -82,8 +82,13 @@ pub(super) async fn file(
         None
     };
     let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
-    let content_type = if rung == "audio" { "audio/mp4" } else { "video/mp4" };
-    media(&bytes, content_type, (pass, headers)).map(Some)
+    let thing = Thing {
+        etag: etag_of(channel.about.revision, rung, file),
+        size: bytes.len() as u64,
+        content_type: if rung == "audio" { "audio/mp4" } else { "video/mp4" },
+        cache_control: pass.cache_control(true),
+    };
+    thing.answer_from(headers, &bytes).map(Some)
 }
 
 async fn playlist(
@@ -104,20 +109,6 @@ async fn playlist(
         }
         Err(Unanswered::Stalled) => Err(Error::TooSlow),
     }
-}
-
-fn media(
-    bytes: &Bytes,
-    content_type: &'static str,
-    (pass, headers): (&Pass, &HeaderMap),
-) -> Result<Response, Error> {
-    let thing = Thing {
-        etag: etag(bytes),
-        size: bytes.len() as u64,
-        content_type,
-        cache_control: pass.cache_control(true),
-    };
-    thing.answer_from(headers, bytes)
 }
 
 /// `{segment}-{epoch}.m4s` or `{segment}-{epoch}.{part}.m4s`, exactly as playlists say it.

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::super::extract::{Path, Query};
 use super::super::{App, Error};
-use super::bytes::{Asked, Thing, etag};
+use super::bytes::{Asked, Thing, etag, etag_of};
 use super::gate::{self, Bearer, Pass};
 use super::live::{self, Reload};
 use super::playlists;
@@ -127,7 +127,7 @@ async fn find_pack(app: &App, id: (VideoId, u32), rung: &str, file: &str) -> Res
     Ok(Pack {
         key: Key::pack(id, rung, first, attempt),
         size: u64::try_from(row.size_bytes).unwrap_or(0),
-        etag: format!("\"{}-{rung}-{first}-{attempt}\"", id.1),
+        etag: etag_of(id.1, rung, file),
     })
 }
 
