@@ -67,6 +67,8 @@ struct State {
     inits: HashMap<(String, u32), Bytes>,
     /// Seconds, rounded, no segment is longer than; fixed with the first playlist (RFC 8216 6.2.1).
     target: u32,
+    /// Nobody is woken but by the end.
+    held: bool,
 }
 
 impl Channel {
@@ -74,8 +76,14 @@ impl Channel {
     pub fn new(about: About, window: Window, target: u32) -> Arc<Self> {
         let edges =
             window.tracks.iter().map(|track| (track.init.rung.clone(), watch::Sender::new((track.open, 0))));
-        let state =
-            State { edges: edges.collect(), window, parts: HashMap::new(), inits: HashMap::new(), target };
+        let state = State {
+            edges: edges.collect(),
+            window,
+            parts: HashMap::new(),
+            inits: HashMap::new(),
+            target,
+            held: false,
+        };
         Arc::new(Self {
             about,
             state: RwLock::new(state),
@@ -99,6 +107,20 @@ impl Channel {
         }
         // Nobody following is no fault.
         let _ = self.news.send((news, bytes));
+    }
+
+    /// What comes now is told with the end, or once [`Self::release`] is called: whoever waits is answered once.
+    pub fn hold(&self) {
+        self.write().held = true;
+    }
+
+    /// Tells what was held back.
+    pub fn release(&self) {
+        let mut state = self.write();
+        state.held = false;
+        if !state.window.over {
+            state.move_edges();
+        }
     }
 
     /// Becomes what another channel is, which nobody waits at; whoever waits here goes on with it.
@@ -312,12 +334,7 @@ impl State {
             News::Part { rung, .. } | News::Closed { rung, .. } | News::Missed { rung, .. } => {
                 self.move_edge(rung);
             }
-            News::Tenure { .. } => {
-                let rungs: Vec<String> = self.edges.keys().cloned().collect();
-                for rung in &rungs {
-                    self.move_edge(rung);
-                }
-            }
+            News::Tenure { .. } => self.move_edges(),
             News::Target { .. } | News::Removed { .. } => {}
             // Everybody is let go at once.
             News::Over => self.edges.values().for_each(|edge| {
@@ -326,7 +343,17 @@ impl State {
         }
     }
 
+    fn move_edges(&mut self) {
+        let rungs: Vec<String> = self.edges.keys().cloned().collect();
+        for rung in &rungs {
+            self.move_edge(rung);
+        }
+    }
+
     fn move_edge(&mut self, rung: &str) {
+        if self.held {
+            return;
+        }
         let (Some(track), Some(edge)) = (self.window.track(rung), self.edges.get(rung)) else { return };
         let parts = u32::try_from(track.parts.len()).unwrap_or(u32::MAX);
         edge.send_replace((track.open, parts));
@@ -414,6 +441,25 @@ mod tests {
             async { channel.tell(News::Over, Bytes::new()) }
         );
         assert!(text(told.0).ends_with("#EXT-X-ENDLIST\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_back_is_told_with_the_end_or_when_released() {
+        let ask = async |channel: &Channel| channel.playlist("720p", (Some((2, Some(0))), false), "").await;
+        for news in [Some(News::Over), None] {
+            let channel = running();
+            channel.hold();
+            channel.tell(part("720p", 2, 0), Bytes::from_static(b"p"));
+            let early = tokio::time::timeout(Duration::from_secs(1), ask(&channel)).await;
+            assert!(early.is_err(), "{early:?}");
+            match news.clone() {
+                Some(over) => channel.tell(over, Bytes::new()),
+                None => channel.release(),
+            }
+            let told = text(ask(&channel).await);
+            assert_eq!(told.contains("#EXT-X-ENDLIST"), news.is_some(), "{told}");
+            assert_eq!(told.contains("2-1.0.m4s\",INDEPENDENT"), news.is_none(), "{told}");
+        }
     }
 
     #[tokio::test]

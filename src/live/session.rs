@@ -34,6 +34,8 @@ const AUDIO: &str = "audio";
 const AUDIO_POSITION: u32 = 99;
 /// No frame of sound is longer.
 const TOGETHER: Ticks = TICKS_PER_SECOND / 5;
+/// How long the last segments may wait to be told together with the end.
+const LAST_WORD: Duration = Duration::from_millis(400);
 /// A playlist promises no less: the next keyframes may come later than the first two did.
 const LEAST_TARGET: u32 = 4;
 
@@ -78,6 +80,9 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         async {
             let left = session.run(encoder, stop).await;
             over.cancel();
+            if matches!(left, Left::Over) {
+                session.hold();
+            }
             session.close();
             // Dropping it ends the lower rungs and the tape, and with it the recorder.
             drop(session);
@@ -244,6 +249,16 @@ impl Session {
             self.rungs.see(&event);
             self.tell(event);
         }
+    }
+
+    /// Viewers hear of the last segments and of the end at once, unless the end takes long: each has a second buffered.
+    fn hold(&self) {
+        let channel = self.channel.clone();
+        channel.hold();
+        self.live.tasks.spawn(async move {
+            tokio::time::sleep(LAST_WORD).await;
+            channel.release();
+        });
     }
 
     /// The last segments end with the stream.
