@@ -94,9 +94,11 @@ impl Publishing {
         refuse_ended(&broadcast)?;
         let digest = secret.map(Secret::digest);
         broadcast::set_key(tx.conn(), id, digest.as_deref(), now).await?;
-        let said =
-            if secret.is_some() { "the stream key was replaced" } else { "the stream key was revoked" };
-        log(&mut tx, id, ("key_changed", said), now).await?;
+        let said = match secret {
+            Some(_) => ("key_changed", "the stream key was replaced"),
+            None => ("key_removed", "the stream key was revoked"),
+        };
+        log(&mut tx, id, said, now).await?;
         tx.commit().await?;
         self.changes.tell(broadcast.video_id);
         Ok(broadcast)

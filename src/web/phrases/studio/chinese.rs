@@ -126,6 +126,7 @@ const LOG: Table = &[
     ("stream_unfit", "无法接收此推流，请检查编码设置。"),
     ("taken_over", "另一台编码器接替了推流。"),
     ("key_changed", "推流密钥已变更。"),
+    ("key_removed", "推流密钥已撤销。"),
     ("key_revoked", "推流密钥已失效，编码器已断开。"),
     ("broadcast_over", "直播已被结束，编码器已断开。"),
     ("node_stopping", "服务器重新启动，请重新连接。"),
