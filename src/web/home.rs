@@ -5,6 +5,7 @@ use askama::Template;
 use super::phrases::{self, Phrases};
 use super::spoken::{Spoken, spoken};
 use super::{assets, links};
+use crate::domain::broadcast::BroadcastState;
 use crate::domain::{Language, Texts, Timestamp};
 
 /// One page of published videos, perhaps narrowed.
@@ -45,11 +46,22 @@ pub struct Item {
     pub poster: Option<String>,
     pub duration_ms: Option<u64>,
     pub published_at: Option<Timestamp>,
+    /// Of a broadcast: how it stands.
+    pub broadcast: Option<BroadcastState>,
 }
 
 impl Item {
     fn length(&self) -> Option<String> {
-        self.duration_ms.map(clock)
+        self.duration_ms.filter(|_| !self.is_open()).map(clock)
+    }
+
+    /// The recording of a broadcast that is not over says nothing yet.
+    fn is_open(&self) -> bool {
+        self.broadcast.is_some_and(|state| state != BroadcastState::Ended)
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self.broadcast, Some(BroadcastState::Live | BroadcastState::Interrupted))
     }
 }
 
@@ -123,6 +135,7 @@ mod tests {
             poster: None,
             duration_ms: Some(62_500),
             published_at: None,
+            broadcast: None,
         }
     }
 
@@ -133,6 +146,17 @@ mod tests {
         assert!(html.contains("Air &#38; &#60;b&#62;water&#60;/b&#62;"), "{html}");
         assert!(html.contains("1:03"), "{html}");
         assert!(html.contains("href=\"/watch/1?lang=en\""), "{html}");
+    }
+
+    #[test]
+    fn a_broadcast_says_how_it_stands_in_place_of_its_length() {
+        for (state, mark) in [(BroadcastState::Scheduled, "Upcoming"), (BroadcastState::Interrupted, "Live")]
+        {
+            let item = Item { broadcast: Some(state), ..item("Press conference") };
+            let page = Page { items: vec![item], ..Page::default() };
+            let html = render(&page, &Language::english()).expect("a page");
+            assert!(html.contains(&format!("{mark}</span>")) && !html.contains("1:03"), "{html}");
+        }
     }
 
     #[test]

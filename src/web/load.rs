@@ -126,7 +126,8 @@ pub(super) async fn home(app: &App, asked: &Asked) -> Result<home::Page, Error> 
 
 async fn item(app: &App, row: &Video, speaker: Texts) -> Result<home::Item, Error> {
     let links = Links::with_token(app, None);
-    let media = view::describe_shared(app, row, &links).await?.media;
+    let shown = view::describe_shared(app, row, &links).await?;
+    let media = shown.media;
     Ok(home::Item {
         url: format!("/watch/{}", row.id),
         title: row.title.0.clone(),
@@ -134,6 +135,7 @@ async fn item(app: &App, row: &Video, speaker: Texts) -> Result<home::Item, Erro
         poster: media.as_ref().and_then(|media| media.poster.as_ref()).map(|poster| poster.url.clone()),
         duration_ms: media.and_then(|media| media.duration_ms).and_then(|ms| u64::try_from(ms).ok()),
         published_at: row.published_at,
+        broadcast: shown.broadcast.map(|broadcast| broadcast.state),
     })
 }
 

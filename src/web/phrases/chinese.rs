@@ -46,6 +46,7 @@ pub const PHRASES: Phrases = Phrases {
             starts_in: "距开播还有{}",
             announced: "开播后将在此自动播放。",
             waiting: "正在等待直播信号，信号到达后将自动播放。",
+            upcoming: "即将开播",
             live: "直播",
             go_live: "回到直播",
             interrupted: "直播信号中断，恢复后将自动继续播放。",

@@ -46,6 +46,7 @@ pub const PHRASES: Phrases = Phrases {
             starts_in: "Starts in {}",
             announced: "The broadcast will begin here by itself.",
             waiting: "Waiting for the stream. It will begin here by itself.",
+            upcoming: "Upcoming",
             live: "Live",
             go_live: "Go to live",
             interrupted: "The stream was interrupted. It will go on here by itself.",

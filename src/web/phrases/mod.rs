@@ -72,6 +72,7 @@ pub struct Broadcast {
     pub starts_in: &'static str,
     pub announced: &'static str,
     pub waiting: &'static str,
+    pub upcoming: &'static str,
     pub live: &'static str,
     pub go_live: &'static str,
     pub interrupted: &'static str,
