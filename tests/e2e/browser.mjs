@@ -1,4 +1,5 @@
 // Debian's Chromium, headless, and a page that reports what it trips over.
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 
 const args = [
@@ -57,4 +58,21 @@ export async function until(page, check, argument, sentence, timeout = 30_000) {
     if (error.name !== 'TimeoutError') throw error;
     throw new Broken(`${sentence} (after ${timeout / 1000} s)`);
   }
+}
+
+/** Prints what was kept, with what `work` notes. */
+export async function step(promised, work) {
+  const note = await work();
+  console.log(`ok  ${promised}${note ? `: ${note}` : ''}`);
+}
+
+/** Axe finds nothing serious on the page; answers with what else it finds. */
+export async function judge(page) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  const told = serious.map(({ id, help, nodes }) => `${id}, ${help}: ${nodes.map((node) => node.target).join(' ')}`);
+  promise(serious.length === 0, told.join('; '));
+  const lesser = violations.map(({ id }) => id);
+  return lesser.length ? `lesser ones: ${lesser.join(', ')}` : '';
 }

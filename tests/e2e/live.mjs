@@ -4,10 +4,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
-import axe from 'axe-core';
-
 import { words } from '../../src/web/player/countdown.js';
-import { open, promise, until, withBrowser, withLanguage } from './browser.mjs';
+import { judge, open, promise, step, until, withBrowser, withLanguage } from './browser.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: 'string' } } });
 const { POLICAST_KEY: key, POLICAST_BROADCAST: broadcast, POLICAST_INGEST: ingest } = process.env;
@@ -26,9 +24,11 @@ await withBrowser(async (browser) => {
     const other = await open(browser, withLanguage(embed, 'zh-Hans'));
     await page.evaluate(() => (window.sameDocument = true));
     await step('before, there is a countdown', () => before(page, other));
+    await step('the list of videos announces it', () => listed(browser, { en: 'Upcoming', 'zh-Hans': '即将开播' }));
     await accessible(browser, 'before');
     encoder = push();
     await step('it plays by itself when the stream comes', () => Promise.all([plays(page), plays(other)]));
+    await step('the list of videos says that it is live', () => listed(browser, { en: 'Live', 'zh-Hans': '直播' }));
     await accessible(browser, 'live');
     // hls.js loses itself only when a seek comes at the wrong moment.
     for (let turn = 1; turn <= 3; turn++) {
@@ -51,11 +51,6 @@ await withBrowser(async (browser) => {
     if (encoder) await end(encoder);
   }
 });
-
-async function step(promised, work) {
-  const note = await work();
-  console.log(`ok  ${promised}${note ? `: ${note}` : ''}`);
-}
 
 async function request(path, options) {
   const answer = await fetch(new URL(path, watch), { ...options, headers: { authorization: `Bearer ${key}` } });
@@ -187,13 +182,21 @@ async function examine(browser, { url, name, language, when }) {
   await until(page, shown, null, 'neither a countdown nor a picture came');
   if (when !== 'before') await page.locator('media-controller').hover({ position: { x: 40, y: 80 } });
   if (values.screenshots) await page.screenshot({ path: `${values.screenshots}/${when}-${name}-${language}.png` });
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  const told = serious.map(({ id, help, nodes }) => `${id}, ${help}: ${nodes.map((node) => node.target).join(' ')}`);
-  promise(serious.length === 0, told.join('; '));
+  const note = await judge(page);
   promise(page.troubles.length === 0, page.troubles.join('; '));
   await page.context().close();
-  const lesser = violations.map(({ id }) => id);
-  return lesser.length ? `lesser ones: ${lesser.join(', ')}` : '';
+  return note;
+}
+
+/** The list of videos marks it so, in each language. */
+async function listed(browser, marks) {
+  for (const [language, mark] of Object.entries(marks)) {
+    const page = await open(browser, withLanguage(new URL('/', watch), language));
+    const shown = await page.locator('.videos .mark').innerText();
+    promise(shown === mark, `the mark is ${shown}, not ${mark}`);
+    if (values.screenshots) await page.screenshot({ path: `${values.screenshots}/list-${mark}.png` });
+    await judge(page);
+    promise(page.troubles.length === 0, page.troubles.join('; '));
+    await page.context().close();
+  }
 }

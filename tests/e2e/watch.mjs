@@ -1,9 +1,7 @@
 // node watch.mjs WATCH_URL [--screenshot FILE]: plays a watch page the way a viewer does, and says which promise breaks.
 import { parseArgs } from 'node:util';
 
-import axe from 'axe-core';
-
-import { open, promise, until, withBrowser, withLanguage } from './browser.mjs';
+import { judge, open, promise, step, until, withBrowser, withLanguage } from './browser.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshot: { type: 'string' } } });
 if (positionals.length !== 1) {
@@ -30,11 +28,6 @@ await withBrowser(async (browser) => {
     }
   }
 });
-
-async function step(promised, work) {
-  const note = await work();
-  console.log(`ok  ${promised}${note ? `: ${note}` : ''}`);
-}
 
 async function streams(page) {
   await until(page, () => window.policast?.hls?.levels.length > 0, null, 'hls.js never got the master playlist');
@@ -160,13 +153,8 @@ async function accessible(browser, url, language) {
   const lang = await page.evaluate(() => document.documentElement.lang);
   promise(lang === language, `the page asked for in ${language} says it is in ${lang}`);
   await page.locator('media-controller').hover({ position: { x: 40, y: 40 } });
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  const told = serious.map(({ id, help, nodes }) => `${id}, ${help}: ${nodes.map((node) => node.target).join(' ')}`);
-  promise(serious.length === 0, told.join('; '));
+  const note = await judge(page);
   promise(page.troubles.length === 0, page.troubles.join('; '));
   await page.context().close();
-  const lesser = violations.map(({ id }) => id);
-  return lesser.length ? `lesser ones: ${lesser.join(', ')}` : '';
+  return note;
 }
