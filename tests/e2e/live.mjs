@@ -192,7 +192,7 @@ async function examine(browser, { url, name, language, when }) {
 async function listed(browser, marks) {
   for (const [language, mark] of Object.entries(marks)) {
     const page = await open(browser, withLanguage(new URL('/', watch), language));
-    const shown = await page.locator('.videos .mark').innerText();
+    const shown = await page.locator('.still .badge').innerText();
     promise(shown === mark, `the mark is ${shown}, not ${mark}`);
     if (values.screenshots) await page.screenshot({ path: `${values.screenshots}/list-${mark}.png` });
     await judge(page);
