@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Thousands of players ask at the same moment: glibc's allocator takes half again as long for them, and keeps what they
-/// gave back.
+/// Thousands of players ask at the same moment: with glibc's allocator a quarter fewer are answered in the same time.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -452,8 +452,8 @@ mod tests {
             channel.tell(part("720p", 2, 0), Bytes::from_static(b"p"));
             let early = tokio::time::timeout(Duration::from_secs(1), ask(&channel)).await;
             assert!(early.is_err(), "{early:?}");
-            match news.clone() {
-                Some(over) => channel.tell(over, Bytes::new()),
+            match &news {
+                Some(over) => channel.tell(over.clone(), Bytes::new()),
                 None => channel.release(),
             }
             let told = text(ask(&channel).await);

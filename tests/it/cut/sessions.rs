@@ -106,8 +106,9 @@ fn a_stream_cut_off_among_b_frames_lasts_until_its_last_picture_was_shown() {
             Media::Video(frame) => Some(frame.dts_ticks + i64::from(frame.cts_ticks)),
             _ => None,
         });
-        let (first, latest) = (shown.clone().min().unwrap(), shown.max().unwrap());
-        let end = broadcast.ends(Track::Video).last().unwrap().segment;
+        let first = shown.clone().min().expect("a picture");
+        let latest = shown.max().expect("a picture");
+        let end = broadcast.ends(Track::Video).last().expect("a segment").segment;
         let over = end.start + end.duration - (latest - first);
         assert!((39 * MS..=41 * MS).contains(&over), "{count}: {} ms", over / MS);
     }
