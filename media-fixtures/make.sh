@@ -25,6 +25,7 @@ tone() {
 }
 
 ./explainer.sh explainer.mp4
+./slate.sh slate.jpg
 
 # Stored lying down, to be turned upright by its display matrix, as phones do.
 work=$(mktemp -d)

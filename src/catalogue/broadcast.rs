@@ -21,6 +21,10 @@ pub struct Broadcast {
     pub grace_ms: i64,
     /// How far back viewers may seek while it is live, in milliseconds; `None`: to its start.
     pub dvr_ms: Option<i64>,
+    /// While an encoder is away, viewers see a still picture.
+    pub slate: bool,
+    /// The first segment of the slate that is shown now, or was when nobody came back.
+    pub slate_from: Option<i64>,
     /// The recording.
     pub revision: Option<i64>,
     pub upload_id: Option<UploadId>,
@@ -78,8 +82,8 @@ pub struct Tenure {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select id, video_id, account_id, state, starts_at, grace_ms, dvr_ms, revision, upload_id, epoch, owner,
-             lease_until, next_segment, next_start, health, viewers, peak_viewers, started_at, interrupted_at,
+            "select id, video_id, account_id, state, starts_at, grace_ms, dvr_ms, slate, slate_from, revision, upload_id,
+             epoch, owner, lease_until, next_segment, next_start, health, viewers, peak_viewers, started_at, interrupted_at,
              end_requested, ended_at, created_at, updated_at from broadcast ",
             $rest
         )
@@ -93,15 +97,14 @@ const LIST: &str =
     select!("where id < coalesce($1, 'g') and (account_id = $2 or $2 is null) order by id desc limit $3");
 const LIST_UNDER_WAY: &str = select!("where state in ('live', 'interrupted') order by id limit 1000");
 const INSERT: &str =
-    "insert into broadcast (id, video_id, account_id, state, starts_at, key_hash, grace_ms, dvr_ms,
+    "insert into broadcast (id, video_id, account_id, state, starts_at, key_hash, grace_ms, dvr_ms, slate,
     epoch, next_segment, next_start, viewers, peak_viewers, created_at, updated_at)
-    values ($1, $2, $3, 'scheduled', $4, $5, $6, $7, 0, 0, 0, 0, 0, $8, $8)";
-const UPDATE: &str =
-    "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms = $4, updated_at = $5 where id = $1";
+    values ($1, $2, $3, 'scheduled', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, $9, $9)";
+const UPDATE: &str = "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms = $4, slate = $5, updated_at = $6 where id = $1";
 const SET_KEY: &str = "update broadcast set key_hash = $2, updated_at = $3 where id = $1";
 const BEGIN: &str = "update broadcast set state = 'live', epoch = epoch + 1, owner = $2, lease_until = $3,
-    revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null, updated_at = $6
-    where id = $1 and state <> 'ended' returning epoch";
+    revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null,
+    slate_from = null, updated_at = $6 where id = $1 and state <> 'ended' returning epoch";
 const LOCK: &str = "update broadcast set epoch = epoch where id = $1 and state <> 'ended'";
 const HOLD: &str = "update broadcast set epoch = epoch where id = $1 and epoch = $2 and state <> 'ended'";
 const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers = $5,
@@ -110,6 +113,8 @@ const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers
 const ADVANCE: &str = "update broadcast set next_segment = $3, next_start = $4 where id = $1 and epoch = $2";
 const INTERRUPT: &str = "update broadcast set state = 'interrupted', interrupted_at = $3, lease_until = null,
     viewers = 0, updated_at = $3 where id = $1 and epoch = $2 and state = 'live'";
+const BEGIN_SLATE: &str = "update broadcast set slate_from = next_segment where id = $1 and epoch = $2
+    and state = 'interrupted' and slate and not end_requested";
 const ASK_END: &str =
     "update broadcast set end_requested = true, updated_at = $2 where id = $1 and state <> 'ended'";
 const END: &str = "update broadcast set state = 'ended', ended_at = $2, lease_until = null, owner = null,
@@ -135,6 +140,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     RENEW,
     ADVANCE,
     INTERRUPT,
+    BEGIN_SLATE,
     ASK_END,
     END,
     LOG,
@@ -184,6 +190,7 @@ pub async fn insert(conn: Conn<'_>, broadcast: &Broadcast, digest: &str) -> Resu
         .bind(digest)
         .bind(broadcast.grace_ms)
         .bind(broadcast.dvr_ms)
+        .bind(broadcast.slate)
         .bind(broadcast.created_at)
         .execute(c)
         .await
@@ -198,6 +205,7 @@ pub async fn update(conn: Conn<'_>, broadcast: &Broadcast) -> Result<(), Error> 
         .bind(broadcast.starts_at)
         .bind(broadcast.grace_ms)
         .bind(broadcast.dvr_ms)
+        .bind(broadcast.slate)
         .bind(broadcast.updated_at)
         .execute(c)
         .await
@@ -298,6 +306,12 @@ pub async fn interrupt(conn: Conn<'_>, tenure: Tenure, at: Timestamp) -> Result<
         .await?
         .rows_affected());
     Ok(rows > 0)
+}
+
+/// What comes now is slate; false where nobody is waited for, or none is wanted.
+pub async fn begin_slate(conn: Conn<'_>, tenure: Tenure) -> Result<bool, Error> {
+    let bound = on!(conn, c => sqlx::query(BEGIN_SLATE).bind(tenure.id).bind(tenure.epoch).execute(c).await?);
+    Ok(bound.rows_affected() > 0)
 }
 
 /// Asks whoever owns the channel to end it.

@@ -50,6 +50,8 @@ pub struct Draft {
     /// How far back viewers may seek while it is live; to its start where it is left out.
     #[schema(minimum = 30)]
     dvr_seconds: Option<u32>,
+    /// While an encoder that dropped is waited for, viewers see a still picture that says so; no where it is left out.
+    slate: Option<bool>,
 }
 
 /// What is changed of a broadcast; what is left out stays.
@@ -63,6 +65,7 @@ pub struct Change {
     grace_seconds: Option<u32>,
     #[schema(minimum = 30)]
     dvr_seconds: Option<u32>,
+    slate: Option<bool>,
 }
 
 /// One live event, for the account it belongs to.
@@ -78,6 +81,8 @@ pub struct Broadcast {
     starts_at: Option<Timestamp>,
     grace_seconds: i64,
     dvr_seconds: Option<i64>,
+    /// While an encoder that dropped is waited for, viewers see a still picture that says so.
+    slate: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -136,6 +141,7 @@ fn describe(app: &App, row: &Row, log: Vec<Line>, secret: Option<&Secret>) -> Br
         starts_at: row.starts_at,
         grace_seconds: row.grace_ms / 1000,
         dvr_seconds: row.dvr_ms.map(|ms| ms / 1000),
+        slate: row.slate,
         started_at: row.started_at,
         interrupted_at: row.interrupted_at,
         ended_at: row.ended_at,
@@ -188,6 +194,7 @@ pub async fn add(
         starts_at: draft.starts_at,
         grace: draft.grace_seconds.map_or(DEFAULT_GRACE, seconds),
         dvr: draft.dvr_seconds.map(seconds),
+        slate: draft.slate.unwrap_or(false),
     };
     let (row, _, secret) = app.publishing.announce_broadcast(caller, BroadcastDraft { video, plan }).await?;
     let location = app.url(&format!("/api/v1/broadcasts/{}", row.id));
@@ -249,6 +256,7 @@ pub async fn change(
         starts_at: change.starts_at.or(plan.starts_at),
         grace: change.grace_seconds.map_or(plan.grace, seconds),
         dvr: change.dvr_seconds.map(seconds).or(plan.dvr),
+        slate: change.slate.unwrap_or(plan.slate),
     };
     app.publishing.change_broadcast(caller, id, changed).await?;
     look(&app, caller, id).await.map(Json)

@@ -97,11 +97,26 @@ impl Channel {
 
     /// Takes a piece of news with its bytes, and wakes whoever waited for it.
     pub fn tell(&self, news: News, bytes: Bytes) {
+        self.tell_where(|_| true, news, bytes);
+    }
+
+    /// The same from one tenure, which nobody hears any more once a later one has begun.
+    pub fn tell_of(&self, epoch: u32, news: News, bytes: Bytes) {
+        self.tell_where(|window| window.epoch == epoch, news, bytes);
+    }
+
+    fn tell_where(&self, counts: impl FnOnce(&Window) -> bool, news: News, bytes: Bytes) {
         {
             let mut state = self.write();
+            if !counts(&state.window) {
+                return;
+            }
             state.window.apply(&news);
             state.keep(&news, bytes.clone());
             state.wake(&news);
+            if matches!(news, News::Tenure { .. }) {
+                lock(&self.rendered).clear();
+            }
             let playable = state.window.is_playable();
             self.playable.send_if_modified(|known| std::mem::replace(known, playable) != playable);
         }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 
 use super::frame::Media;
+use super::slate::Slate;
 use super::{rtmp, srt};
 
 /// A permitted encoder.
@@ -15,6 +16,8 @@ pub enum Encoder {
     Rtmps(Box<rtmp::Publisher<TlsStream<TcpStream>>>),
     /// What a publisher sends that is driven elsewhere; shut, it lets the caller go.
     Srt(mpsc::Receiver<Result<Media, srt::Error>>),
+    /// None: what viewers see while it is away.
+    Slate(Box<Slate>),
 }
 
 /// Why a stream ended, or was ended.
@@ -81,6 +84,7 @@ impl Encoder {
             Self::Rtmp(publisher) => publisher.next().await,
             Self::Rtmps(publisher) => publisher.next().await,
             Self::Srt(media) => return media.recv().await.transpose().map_err(Left::from),
+            Self::Slate(slate) => return Ok(Some(slate.next().await)),
         };
         next.map_err(Left::from)
     }
@@ -91,7 +95,7 @@ impl Encoder {
             Self::Rtmp(publisher) => publisher.refuse(sentence).await,
             Self::Rtmps(publisher) => publisher.refuse(sentence).await,
             // SRT knows no words once a caller is in: it ends, and the log of the broadcast says why.
-            Self::Srt(_) => Ok(()),
+            Self::Srt(_) | Self::Slate(_) => Ok(()),
         };
         if let Err(error) = told {
             tracing::debug!(%error, "the encoder went without hearing why");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +18,11 @@ use super::{Live, rtmp, session};
 use crate::domain::key::Secret;
 use crate::publishing::{self, Ingest};
 
+/// How long an encoder waits for the one before it to be done: longer than lower rungs may take, and less than the three
+/// seconds after which SRT's callers give up.
+const LAST_WORDS: Duration = Duration::from_millis(2_400);
+/// How often it is looked for meanwhile.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long to pause where no connection can be accepted (out of file descriptors).
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -61,7 +67,11 @@ async fn welcome(
         let wrap = |publisher| Encoder::Rtmp(Box::new(publisher));
         return Box::pin(talk(socket, (peer, &stay), (live, &limits), stop, wrap)).await;
     };
-    match tokio::time::timeout(limits.handshake, tls.accept(socket)).await {
+    let accepted = tokio::select! {
+        () = stop.cancelled() => return,
+        accepted = tokio::time::timeout(limits.handshake, tls.accept(socket)) => accepted,
+    };
+    match accepted {
         Ok(Ok(socket)) => {
             let wrap = |publisher| Encoder::Rtmps(Box::new(publisher));
             Box::pin(talk(socket, (peer, &stay), (live, &limits), stop, wrap)).await;
@@ -135,8 +145,7 @@ impl Refusal {
 /// Takes the channel for who holds its key, or says why not.
 pub(super) async fn admit(live: &Live, key: &Secret, stay: &Stay) -> Result<Ingest, Refusal> {
     use publishing::Error as E;
-    let owner = live.settings.node.as_str();
-    match live.publishing.begin_ingest(key, owner, live.settings.lease).await {
+    match take(live, key).await {
         Ok(ingest) => Ok(ingest),
         Err(E::StreamKey) => {
             stay.blame();
@@ -148,6 +157,18 @@ pub(super) async fn admit(live: &Live, key: &Secret, stay: &Stay) -> Result<Inge
             tracing::warn!(%error, "an encoder could not be let in");
             Err(Refusal::Unavailable)
         }
+    }
+}
+
+/// An encoder that stopped and comes back at once may find its last words still being said.
+async fn take(live: &Live, key: &Secret) -> Result<Ingest, publishing::Error> {
+    let (owner, since) = (live.settings.node.as_str(), Instant::now());
+    loop {
+        let taken = live.publishing.begin_ingest(key, owner, live.settings.lease).await;
+        if !matches!(taken, Err(publishing::Error::ChannelTaken)) || since.elapsed() > LAST_WORDS {
+            return taken;
+        }
+        sleep(ASK_AGAIN).await;
     }
 }
 

@@ -18,6 +18,7 @@ use super::meter::Meter;
 use super::push_on;
 use super::recorder::{Keep, Tape};
 use super::rungs;
+use super::slate::{self, Slate};
 use super::window::{Closed, Form, Init, News, Part, Window};
 use super::{Live, recall, recorder};
 use crate::domain::Timestamp;
@@ -43,12 +44,12 @@ const LEAST_TARGET: u32 = 4;
 pub struct Session {
     live: Live,
     ingest: Ingest,
-    key: Secret,
+    /// What its encoder came with, and where it is counted; `None` where the slate is sent in place of one.
+    guest: Option<(Secret, Gauge)>,
     channel: Arc<Channel>,
     tape: Tape,
     cutter: Cutter,
     meter: Meter,
-    gauge: Gauge,
     /// What goes on to further targets.
     feed: push_on::Feed,
     rungs: rungs::Feed,
@@ -72,7 +73,7 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         }
     };
     let (tape, reader) = recorder::tape();
-    let (mut session, lower) = Session::open(live.clone(), (ingest.clone(), key), &recorded, tape);
+    let (mut session, lower) = Session::open(live.clone(), (ingest.clone(), Some(key)), &recorded, tape);
     let (pushes, over) = (TaskTracker::new(), CancellationToken::new());
     pushes.spawn(push_on::run(live.clone(), ingest.clone(), session.feed.clone(), over.clone()));
     let recording = reader.run(&live.publishing, &ingest);
@@ -95,9 +96,24 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
     }
     leave(&live, &ingest, left).await;
+    live.tasks.spawn(slate::show(live.clone(), ingest));
     // Only now: a target that hangs must not keep the encoder from coming back.
     pushes.close();
     pushes.wait().await;
+}
+
+/// Sends the slate in place of an encoder, from where the recording is, until one is back or nobody waits for it.
+pub(super) async fn serve_slate(live: &Live, ingest: &Ingest, (slate, recorded): (Slate, Recorded)) {
+    let (tape, reader) = recorder::tape();
+    let (mut session, lower) = Session::open(live.clone(), (ingest.clone(), None), &recorded, tape);
+    let sent = async {
+        session.run(Encoder::Slate(Box::new(slate)), &live.stop).await;
+        session.close();
+        drop(session);
+    };
+    // What is not kept then was never to be.
+    let _ = tokio::join!(sent, reader.run(&live.publishing, ingest), lower.run());
+    live.settle(ingest.video.id).await;
 }
 
 /// Says how it ended; the database may be away for a moment.
@@ -121,11 +137,11 @@ async fn leave(live: &Live, ingest: &Ingest, left: Left) {
 impl Session {
     fn open(
         live: Live,
-        (ingest, key): (Ingest, Secret),
+        (ingest, key): (Ingest, Option<Secret>),
         recorded: &Recorded,
         tape: Tape,
     ) -> (Self, rungs::Runner) {
-        let epoch = u32::try_from(ingest.tenure.epoch).unwrap_or(u32::MAX);
+        let epoch = ingest.epoch();
         let (next, start) = ingest.next();
         let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
         let channel = live.channel(&ingest, || {
@@ -152,7 +168,7 @@ impl Session {
             channel.tell(News::Target { seconds: target }, Bytes::new());
         }
         let source = source.map(|rung| rung.name.clone());
-        let gauge = live.gauges.begin();
+        let guest = key.map(|key| (key, live.gauges.begin()));
         let (rungs, lower) = rungs::open(rungs::Base {
             live: live.clone(),
             ingest: ingest.clone(),
@@ -163,12 +179,11 @@ impl Session {
         let session = Self {
             live,
             ingest,
-            key,
+            guest,
             channel,
             tape,
             cutter,
             meter: Meter::new(),
-            gauge,
             feed: push_on::Feed::default(),
             rungs,
             source,
@@ -217,11 +232,12 @@ impl Session {
         if silent {
             return Ok(());
         }
+        let Some((key, gauge)) = &self.guest else { return self.keep_slate().await };
         let health = self.meter.read(Instant::now());
         let told = (&health, self.channel.audience.count(self.channel.target()));
-        self.gauge.set(told.0, told.1);
+        gauge.set(told.0, told.1);
         let lease = self.live.settings.lease;
-        match self.live.publishing.keep_ingest((&self.key, self.ingest.tenure), lease, told).await {
+        match self.live.publishing.keep_ingest((key, self.ingest.tenure), lease, told).await {
             Ok(()) => Ok(()),
             Err(publishing::Error::StreamKey) => Err(Left::Revoked),
             Err(publishing::Error::BroadcastOver) => Err(Left::Over),
@@ -231,6 +247,15 @@ impl Session {
                 tracing::warn!(broadcast = %self.ingest.tenure.id, %error, "the channel could not be renewed");
                 Ok(())
             }
+        }
+    }
+
+    /// The slate goes on until an encoder is back or nobody waits for one.
+    async fn keep_slate(&self) -> Result<(), Left> {
+        match self.live.publishing.check_slate(self.ingest.tenure).await {
+            Err(publishing::Error::BroadcastOver) => Err(Left::Over),
+            Err(publishing::Error::ChannelLost) => Err(Left::TakenOver),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -276,10 +301,14 @@ impl Session {
             Event::Part(part) => {
                 let Some(rung) = self.rung(part.track) else { return };
                 let news = News::Part { rung, segment: part.segment, part: Part::from(&part) };
-                self.channel.tell(news, part.bytes);
+                self.tell_news(news, part.bytes);
             }
             Event::End(end) => self.tell_end(&end),
         }
+    }
+
+    fn tell_news(&self, news: News, bytes: Bytes) {
+        self.channel.tell_of(self.ingest.epoch(), news, bytes);
     }
 
     fn rung(&self, track: cut::Track) -> Option<String> {
@@ -303,14 +332,14 @@ impl Session {
         };
         let about = Init { rung, position, number: init.number, codecs: init.codecs, form };
         self.tape.keep(Keep::Init(about.clone(), init.bytes.clone()));
-        self.channel.tell(News::Init(about), init.bytes);
+        self.tell_news(News::Init(about), init.bytes);
     }
 
     fn tell_end(&mut self, end: &cut::End) {
         let Some(rung) = self.rung(end.track) else { return };
         let closed = Closed {
             number: end.number,
-            epoch: u32::try_from(self.ingest.tenure.epoch).unwrap_or(u32::MAX),
+            epoch: self.ingest.epoch(),
             segment: end.segment,
             init: end.init,
             discontinuity: end.discontinuity,
@@ -319,7 +348,7 @@ impl Session {
         };
         self.promise(end.segment.duration);
         let Some(bytes) = self.channel.segment(&rung, end.number) else { return };
-        self.channel.tell(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
+        self.tell_news(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
         let next = (end.track == cut::Track::Video)
             .then_some((end.number + 1, end.segment.start + end.segment.duration));
         self.tape.keep(Keep::Segment { rung, closed, bytes, next });
@@ -350,7 +379,7 @@ impl Session {
     fn promise(&mut self, duration: Ticks) {
         let needed = target_duration([duration]).max(LEAST_TARGET);
         if self.target.is_none_or(|target| target < needed) {
-            self.channel.tell(News::Target { seconds: needed }, Bytes::new());
+            self.tell_news(News::Target { seconds: needed }, Bytes::new());
             self.target = Some(needed);
         }
     }

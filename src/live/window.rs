@@ -103,7 +103,7 @@ pub enum News {
         rung: String,
         through: u32,
     },
-    /// Another tenure goes on with this segment; what was open is given up.
+    /// Another tenure goes on with this segment; what is not of a segment before it is given up.
     Tenure {
         epoch: u32,
         next: u32,
@@ -294,7 +294,8 @@ impl Window {
             self.reach(&rung, next);
             if let Some(track) = self.track_mut(&rung) {
                 track.parts.clear();
-                track.open = track.open.max(next);
+                track.closed.retain(|listed| listed.closed.number < next);
+                track.open = next;
             }
         }
     }
@@ -464,5 +465,9 @@ pub(super) mod tests {
         window.apply(&News::Tenure { epoch: 2, next: 3 });
         let track = window.track("720p").expect("a track");
         assert_eq!((track.open, track.newest()), (3, Some((2, 5))));
+        // What the one before told of and never kept is taken back.
+        window.apply(&News::Tenure { epoch: 3, next: 2 });
+        let track = window.track("720p").expect("a track");
+        assert_eq!((track.open, track.newest()), (2, Some((1, 5))));
     }
 }

@@ -73,6 +73,7 @@ fn run(task: &Task, answers: UnixStream, emit: &Emit) -> Result<Outcome, Error> 
         Task::Audio(task) => audio::run(task, input::open(remote(&task.source, answers))?, emit),
         Task::Stills(task) => stills::run(task, input::open(remote(&task.source, answers))?, emit),
         Task::Lower(task) => lower::run(task, &listen(answers, |frame| frame), emit),
+        Task::Slate(task) => lower::slate(task, &listen(answers, |(_, body)| body), emit),
     }
 }
 

@@ -85,6 +85,12 @@ pub fn lower(source: (u32, u32), frame_rate: Fraction, (count, preset): (usize, 
     sizes.into_iter().map(|size| encoded(size, self::frame_rate(frame_rate), preset)).collect()
 }
 
+/// What stands in for a broadcast's own pictures while none come: as large and as fast.
+#[must_use]
+pub fn alike(size: (u32, u32), frame_rate: Fraction, preset: &str) -> Rung {
+    encoded(size, self::frame_rate(frame_rate), preset)
+}
+
 /// How many of the usual sizes are not smaller than a rung: lower ones rank later, whatever others there are.
 #[must_use]
 pub fn rank(rung: &Rung) -> u32 {

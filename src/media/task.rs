@@ -19,6 +19,8 @@ pub enum Task {
     Stills(Box<Stills>),
     /// Makes lower rungs of a broadcast as it runs.
     Lower(Box<Lower>),
+    /// Makes a moving picture of a JPEG that stands still.
+    Slate(Box<Slate>),
 }
 
 /// The bytes the child may ask for.
@@ -97,6 +99,13 @@ pub struct Lower {
     pub config: Vec<u8>,
     /// Highest first; all share one decode and a cascade of scales.
     pub rungs: Vec<Rung>,
+}
+
+/// The picture asked for by `Event::Next`, fitted into a rung and coded so many times, the first one as an IDR picture.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Slate {
+    pub rung: Rung,
+    pub pictures: u32,
 }
 
 /// What a broadcast's pictures may be coded by.

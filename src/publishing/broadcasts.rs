@@ -17,7 +17,7 @@ pub struct BroadcastDraft {
     pub plan: BroadcastPlan,
 }
 
-/// When it starts, how long it waits for an encoder, how far back viewers may seek.
+/// When it starts, how it waits for an encoder, how far back viewers may seek.
 #[derive(Debug, Clone, Copy)]
 pub struct BroadcastPlan {
     /// `None`: as soon as an encoder comes.
@@ -25,6 +25,8 @@ pub struct BroadcastPlan {
     pub grace: Duration,
     /// `None`: to its start.
     pub dvr: Option<Duration>,
+    /// While an encoder is away, viewers see a still picture.
+    pub slate: bool,
 }
 
 impl Publishing {
@@ -59,6 +61,7 @@ impl Publishing {
         broadcast.starts_at = plan.starts_at;
         broadcast.grace_ms = millis(plan.grace);
         broadcast.dvr_ms = plan.dvr.map(millis);
+        broadcast.slate = plan.slate;
         broadcast.updated_at = self.clock.now();
         broadcast::update(tx.conn(), &broadcast).await?;
         tx.commit().await?;
@@ -168,6 +171,7 @@ fn plan_of(broadcast: &Broadcast) -> BroadcastPlan {
         starts_at: broadcast.starts_at,
         grace: broadcast.grace(),
         dvr: broadcast.dvr_ms.map(span),
+        slate: broadcast.slate,
     }
 }
 
@@ -180,6 +184,8 @@ fn announced(video: &Video, plan: BroadcastPlan, now: Timestamp) -> Broadcast {
         starts_at: plan.starts_at,
         grace_ms: millis(plan.grace),
         dvr_ms: plan.dvr.map(millis),
+        slate: plan.slate,
+        slate_from: None,
         revision: None,
         upload_id: None,
         epoch: 0,

@@ -40,6 +40,11 @@ impl Ingest {
         (self.video.id, self.revision)
     }
 
+    /// The number of this tenure.
+    pub fn epoch(&self) -> u32 {
+        u32::try_from(self.tenure.epoch).unwrap_or(u32::MAX)
+    }
+
     /// Number and start of the segment the recording goes on with.
     pub fn next(&self) -> (u32, Ticks) {
         (u32::try_from(self.broadcast.next_segment).unwrap_or(0), self.broadcast.next_start)
@@ -254,6 +259,25 @@ impl Publishing {
         Ok(())
     }
 
+    /// The encoder went and its viewers are to see the slate: where to go on with it. `None` where nobody is waited for,
+    /// or the broadcast has no slate.
+    pub async fn begin_slate(&self, ingest: &Ingest) -> Result<Option<Ingest>, Error> {
+        let mut tx = self.db.begin().await?;
+        if !broadcast::begin_slate(tx.conn(), ingest.tenure).await? {
+            return Ok(None);
+        }
+        let broadcast = broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::ChannelLost)?;
+        tx.commit().await?;
+        Ok(Some(Ingest { broadcast, ..ingest.clone() }))
+    }
+
+    /// An error where an encoder has come back, or nobody waits for one any more.
+    pub async fn check_slate(&self, tenure: Tenure) -> Result<(), Error> {
+        let found = broadcast::find(self.db.read().await?.conn(), tenure.id).await?;
+        let found = found.filter(|found| found.epoch == tenure.epoch).ok_or(Error::ChannelLost)?;
+        if is_over(&found, self.clock.now()) { Err(Error::BroadcastOver) } else { Ok(()) }
+    }
+
     /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough.
     pub async fn lapse_broadcasts(&self) -> Result<(), Error> {
         let now = self.clock.now();
@@ -306,6 +330,7 @@ impl Publishing {
         let number = found.revision.and_then(|number| u32::try_from(number).ok());
         let (Some(number), Some(source)) = (number, found.upload_id) else { return Ok(()) };
         let id = (found.video_id, number);
+        let found = &without_last_slate(tx, id, found).await?;
         for rung in rung::list(tx.conn(), id.0, id.1).await? {
             // Lower rungs may have gaps, which the worker fills; the other two are whole by themselves.
             if rung.audio || rung.position == 0 || is_whole(tx, id, (&rung.name, found)).await? {
@@ -325,6 +350,13 @@ impl Publishing {
         }
         Ok(())
     }
+}
+
+/// Nobody came back: the recording ends with the last picture that was sent.
+async fn without_last_slate(tx: &mut Tx, id: RevisionId, found: &Broadcast) -> Result<Broadcast, Error> {
+    let Some(from) = found.slate_from else { return Ok(found.clone()) };
+    pack::cut(tx.conn(), id, from).await?;
+    Ok(Broadcast { next_segment: from, ..found.clone() })
 }
 
 /// A lower rung has every segment of the source.

@@ -216,7 +216,7 @@ impl Runner {
             lower.map(|track| track.init.rung.clone()).filter(|rung| !making(rung)).collect()
         });
         for rung in missing {
-            self.base.channel.tell(News::Missed { rung, through: ended.0 }, Bytes::new());
+            self.outlet().tell(News::Missed { rung, through: ended.0 }, Bytes::new());
         }
     }
 
@@ -270,7 +270,7 @@ impl Runner {
             channel: self.base.channel.clone(),
             tape: self.base.tape.clone(),
             most_pending: self.base.live.settings.buffer_bytes / 2,
-            epoch: u32::try_from(self.base.ingest.tenure.epoch).unwrap_or(u32::MAX),
+            epoch: self.base.ingest.epoch(),
         }
     }
 }

@@ -22,6 +22,12 @@ pub(super) struct Outlet {
     pub epoch: u32,
 }
 
+impl Outlet {
+    pub fn tell(&self, news: News, bytes: Bytes) {
+        self.channel.tell_of(self.epoch, news, bytes);
+    }
+}
+
 pub(super) struct Teller {
     pub name: String,
     position: u32,
@@ -75,12 +81,12 @@ impl Teller {
         let (rung, position) = (self.name.clone(), self.position);
         let about = Init { rung, position, number: init.number, codecs: init.codecs, form };
         self.outlet.tape.keep(Keep::Init(about.clone(), init.bytes.clone()));
-        self.outlet.channel.tell(News::Init(about), init.bytes);
+        self.outlet.tell(News::Init(about), init.bytes);
     }
 
     fn tell_part(&self, part: cut::Part) {
         let news = News::Part { rung: self.name.clone(), segment: part.segment, part: Part::from(&part) };
-        self.outlet.channel.tell(news, part.bytes);
+        self.outlet.tell(news, part.bytes);
     }
 
     fn tell_end(&self, end: &cut::End) {
@@ -97,7 +103,7 @@ impl Teller {
         let Outlet { channel, tape, .. } = &self.outlet;
         let Some(bytes) = channel.segment(&self.name, end.number) else { return };
         let rung = self.name.clone();
-        channel.tell(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
+        self.outlet.tell(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
         if tape.pending() <= self.outlet.most_pending {
             tape.keep(Keep::Segment { rung, closed, bytes, next: None });
         }

@@ -55,7 +55,8 @@ impl Graph {
         }
     }
 
-    fn parse(shape: &Shape, sinks: usize, spec: &str) -> Result<Self, Error> {
+    /// A graph of any other kind, from `in` to `out0` and further sinks.
+    pub fn parse(shape: &Shape, sinks: usize, spec: &str) -> Result<Self, Error> {
         let doing = || Error::libav("build the filters");
         let mut graph = filter::Graph::new();
         let (Some(source), Some(sink)) = (filter::find("buffer"), filter::find("buffersink")) else {

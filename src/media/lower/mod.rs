@@ -2,6 +2,7 @@
 
 mod encoding;
 mod scaling;
+mod still;
 
 use std::sync::mpsc::Receiver;
 
@@ -9,6 +10,7 @@ use ffmpeg_next::codec::packet::Flags;
 use ffmpeg_next::{Packet, codec, decoder, frame};
 
 use self::scaling::Scaling;
+pub(super) use self::still::run as slate;
 use super::error::Error;
 use super::input;
 use super::task::{Codec, Coded, Event, Lower, Outcome};

@@ -40,6 +40,21 @@ async fn an_encoder_that_comes_back_otherwise_goes_on_with_the_same_recording() 
 }
 
 #[tokio::test]
+async fn an_encoder_may_be_back_the_moment_it_stopped() {
+    let server = Server::start().await;
+    server.api.agency().await;
+    let broadcast = Broadcast::announce(&server, 60).await;
+    let clip = Clip::make(server.home(), "640x360", 3, true).await;
+    for _ in 0..3 {
+        clip.send(&broadcast.url).await;
+    }
+    broadcast.end().await;
+    wait_for_the_end(&broadcast).await;
+    assert_eq!(broadcast.recorded().await, (3 * clip.pictures, 3 * clip.sounds));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn of_an_encoder_that_is_killed_everything_that_arrived_is_kept() {
     let server = Server::start().await;
     server.api.agency().await;

@@ -8,6 +8,7 @@ mod push_on;
 mod recording;
 mod refused;
 mod rungs;
+mod slate;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -35,8 +36,14 @@ struct Broadcast<'a> {
 
 impl<'a> Broadcast<'a> {
     async fn announce(server: &'a Server, grace_seconds: u32) -> Self {
-        let body = json!({"account": "lanting-ecology", "topic": "environment/air", "title": "Press conference",
-            "language": "en", "grace_seconds": grace_seconds});
+        Self::announce_with(server, json!({"grace_seconds": grace_seconds})).await
+    }
+
+    async fn announce_with(server: &'a Server, plan: Value) -> Self {
+        let mut body = json!({"account": "lanting-ecology", "topic": "environment/air", "title": "Press conference",
+            "language": "en"});
+        let plan = plan.as_object().expect("a plan").clone();
+        body.as_object_mut().expect("a body").extend(plan);
         let told = server.api.post("/api/v1/broadcasts", &body).await;
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("missing in {told}")).to_owned();
         let (video, key) = (text(&told["video"]), text(&told["ingest"]["stream_key"]));

@@ -52,14 +52,24 @@ async fn lower_rungs_have_the_segments_of_the_source() {
 
 #[tokio::test]
 async fn the_source_does_not_notice_that_the_maker_of_lower_rungs_is_killed() {
+    the_source_goes_on(Signal::SIGKILL, 24).await;
+}
+
+#[tokio::test]
+async fn the_source_does_not_notice_that_the_maker_of_lower_rungs_hangs() {
+    // Nobody hears of it for ten seconds.
+    the_source_goes_on(Signal::SIGSTOP, 40).await;
+}
+
+async fn the_source_goes_on(signal: Signal, seconds: u32) {
     let server = Server::start_with(&FAST).await;
     server.api.agency().await;
-    let clip = Clip::make(server.home(), "1280x720", 24, true).await;
+    let clip = Clip::make(server.home(), "1280x720", seconds, true).await;
     let broadcast = Broadcast::announce(&server, 60).await;
     let mut encoder = clip.begin(&broadcast.url);
     wait_for_rungs(&broadcast).await;
     for child in server.children() {
-        kill(Pid::from_raw(i32::try_from(child).expect("an id")), Signal::SIGKILL).expect("a running child");
+        kill(Pid::from_raw(i32::try_from(child).expect("an id")), signal).expect("a running child");
     }
     wait_for_log(&broadcast, "rungs_back").await;
     let live = wait_for_rungs(&broadcast).await;

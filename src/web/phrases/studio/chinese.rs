@@ -26,6 +26,8 @@ pub const STUDIO: Studio = Studio {
         language: "直播所用语言",
         starts_at: "开播时间（您所在时区）",
         starts_hint: "留空则在编码器推流后立即开播。",
+        slate: "推流中断时显示等待画面",
+        slate_hint: "观众会看到“直播稍后继续”的静态画面，回放中也会保留。",
         submit: "发布预告",
     },
     page: Page {

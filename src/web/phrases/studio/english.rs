@@ -26,6 +26,8 @@ pub const STUDIO: Studio = Studio {
         language: "Language spoken",
         starts_at: "Start, in your time",
         starts_hint: "Leave it empty to begin as soon as the encoder sends.",
+        slate: "Show a slate when the encoder drops",
+        slate_hint: "Viewers see a still picture that says it will go on, also in the recording.",
         submit: "Announce",
     },
     page: Page {

@@ -45,6 +45,8 @@ pub struct Announce {
     pub language: &'static str,
     pub starts_at: &'static str,
     pub starts_hint: &'static str,
+    pub slate: &'static str,
+    pub slate_hint: &'static str,
     pub submit: &'static str,
 }
 

@@ -94,6 +94,7 @@ export function show(studio) {
     const starts = at('starts').value;
     const account = at('account-field').hidden ? {} : { account: at('account').value };
     const draft = { topic: at('topic').value, title: at('title').value, language: at('language').value, ...account };
+    if (at('slate').checked) draft.slate = true;
     if (starts) draft.starts_at = new Date(starts).toISOString();
     try {
       const made = await api.ask('POST', '/broadcasts', draft);

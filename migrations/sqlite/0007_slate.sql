@@ -1,0 +1,2 @@
+alter table broadcast add column slate boolean not null default false;
+alter table broadcast add column slate_from bigint;
