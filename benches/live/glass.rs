@@ -58,7 +58,8 @@ pub async fn compare() {
 fn lay_out(web: &Path) {
     let page = root().join("benches/live/player.html");
     let library = root().join("tests/e2e/node_modules/hls.js/dist/hls.min.js");
-    for from in [page, library, root().join("src/web/player/live.js")] {
+    let ours = ["live.js", "hls.js"].map(|name| root().join("src/web/player").join(name));
+    for from in [page, library].into_iter().chain(ours) {
         fs::copy(&from, web.join(from.file_name().expect("a name"))).expect("a file");
     }
 }

@@ -310,8 +310,13 @@ pub async fn interrupt(conn: Conn<'_>, tenure: Tenure, at: Timestamp) -> Result<
 
 /// What comes now is slate; false where nobody is waited for, or none is wanted.
 pub async fn begin_slate(conn: Conn<'_>, tenure: Tenure) -> Result<bool, Error> {
-    let bound = on!(conn, c => sqlx::query(BEGIN_SLATE).bind(tenure.id).bind(tenure.epoch).execute(c).await?);
-    Ok(bound.rows_affected() > 0)
+    let rows = on!(conn, c => sqlx::query(BEGIN_SLATE)
+        .bind(tenure.id)
+        .bind(tenure.epoch)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(rows > 0)
 }
 
 /// Asks whoever owns the channel to end it.

@@ -154,9 +154,12 @@ async fn pull(live: &Live, channel: &Channel, owner: &Owner) -> Result<Infallibl
         let (news, bytes) = told?;
         if let News::Tenure { epoch: newer, .. } = &news {
             epoch = *newer;
+            check(channel, epoch)?;
+            channel.tell(news, bytes);
+        } else {
+            check(channel, epoch)?;
+            channel.tell_of(epoch, news, bytes);
         }
-        check(channel, epoch)?;
-        channel.tell(news, bytes);
     }
 }
 

@@ -149,15 +149,26 @@ impl Live {
         }
         let channel = Channel::new(about, Window::new(0, 0, None), FIRST_TARGET);
         channels.insert(about.video, channel.clone());
-        let (live, mirrored) = (self.clone(), channel.clone());
+        drop(channels);
+        self.follow(channel.clone());
+        channel
+    }
+
+    /// Makes the channel what its owner's is, from now on.
+    fn follow(&self, channel: Arc<Channel>) {
+        if !channel.follow_once() {
+            return;
+        }
+        let live = self.clone();
         self.tasks.spawn(async move {
-            match mirror::follow(&live, &mirrored, &live.stop).await {
-                mirror::Ended::Over => live.settle(about.video).await,
-                mirror::Ended::Idle => live.forget(&mirrored),
+            let ended = mirror::follow(&live, &channel, &live.stop).await;
+            channel.unfollow();
+            match ended {
+                mirror::Ended::Over => live.settle(channel.about.video).await,
+                mirror::Ended::Idle => live.forget(&channel),
                 mirror::Ended::Owned => {}
             }
         });
-        channel
     }
 
     fn forget(&self, channel: &Arc<Channel>) {
@@ -182,21 +193,27 @@ impl Live {
         }
     }
 
-    /// Lets the viewers of a broadcast go that has ended: from then on its rows are played.
+    /// Lets the viewers of a broadcast go that has ended: from then on its rows are played. Those of one that goes on
+    /// at another node stay, and hear what that one tells.
     async fn settle(&self, video: VideoId) {
         let Some(channel) = self.find(video) else { return };
-        let ended = self.publishing.is_broadcast_over(video).await.unwrap_or(false);
-        if ended {
-            channel.tell(News::Over, Bytes::new());
-            let live = self.clone();
-            self.tasks.spawn(async move {
-                let _ = live.stop.run_until_cancelled(tokio::time::sleep(FAREWELL)).await;
-                live.forget(&channel);
-            });
+        match self.publishing.find_owner(video).await {
+            Ok(None) => self.let_go(channel),
+            Ok(Some(owner)) if owner.node != self.settings.node => self.follow(channel),
+            Ok(Some(_)) | Err(_) => {}
         }
     }
 
-    /// Looks after broadcasts until told to stop: ends what waited long enough, and lets its viewers go.
+    fn let_go(&self, channel: Arc<Channel>) {
+        channel.tell(News::Over, Bytes::new());
+        let live = self.clone();
+        self.tasks.spawn(async move {
+            let _ = live.stop.run_until_cancelled(tokio::time::sleep(FAREWELL)).await;
+            live.forget(&channel);
+        });
+    }
+
+    /// Looks after broadcasts until told to stop: ends what waited long enough, and settles its viewers.
     pub async fn keep_house(self, stop: CancellationToken) {
         let mut changes = self.publishing.changes.follow();
         let mut round = tokio::time::interval(LAPSE_EVERY);

@@ -8,7 +8,7 @@ use crate::catalogue::video::Video;
 use crate::catalogue::{Conn, Tx};
 use crate::domain::broadcast::{BroadcastState, MAX_GRACE, MIN_DVR};
 use crate::domain::key::{Caller, Secret};
-use crate::domain::{BroadcastId, Timestamp, VideoId};
+use crate::domain::{BroadcastId, Timestamp};
 
 /// What is said of a new broadcast.
 #[derive(Debug, Clone)]
@@ -121,12 +121,6 @@ impl Publishing {
         tx.commit().await?;
         self.changes.tell(broadcast.video_id);
         Ok(broadcast)
-    }
-
-    /// The broadcast of a video has ended, or is gone.
-    pub async fn is_broadcast_over(&self, video: VideoId) -> Result<bool, Error> {
-        let found = broadcast::find_by_video(self.db.read().await?.conn(), video).await?;
-        Ok(found.is_none_or(|found| found.state == BroadcastState::Ended))
     }
 }
 

@@ -56,20 +56,19 @@ impl Worker {
             }
             inits.push(own);
         }
-        let mut joint = Joint::new(&inits).map_err(media::Error::from)?;
+        let (mut joint, head) = Joint::begin(&inits).map_err(media::Error::from)?;
         let mut file = publishing.begin_joint(upload).await?;
-        let mut size_bytes = joint.head().len();
-        file.write(joint.head()).await?;
+        file.write(head).await?;
         for pack in packs {
             let Some(place) = place_of(pack, renditions) else { continue };
             let (first, attempt) = (number(pack.first_segment), number(pack.attempt));
             let bytes = storage.read_all(&Key::pack(id, &pack.rung, first, attempt)).await?;
-            let bytes = joint.segment(place, &bytes).map_err(media::Error::from)?;
-            size_bytes += bytes.len();
-            file.write(bytes).await?;
+            file.write(joint.segment(place, &bytes).map_err(media::Error::from)?).await?;
         }
+        let (foot, size_bytes) = joint.end().map_err(media::Error::from)?;
+        file.write(foot).await?;
         let sha256 = file.close().await?;
-        Ok(publishing.finish_upload(upload, size_bytes as u64, Some(&sha256)).await?)
+        Ok(publishing.finish_upload(upload, size_bytes, Some(&sha256)).await?)
     }
 }
 

@@ -98,7 +98,7 @@ async fn a_target_that_cannot_be_is_refused_by_name_and_without_its_key() {
 /// A broadcast with an encoder and one target.
 async fn under_way(world: &World) -> (Ingest, Secret, PushTarget) {
     let publishing = &world.publishing;
-    let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None };
+    let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate: false };
     let announced = BroadcastDraft { video: draft(), plan };
     let (broadcast, _, key) = publishing.announce_broadcast(world.operator, announced).await.unwrap();
     let target = TargetDraft {

@@ -5,28 +5,26 @@ use std::sync::{Arc, Mutex};
 
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::util::picture;
-use ffmpeg_next::{Dictionary, Packet, Rational, codec, encoder, frame};
+use ffmpeg_next::{Packet, Rational, codec, encoder, frame};
 
 use super::*;
 use crate::domain::media::{Fraction, TICKS_PER_SECOND};
 use crate::media::ladder;
 
 const STEP: Ticks = TICKS_PER_SECOND / 30;
+const X26X: [(&str, &str); 2] = [("preset", "ultrafast"), ("forced-idr", "1")];
 /// Rung, when it is shown, and whether it is an IDR picture with its parameter sets.
 type Made = (u32, Ticks, bool);
 
 /// A second and a half of a grey that grows lighter, with a keyframe every half second.
-fn coded(encoder: &str) -> Option<Vec<(Coded, Vec<u8>)>> {
+fn coded(encoder: &str, options: &[(&str, &str)]) -> Option<Vec<(Coded, Vec<u8>)>> {
     let found = encoder::find_by_name(encoder)?;
     let mut video = codec::Context::new_with_codec(found).encoder().video().expect("an encoder");
     video.set_width(1280);
     video.set_height(720);
     video.set_format(Pixel::YUV420P);
     video.set_time_base(Rational(1, 90_000));
-    let mut options = Dictionary::new();
-    options.set("preset", "ultrafast");
-    options.set("forced-idr", "1");
-    let mut encoder = video.open_with(options).expect("an open encoder");
+    let mut encoder = video.open_with(options.iter().collect()).expect("an open encoder");
     let (mut out, mut packet) = (Vec::new(), Packet::empty());
     let mut drain = |encoder: &mut encoder::video::Encoder| {
         while encoder.receive_packet(&mut packet).is_ok() {
@@ -83,20 +81,28 @@ fn check(made: &[Made]) {
 
 #[test]
 fn each_rung_has_every_picture_and_begins_where_segments_do() {
-    check(&made_of(Codec::H264, coded("libx264").expect("libx264")));
+    check(&made_of(Codec::H264, coded("libx264", &X26X).expect("libx264")));
 }
 
 #[test]
 fn hevc_gets_lower_rungs_of_h264() {
     // Not every FFmpeg can make what every one can read.
-    if let Some(pictures) = coded("libx265") {
+    if let Some(pictures) = coded("libx265", &X26X) {
         check(&made_of(Codec::Hevc, pictures));
     }
 }
 
 #[test]
+fn av1_gets_lower_rungs_of_h264() {
+    let options = [("usage", "realtime"), ("cpu-used", "8"), ("lag-in-frames", "0")];
+    if let Some(pictures) = coded("libaom-av1", &options) {
+        check(&made_of(Codec::Av1, pictures));
+    }
+}
+
+#[test]
 fn a_damaged_picture_costs_no_more_than_itself() {
-    let mut pictures = coded("libx264").expect("libx264");
+    let mut pictures = coded("libx264", &X26X).expect("libx264");
     let key = pictures.iter().position(|(coded, _)| coded.shown == 30 * STEP).expect("a keyframe");
     pictures[key].1.truncate(3);
     let made = made_of(Codec::H264, pictures);

@@ -152,6 +152,7 @@ fn is_web_friendly(stream: &Stream<'_>, first: &Picture, video: &VideoStream) ->
     let upright =
         video.rotation == 0 && !video.mirrored && (video.width, video.height) == (first.width, first.height);
     let square = video.pixel_aspect == Fraction { num: 1, den: 1 };
-    // Parameter sets out of band (ISO/IEC 14496-15 5.3.3), which a muxer needs.
-    codec && format && upright && square && raw::extradata(stream).first() == Some(&1)
+    // One and the same for all pictures, and out of band (ISO/IEC 14496-15 5.3.3), which a muxer needs.
+    let parameter_sets = raw::parameters(stream).codec_tag != u32::from_le_bytes(*b"avc3");
+    codec && parameter_sets && format && upright && square && raw::extradata(stream).first() == Some(&1)
 }

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{Broadcast, Clip, count, plays, wait_for_the_end};
 use crate::playlist;
 use crate::server::Server;
+use crate::tool::{program, run};
 
 #[tokio::test]
 async fn an_encoder_that_comes_back_otherwise_goes_on_with_the_same_recording() {
@@ -34,9 +35,34 @@ async fn an_encoder_that_comes_back_otherwise_goes_on_with_the_same_recording() 
     assert_eq!(broadcast.recorded().await, sent);
     let whole = server.api.wait_until(&broadcast.video, |video| video["media"]["revision"] == 2).await;
     assert_eq!(whole["media"]["state"], "ready", "{whole}");
+    assert_eq!(whole["media"]["warnings"], serde_json::json!([]), "{whole}");
     plays(&broadcast.master(), 20).await;
     assert_eq!(count(&broadcast.rung(2, "360p")).await, sent.0);
+    let likeness = likeness(&broadcast.rung(2, "360p"), &clips).await;
+    assert!(likeness > 0.95, "SSIM {likeness}");
     server.stop().await;
+}
+
+/// How much like the clips, one after the other, the pictures of a playlist are; 1 where they are the same.
+async fn likeness(playlist: &str, clips: &[Clip]) -> f64 {
+    let mut ffmpeg = program("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "info", "-i", playlist]);
+    for clip in clips {
+        ffmpeg.arg("-i").arg(&clip.path);
+    }
+    let alike = "scale=640x360,settb=1/30,setpts=N";
+    let each: String =
+        (1..=clips.len()).map(|at| format!("[{at}:v]scale=640x360,setsar=1[c{at}];")).collect();
+    let all: String = (1..=clips.len()).map(|at| format!("[c{at}]")).collect();
+    let graph = format!(
+        "{each}{all}concat=n={}[c];[c]{alike}[sent];[0:v]{alike}[made];[made][sent]ssim",
+        clips.len()
+    );
+    ffmpeg.args(["-lavfi", &graph, "-f", "null", "-"]);
+    let said = run(ffmpeg).await.stderr;
+    let said = String::from_utf8_lossy(&said);
+    let told = said.rsplit("All:").next().and_then(|rest| rest.split_whitespace().next());
+    told.and_then(|told| told.parse().ok()).unwrap_or_else(|| panic!("no SSIM:\n{said}"))
 }
 
 #[tokio::test]

@@ -1,6 +1,11 @@
 //! Two nodes over one database and one bucket.
 
-use super::{Broadcast, Clip, plays, wait_for_the_end};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{Broadcast, Clip, STUCK, plays, wait_for_the_end};
 use crate::api::Api;
 use crate::playlist;
 use crate::postgres::Postgres;
@@ -25,6 +30,31 @@ async fn two() -> (Server, Server, Postgres) {
     other.api = Api::new(other.api.base.clone(), one.api.key.clone());
     one.api.agency().await;
     (one, other, postgres)
+}
+
+/// The same broadcast, sent to and watched at another node.
+fn at<'a>(other: &'a Server, broadcast: &Broadcast<'_>) -> Broadcast<'a> {
+    let port = |server: &Server| server.setting("POLICAST_RTMP_LISTEN").to_owned();
+    Broadcast {
+        server: other,
+        id: broadcast.id.clone(),
+        video: broadcast.video.clone(),
+        key: broadcast.key.clone(),
+        url: broadcast.url.replace(&port(broadcast.server), &port(other)),
+    }
+}
+
+/// Waits until a node's viewers can see so many segments.
+async fn wait_for_segments(broadcast: &Broadcast<'_>, count: usize) {
+    let begun = Instant::now();
+    loop {
+        let found = playlist::read(&broadcast.master()).await.variants.swap_remove(0).segments.len();
+        if found >= count {
+            return;
+        }
+        assert!(begun.elapsed() < STUCK, "{found} segments of {count}:\n{}", broadcast.server.log());
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]
@@ -62,15 +92,7 @@ async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_g
     let (mut one, other, _postgres) = two().await;
     let clip = Clip::make(other.home(), "320x180", 12, true).await;
     let broadcast = Broadcast::announce(&one, 60).await;
-    let port = |server: &Server| server.setting("POLICAST_RTMP_LISTEN").to_owned();
-    let to_other = broadcast.url.replace(&port(&one), &port(&other));
-    let there = Broadcast {
-        server: &other,
-        id: broadcast.id.clone(),
-        video: broadcast.video.clone(),
-        key: broadcast.key.clone(),
-        url: to_other,
-    };
+    let there = at(&other, &broadcast);
     let mut encoder = clip.begin(&broadcast.url);
     broadcast.wait_until_it_plays().await;
     drop(broadcast);
@@ -90,4 +112,36 @@ async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_g
     plays(&there.master(), 20).await;
     assert_eq!(there.log().await, ["encoder_came", "owner_lost", "encoder_came", "encoder_stopped", "ended"]);
     other.stop().await;
+}
+
+#[tokio::test]
+async fn viewers_at_one_node_go_on_when_the_encoder_comes_back_to_another() {
+    let (one, other, _postgres) = two().await;
+    let broadcast = Broadcast::announce_with(&one, json!({"grace_seconds": 60, "slate": true})).await;
+    let there = at(&other, &broadcast);
+    let first = Clip::make(one.home(), "320x180", 5, true).await;
+    first.send(&broadcast.url).await;
+    broadcast.wait_for("interrupted").await;
+    // The slate is shown at both.
+    wait_for_segments(&broadcast, 4).await;
+    wait_for_segments(&there, 4).await;
+
+    let second = Clip::make(other.home(), "320x180", 30, true).await;
+    let mut encoder = second.begin(&there.url);
+    there.wait_for("live").await;
+    let slate = playlist::read(&there.master()).await.variants.swap_remove(0).segments.len();
+    wait_for_segments(&broadcast, slate + 3).await;
+    // And home again.
+    encoder.kill().await.expect("a running encoder");
+    broadcast.wait_for("interrupted").await;
+    first.send(&broadcast.url).await;
+    broadcast.end().await;
+    let (ended, elsewhere) = (wait_for_the_end(&broadcast).await, wait_for_the_end(&there).await);
+    assert_eq!(ended.variants[0].segments.len(), elsewhere.variants[0].segments.len());
+    let sent = playlist::hashes_of(&first.path, "v").await;
+    let source = broadcast.rung(1, &broadcast.source().await);
+    let recorded = playlist::hashes_of(std::path::Path::new(&source), "0").await;
+    assert!(recorded.starts_with(&sent) && recorded.ends_with(&sent), "{} pictures", recorded.len());
+    other.stop().await;
+    one.stop().await;
 }

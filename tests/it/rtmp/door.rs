@@ -43,7 +43,7 @@ impl Door {
         let world = World::small().await;
         let clock = Clock::fixed(Timestamp(1_800_000_000_000));
         let publishing = Publishing { clock, ..world.publishing.clone() };
-        let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None };
+        let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate: false };
         let announced = BroadcastDraft { video: draft(), plan };
         let (broadcast, _, key) = publishing.announce_broadcast(world.operator, announced).await.unwrap();
         let settings = live::Settings {

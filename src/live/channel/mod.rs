@@ -1,6 +1,9 @@
 //! A broadcast's running state on one node: the window, the bytes at its edge, and everybody who waits for more.
 
+mod state;
+
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -8,13 +11,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use self::state::State;
 use super::audience::Audience;
 use super::playlist::{self, MasterView, View};
 use super::window::{Listed, News, Window};
 use crate::domain::VideoId;
 
-/// Closed segments whose bytes stay in memory: what players at the live edge ask for.
-const KEPT_SEGMENTS: u32 = 8;
 /// A reload may ask for a part this many segments ahead at most (RFC 8216bis 6.2.5.2).
 const AHEAD: u32 = 2;
 /// News kept for a slow follower; one that misses some begins anew.
@@ -54,21 +56,11 @@ pub struct Channel {
     pub audience: Audience,
     /// Something can be played.
     playable: watch::Sender<bool>,
+    /// Another node's news is being told here.
+    followed: AtomicBool,
     /// When somebody last asked for something.
     asked: Mutex<Instant>,
     rendered: Mutex<HashMap<String, (Edge, Bytes)>>,
-}
-
-struct State {
-    window: Window,
-    edges: HashMap<String, watch::Sender<Edge>>,
-    /// Parts by rung and segment, in order.
-    parts: HashMap<(String, u32), Vec<Bytes>>,
-    inits: HashMap<(String, u32), Bytes>,
-    /// Seconds, rounded, no segment is longer than; fixed with the first playlist (RFC 8216 6.2.1).
-    target: u32,
-    /// Nobody is woken but by the end.
-    held: bool,
 }
 
 impl Channel {
@@ -90,6 +82,7 @@ impl Channel {
             news: broadcast::channel(BACKLOG).0,
             audience: Audience::default(),
             playable: watch::Sender::new(false),
+            followed: AtomicBool::new(false),
             asked: Mutex::new(Instant::now()),
             rendered: Mutex::new(HashMap::new()),
         })
@@ -160,6 +153,16 @@ impl Channel {
     pub async fn wait_until_playable(&self, patience: Duration) -> bool {
         let mut playable = self.playable.subscribe();
         tokio::time::timeout(patience, playable.wait_for(|playable| *playable)).await.is_ok()
+    }
+
+    /// Whoever gets true tells another node's news here, until it says false by [`Self::unfollow`].
+    pub fn follow_once(&self) -> bool {
+        !self.followed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The other node's news is told here no more.
+    pub fn unfollow(&self) {
+        self.followed.store(false, Ordering::Release);
     }
 
     /// How long nobody has asked for anything.
@@ -317,97 +320,6 @@ fn join(parts: &[Bytes]) -> Bytes {
     whole.freeze()
 }
 
-impl State {
-    fn keep(&mut self, news: &News, bytes: Bytes) {
-        match news {
-            News::Init(init) => {
-                self.inits.insert((init.rung.clone(), init.number), bytes);
-            }
-            News::Part { rung, segment, part } => {
-                let parts = self.parts.entry((rung.clone(), *segment)).or_default();
-                if part.number == 0 {
-                    parts.clear();
-                }
-                parts.push(bytes);
-            }
-            News::Closed { rung, closed } => {
-                let oldest = closed.number.saturating_sub(KEPT_SEGMENTS);
-                self.parts.retain(|(name, number), _| name != rung || *number >= oldest);
-            }
-            News::Tenure { next, .. } => self.parts.retain(|(_, number), _| number < next),
-            News::Target { seconds } => self.target = *seconds,
-            News::Removed { .. } | News::Missed { .. } | News::Over => {}
-        }
-    }
-
-    fn wake(&mut self, news: &News) {
-        match news {
-            News::Init(init) => {
-                let open = self.window.track(&init.rung).map_or(0, |track| track.open);
-                self.edges.entry(init.rung.clone()).or_insert_with(|| watch::Sender::new((open, 0)));
-            }
-            News::Part { rung, .. } | News::Closed { rung, .. } | News::Missed { rung, .. } => {
-                self.move_edge(rung);
-            }
-            News::Tenure { .. } => self.move_edges(),
-            News::Target { .. } | News::Removed { .. } => {}
-            // Everybody is let go at once.
-            News::Over => self.edges.values().for_each(|edge| {
-                edge.send_replace((u32::MAX, 0));
-            }),
-        }
-    }
-
-    fn move_edges(&mut self) {
-        let rungs: Vec<String> = self.edges.keys().cloned().collect();
-        for rung in &rungs {
-            self.move_edge(rung);
-        }
-    }
-
-    fn move_edge(&mut self, rung: &str) {
-        if self.held {
-            return;
-        }
-        let (Some(track), Some(edge)) = (self.window.track(rung), self.edges.get(rung)) else { return };
-        let parts = u32::try_from(track.parts.len()).unwrap_or(u32::MAX);
-        edge.send_replace((track.open, parts));
-    }
-
-    /// The state as the news that would lead to it.
-    fn retell(&self) -> Vec<(News, Bytes)> {
-        let first =
-            [News::Tenure { epoch: self.window.epoch, next: 0 }, News::Target { seconds: self.target }];
-        let mut told: Vec<Told> = first.into_iter().map(|news| (news, Bytes::new())).collect();
-        for track in &self.window.tracks {
-            let rung = &track.init.rung;
-            let init = self.inits.get(&(rung.clone(), track.init.number)).cloned();
-            told.push((News::Init(track.init.clone()), init.unwrap_or_default()));
-            told.push((News::Removed { rung: rung.clone(), removed: track.removed }, Bytes::new()));
-            for listed in &track.closed {
-                self.retell_parts(&mut told, rung, (listed.closed.number, &listed.parts));
-                let closed = listed.closed.clone();
-                told.push((News::Closed { rung: rung.clone(), closed }, Bytes::new()));
-            }
-            self.retell_parts(&mut told, rung, (track.open, &track.parts));
-        }
-        told
-    }
-
-    fn retell_parts(
-        &self,
-        told: &mut Vec<(News, Bytes)>,
-        rung: &str,
-        (segment, parts): (u32, &[super::window::Part]),
-    ) {
-        let kept = self.parts.get(&(rung.to_owned(), segment));
-        for part in parts {
-            let bytes = kept.and_then(|kept| kept.get(part.number as usize)).cloned().unwrap_or_default();
-            told.push((News::Part { rung: rung.to_owned(), segment, part: *part }, bytes));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::window::tests::{closed, init, part};
@@ -475,6 +387,16 @@ mod tests {
             assert_eq!(told.contains("#EXT-X-ENDLIST"), news.is_some(), "{told}");
             assert_eq!(told.contains("2-1.0.m4s\",INDEPENDENT"), news.is_none(), "{told}");
         }
+    }
+
+    #[test]
+    fn what_an_older_tenure_tells_is_heard_no_more() {
+        let channel = running();
+        channel.tell(News::Tenure { epoch: 2, next: 2 }, Bytes::new());
+        channel.tell_of(1, part("720p", 2, 0), Bytes::from_static(b"old"));
+        assert_eq!(channel.look(|window| window.tracks[0].newest()), Some((1, 5)));
+        channel.tell_of(2, part("720p", 2, 0), Bytes::from_static(b"new"));
+        assert_eq!(channel.look(|window| window.tracks[0].newest()), Some((2, 0)));
     }
 
     #[tokio::test]
