@@ -150,15 +150,15 @@ fn moov_of(mut init: &[u8]) -> Result<Moov, Error> {
     Err(Error::MissingBox(Moov::KIND))
 }
 
-/// Durations by where they begin and end, so that rounding never adds up.
 fn list(moof: &Moof, scale: Scale, table: &mut Table) {
     for traf in &moof.traf {
         let mut at = traf.tfdt.as_ref().map_or(0, |tfdt| tfdt.base_media_decode_time);
-        table.go_on_at(scale.at(at));
         for sample in traf.trun.iter().flat_map(|run| run.samples.iter()) {
             let until = at + u64::from(sample.duration.unwrap_or(0));
             table.add(Sample {
-                duration: scale.at(until) - scale.at(at),
+                // By where it begins and ends, so that rounding never adds up.
+                decoded: scale.at(at),
+                ends: scale.at(until),
                 delay: sample.cts.unwrap_or(0),
                 size_bytes: sample.size.unwrap_or(0),
                 key: sample.flags.is_none_or(|flags| flags & NOT_SYNC == 0),

@@ -9,7 +9,8 @@ use crate::domain::media::TICKS_PER_SECOND;
 
 /// A sample; times in the track's timescale.
 pub(super) struct Sample {
-    pub duration: u64,
+    pub decoded: u64,
+    pub ends: u64,
     /// Shown this much after it is decoded.
     pub delay: i64,
     pub size_bytes: u32,
@@ -19,9 +20,9 @@ pub(super) struct Sample {
 /// What is listed of a track so far.
 #[derive(Default)]
 pub(super) struct Table {
-    start: Option<u64>,
+    decoded: Vec<u64>,
+    /// Where the last sample ends.
     end: u64,
-    durations: Vec<u32>,
     delays: Vec<i64>,
     sizes: Vec<u32>,
     /// Numbers of keyframes, from 1.
@@ -42,22 +43,14 @@ impl Table {
         self.chunks.push(Chunk { offset, samples: 0, description });
     }
 
-    /// The next sample is decoded at `at`, and the last one lasts until then.
-    pub fn go_on_at(&mut self, at: u64) {
-        let Some(last) = self.durations.last_mut() else {
-            self.start = Some(at);
-            self.end = at;
-            return;
-        };
-        let begun = self.end - u64::from(*last);
-        *last = count(at.saturating_sub(begun).max(1));
-        self.end = begun + u64::from(*last);
-    }
-
+    /// Adds a sample, to be shown in its time. One that would be decoded before the last is decoded right after it: an
+    /// encoder that reorders pictures came after one that does not.
     pub fn add(&mut self, sample: Sample) {
-        self.end += sample.duration;
-        self.durations.push(count(sample.duration));
-        self.delays.push(sample.delay);
+        let earliest = self.decoded.last().map_or(0, |last| last + 1);
+        let decoded = sample.decoded.max(earliest);
+        self.decoded.push(decoded);
+        self.delays.push((sample.delay - (decoded - sample.decoded).cast_signed()).max(0));
+        self.end = sample.ends.max(decoded + 1);
         self.sizes.push(sample.size_bytes);
         if sample.key {
             self.keys.push(count(self.sizes.len() as u64));
@@ -69,13 +62,13 @@ impl Table {
 
     /// When the first sample is decoded, in ticks; `None` where there is none.
     pub fn start(&self, timescale: u64) -> Option<u64> {
-        Some(ticks(self.start?, timescale))
+        Some(ticks(*self.decoded.first()?, timescale))
     }
 
     /// Writes the tables into a track whose movie counts in ticks and begins at `first`.
     pub fn fill(self, trak: &mut Trak, (timescale, first): (u64, u64)) {
         let late = self.start(timescale).map_or(0, |start| start - first);
-        let duration = self.end - self.start.unwrap_or(0);
+        let duration = self.end - self.decoded.first().unwrap_or(&self.end);
         trak.mdia.mdhd.duration = duration;
         trak.tkhd.duration = late + ticks(duration, timescale);
         if late > 0 {
@@ -88,12 +81,10 @@ impl Table {
             trak.edts = Some(Edts { elst: Some(Elst { entries }) });
         }
         let stbl = &mut trak.mdia.minf.stbl;
-        stbl.stts = Stts {
-            entries: runs(&self.durations, |sample_count, sample_delta| SttsEntry {
-                sample_count,
-                sample_delta,
-            }),
-        };
+        let ends = self.decoded.iter().skip(1).chain([&self.end]);
+        let lasting: Vec<u32> = self.decoded.iter().zip(ends).map(|(from, to)| count(to - from)).collect();
+        let delta = |sample_count, sample_delta| SttsEntry { sample_count, sample_delta };
+        stbl.stts = Stts { entries: runs(&lasting, delta) };
         if self.delays.iter().any(|delay| *delay != 0) {
             let entries =
                 runs(&self.delays, |sample_count, sample_offset| CttsEntry { sample_count, sample_offset });
@@ -140,29 +131,28 @@ fn count(value: u64) -> u32 {
 mod tests {
     use super::*;
 
-    fn sample(duration: u64, key: bool) -> Sample {
-        Sample { duration, delay: 0, size_bytes: 10, key }
-    }
-
     #[test]
-    fn what_is_missing_between_two_segments_is_filled_by_the_last_sample() {
+    fn samples_are_shown_in_their_time_whatever_lies_between_segments() {
         let mut table = Table::default();
-        for (offset, at) in [(8, 900_000), (1000, 907_000), (2000, 912_000)] {
+        for (offset, at) in [(8, 900_000), (1000, 907_000), (2000, 909_500)] {
             table.begin_chunk(offset, 1);
-            table.go_on_at(at);
-            table.add(sample(3000, true));
-            table.add(sample(3000, false));
+            for (decoded, key) in [(at, true), (at + 3000, false)] {
+                table.add(Sample { decoded, ends: decoded + 3000, delay: 6000, size_bytes: 10, key });
+            }
         }
         let mut trak = Trak::default();
         table.fill(&mut trak, (90_000, 899_000));
-        assert_eq!((trak.mdia.mdhd.duration, trak.tkhd.duration), (18_000, 19_000));
+        assert_eq!((trak.mdia.mdhd.duration, trak.tkhd.duration), (15_500, 16_500));
         let stbl = &trak.mdia.minf.stbl;
-        // The second segment comes 1000 late, the third one 1000 early.
+        // The second segment comes 1000 late, the third one when the last sample before it has not been decoded yet.
         let lasting = stbl.stts.entries.iter().map(|entry| (entry.sample_count, entry.sample_delta));
-        let expected = [(1, 3000), (1, 4000), (1, 3000), (1, 2000), (2, 3000)];
+        let expected = [(1, 3000), (1, 4000), (1, 3000), (1, 1), (1, 2499), (1, 3000)];
         assert_eq!(lasting.collect::<Vec<_>>(), expected);
+        let delays = stbl.ctts.iter().flat_map(|delays| &delays.entries);
+        let delays = delays.map(|entry| (entry.sample_count, entry.sample_offset)).collect::<Vec<_>>();
+        assert_eq!(delays, [(4, 6000), (1, 5499), (1, 6000)]);
         assert_eq!(stbl.stss.as_ref().map(|keys| keys.entries.clone()), Some(vec![1, 3, 5]));
-        assert_eq!((stbl.stsc.entries.len(), stbl.ctts.is_none()), (1, true));
+        assert_eq!(stbl.stsc.entries.len(), 1);
         let edits = trak.edts.and_then(|edits| edits.elst).map(|edits| edits.entries);
         assert_eq!(edits.map(|edits| (edits[0].segment_duration, edits[0].media_time)), Some((1000, None)));
     }
