@@ -37,6 +37,8 @@ pub struct Broadcast {
     pub next_segment: i64,
     /// Where that one starts, in ticks.
     pub next_start: i64,
+    /// Players may know of a segment after the last that is kept: whoever held the channel has not closed it.
+    pub unfinished: bool,
     pub health: Option<Json<Health>>,
     pub viewers: i64,
     pub peak_viewers: i64,
@@ -83,7 +85,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, video_id, account_id, state, starts_at, grace_ms, dvr_ms, slate, slate_from, revision, upload_id,
-             epoch, owner, lease_until, next_segment, next_start, health, viewers, peak_viewers, started_at, interrupted_at,
+             epoch, owner, lease_until, next_segment, next_start, unfinished, health, viewers, peak_viewers, started_at, interrupted_at,
              end_requested, ended_at, created_at, updated_at from broadcast ",
             $rest
         )
@@ -104,7 +106,7 @@ const UPDATE: &str = "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms
 const SET_KEY: &str = "update broadcast set key_hash = $2, updated_at = $3 where id = $1";
 const BEGIN: &str = "update broadcast set state = 'live', epoch = epoch + 1, owner = $2, lease_until = $3,
     revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null,
-    slate_from = null, updated_at = $6 where id = $1 and state <> 'ended' returning epoch";
+    slate_from = null, unfinished = true, updated_at = $6 where id = $1 and state <> 'ended' returning epoch";
 const LOCK: &str = "update broadcast set epoch = epoch where id = $1 and state <> 'ended'";
 const HOLD: &str = "update broadcast set epoch = epoch where id = $1 and epoch = $2 and state <> 'ended'";
 const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers = $5,
@@ -113,7 +115,9 @@ const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers
 const ADVANCE: &str = "update broadcast set next_segment = $3, next_start = $4 where id = $1 and epoch = $2";
 const INTERRUPT: &str = "update broadcast set state = 'interrupted', interrupted_at = $3, lease_until = null,
     viewers = 0, updated_at = $3 where id = $1 and epoch = $2 and state = 'live'";
-const BEGIN_SLATE: &str = "update broadcast set slate_from = next_segment where id = $1 and epoch = $2
+const CLOSE: &str = "update broadcast set unfinished = false where id = $1 and epoch = $2";
+const BEGIN_SLATE: &str =
+    "update broadcast set slate_from = next_segment, unfinished = true where id = $1 and epoch = $2
     and state = 'interrupted' and slate and not end_requested";
 const ASK_END: &str =
     "update broadcast set end_requested = true, updated_at = $2 where id = $1 and state <> 'ended'";
@@ -140,6 +144,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     RENEW,
     ADVANCE,
     INTERRUPT,
+    CLOSE,
     BEGIN_SLATE,
     ASK_END,
     END,
@@ -306,6 +311,12 @@ pub async fn interrupt(conn: Conn<'_>, tenure: Tenure, at: Timestamp) -> Result<
         .await?
         .rows_affected());
     Ok(rows > 0)
+}
+
+/// All that players know of is kept.
+pub async fn close(conn: Conn<'_>, tenure: Tenure) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(CLOSE).bind(tenure.id).bind(tenure.epoch).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// What comes now is slate; false where nobody is waited for, or none is wanted.

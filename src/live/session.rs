@@ -142,14 +142,17 @@ impl Session {
         tape: Tape,
     ) -> (Self, rungs::Runner) {
         let epoch = ingest.epoch();
-        let (next, start) = ingest.next();
+        let (kept, start) = ingest.kept();
         let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
         let channel = live.channel(&ingest, || {
             let mut window = Window::new(epoch, 0, dvr);
             recall::recall(&mut window, recorded);
             window
         });
-        channel.tell(News::Tenure { epoch, next }, Bytes::new());
+        let (told, told_until) = channel.look(Window::told);
+        let next = ingest.next().max(told);
+        let start = if next > kept { start.max(told_until) } else { start };
+        channel.tell(News::Tenure { epoch, next, lost: next - kept }, Bytes::new());
         let source = recorded.rungs.iter().find(|rung| !rung.audio && rung.position == 0);
         let lengths =
             recorded.packs.iter().flat_map(|pack| pack.segments.iter().map(|segment| segment.duration));

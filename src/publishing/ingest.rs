@@ -45,9 +45,14 @@ impl Ingest {
         u32::try_from(self.tenure.epoch).unwrap_or(u32::MAX)
     }
 
-    /// Number and start of the segment the recording goes on with.
-    pub fn next(&self) -> (u32, Ticks) {
+    /// How many segments are kept, and where the last of them ends.
+    pub fn kept(&self) -> (u32, Ticks) {
         (u32::try_from(self.broadcast.next_segment).unwrap_or(0), self.broadcast.next_start)
+    }
+
+    /// The number to go on with: none that players may know already.
+    pub fn next(&self) -> u32 {
+        self.kept().0 + u32::from(self.broadcast.unfinished)
     }
 }
 
@@ -247,6 +252,7 @@ impl Publishing {
         let mut tx = self.db.begin().await?;
         hold(&mut tx, ingest.tenure).await?;
         log(&mut tx, ingest.tenure.id, (code, message), now).await?;
+        broadcast::close(tx.conn(), ingest.tenure).await?;
         broadcast::interrupt(tx.conn(), ingest.tenure, now).await?;
         push_target::rest(tx.conn(), ingest.tenure.id, now).await?;
         let found =
@@ -263,10 +269,10 @@ impl Publishing {
     /// or the broadcast has no slate.
     pub async fn begin_slate(&self, ingest: &Ingest) -> Result<Option<Ingest>, Error> {
         let mut tx = self.db.begin().await?;
+        let broadcast = broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::ChannelLost)?;
         if !broadcast::begin_slate(tx.conn(), ingest.tenure).await? {
             return Ok(None);
         }
-        let broadcast = broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::ChannelLost)?;
         tx.commit().await?;
         Ok(Some(Ingest { broadcast, ..ingest.clone() }))
     }
@@ -331,9 +337,12 @@ impl Publishing {
         let (Some(number), Some(source)) = (number, found.upload_id) else { return Ok(()) };
         let id = (found.video_id, number);
         let found = &without_last_slate(tx, id, found).await?;
-        for rung in rung::list(tx.conn(), id.0, id.1).await? {
+        let rungs = rung::list(tx.conn(), id.0, id.1).await?;
+        let source_rung = rungs.iter().find(|rung| !rung.audio && rung.position == 0);
+        let source_rung = source_rung.map_or(String::new(), |rung| rung.name.clone());
+        for rung in rungs {
             // Lower rungs may have gaps, which the worker fills; the other two are whole by themselves.
-            if rung.audio || rung.position == 0 || is_whole(tx, id, (&rung.name, found)).await? {
+            if rung.audio || rung.position == 0 || is_whole(tx, id, (&rung.name, &source_rung)).await? {
                 rung::set_state(tx.conn(), id, &rung.name, (RungState::Ready, None)).await?;
             }
         }
@@ -360,9 +369,9 @@ async fn without_last_slate(tx: &mut Tx, id: RevisionId, found: &Broadcast) -> R
 }
 
 /// A lower rung has every segment of the source.
-async fn is_whole(tx: &mut Tx, id: RevisionId, (rung, broadcast): (&str, &Broadcast)) -> Result<bool, Error> {
+async fn is_whole(tx: &mut Tx, id: RevisionId, (rung, source): (&str, &str)) -> Result<bool, Error> {
     let segments = pack::list(tx.conn(), id, Some(rung)).await?.len();
-    Ok(i64::try_from(segments).is_ok_and(|segments| segments == broadcast.next_segment))
+    Ok(segments == pack::list(tx.conn(), id, Some(source)).await?.len())
 }
 
 /// Pictures and sound are there: a player that began with one of them would never play the other.

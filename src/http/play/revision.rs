@@ -47,12 +47,13 @@ impl Shown {
         playlist::target_duration(made.chain([planned]))
     }
 
-    /// The rung's packs from the beginning up to the first gap.
+    /// The rung's packs from the beginning up to the first gap; where a broadcast was cut off there is none, but a
+    /// number that nobody uses again.
     fn packs_of<'a>(&'a self, rung: &'a str) -> impl Iterator<Item = &'a Pack> {
         let mut next = 0;
         self.packs.iter().filter(move |pack| pack.rung == rung).take_while(move |pack| {
-            let fits = pack.first_segment == next;
-            next += i64::try_from(pack.segments.len()).unwrap_or(0);
+            let fits = pack.first_segment == next || pack.discontinuity;
+            next = pack.first_segment + i64::try_from(pack.segments.len()).unwrap_or(0);
             fits
         })
     }

@@ -392,7 +392,7 @@ mod tests {
     #[test]
     fn what_an_older_tenure_tells_is_heard_no_more() {
         let channel = running();
-        channel.tell(News::Tenure { epoch: 2, next: 2 }, Bytes::new());
+        channel.tell(News::Tenure { epoch: 2, next: 2, lost: 0 }, Bytes::new());
         channel.tell_of(1, part("720p", 2, 0), Bytes::from_static(b"old"));
         assert_eq!(channel.look(|window| window.tracks[0].newest()), Some((1, 5)));
         channel.tell_of(2, part("720p", 2, 0), Bytes::from_static(b"new"));

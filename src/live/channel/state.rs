@@ -87,8 +87,10 @@ impl State {
 
     /// The state as the news that would lead to it.
     pub fn retell(&self) -> Vec<Told> {
-        let first =
-            [News::Tenure { epoch: self.window.epoch, next: 0 }, News::Target { seconds: self.target }];
+        let first = [
+            News::Tenure { epoch: self.window.epoch, next: 0, lost: 0 },
+            News::Target { seconds: self.target },
+        ];
         let mut told: Vec<Told> = first.into_iter().map(|news| (news, Bytes::new())).collect();
         for track in &self.window.tracks {
             let rung = &track.init.rung;

@@ -81,6 +81,44 @@ async fn an_encoder_may_be_back_the_moment_it_stopped() {
 }
 
 #[tokio::test]
+async fn players_are_never_told_another_segment_by_a_number_they_know() {
+    let server = Server::start_with(&[("POLICAST_LIVE_LEASE", "2s")]).await;
+    server.api.agency().await;
+    let broadcast = Broadcast::announce(&server, 60).await;
+    let clip = Clip::make(server.home(), "640x360", 30, true).await;
+    let mut hanging = clip.begin(&broadcast.url);
+    broadcast.wait_until_it_plays().await;
+    stop(&hanging);
+    broadcast.wait_for("interrupted").await;
+    let last = Clip::make(server.home(), "640x360", 5, true).await;
+    last.send(&broadcast.url).await;
+    broadcast.wait_for("interrupted").await;
+
+    let live = playlist::read(&broadcast.master()).await.variants.swap_remove(0);
+    let gaps = live.segments.iter().filter(|segment| segment.gap).count();
+    assert_eq!((gaps, live.segments.iter().rev().take(3).any(|segment| segment.gap)), (1, false));
+    let names: std::collections::HashSet<&str> =
+        live.segments.iter().map(|segment| number_of(&segment.url)).collect();
+    assert_eq!(names.len(), live.segments.len());
+    hanging.kill().await.expect("a stopped encoder");
+    broadcast.end().await;
+    wait_for_the_end(&broadcast).await;
+    let recorded = playlist::hashes_of(Path::new(&broadcast.rung(1, "360p")), "0").await;
+    let sent = [&clip, &last].map(|clip| playlist::hashes_of(&clip.path, "v"));
+    let [first, second] = futures::future::join_all(sent).await.try_into().expect("two");
+    let kept = recorded.len() - second.len();
+    assert!(
+        kept >= 60 && recorded.starts_with(&first[..kept]) && recorded.ends_with(&second),
+        "{kept} pictures"
+    );
+    server.stop().await;
+}
+
+fn number_of(url: &str) -> &str {
+    url.rsplit('/').next().and_then(|name| name.split('-').next()).expect("a number")
+}
+
+#[tokio::test]
 async fn of_an_encoder_that_is_killed_everything_that_arrived_is_kept() {
     let server = Server::start().await;
     server.api.agency().await;
@@ -146,8 +184,13 @@ async fn an_encoder_that_is_killed_may_be_away_for_nearly_all_of_the_grace() {
 }
 
 async fn stop_for(encoder: &Child, span: Duration) {
-    let pid = Pid::from_raw(i32::try_from(encoder.id().expect("a running encoder")).expect("a process id"));
-    kill(pid, Signal::SIGSTOP).expect("stopped");
+    let pid = stop(encoder);
     sleep(span).await;
     kill(pid, Signal::SIGCONT).expect("going on");
+}
+
+fn stop(encoder: &Child) -> Pid {
+    let pid = Pid::from_raw(i32::try_from(encoder.id().expect("a running encoder")).expect("a process id"));
+    kill(pid, Signal::SIGSTOP).expect("stopped");
+    pid
 }

@@ -1,20 +1,16 @@
 //! What a broadcast consists of so far, rung by rung: a pure state that news is applied to, on every node alike.
 
-use std::collections::VecDeque;
+mod track;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::track::{Listed, Removed, Track};
 use super::cut;
 use crate::domain::Timestamp;
 use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
 
 /// No part is longer, in ticks; the source rung closes one before it would be (RFC 8216bis 4.4.3.7).
 pub const PART_TARGET: Ticks = TICKS_PER_SECOND * 35 / 100;
-/// Closed segments whose parts are still listed; with the open one that makes three, after which RFC 8216bis 4.4.4.9
-/// wants them gone. Players at the edge hold back little more than one second.
-const SEGMENTS_IN_PARTS: usize = 2;
-/// Segments that stay in the window however short it is: what a player at the edge may be at.
-const LEAST_SEGMENTS: usize = 4;
 
 /// What is in a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -103,10 +99,11 @@ pub enum News {
         rung: String,
         through: u32,
     },
-    /// Another tenure goes on with this segment; what is not of a segment before it is given up.
+    /// Another tenure goes on with this segment; so many before it are not kept.
     Tenure {
         epoch: u32,
         next: u32,
+        lost: u32,
     },
     /// No segment is longer than this many seconds, rounded.
     Target {
@@ -118,91 +115,6 @@ pub enum News {
         removed: Removed,
     },
     Over,
-}
-
-/// One rung.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Track {
-    pub init: Init,
-    pub closed: VecDeque<Listed>,
-    /// The number of the open segment.
-    pub open: u32,
-    pub parts: Vec<Part>,
-    /// Segments that have left the window, and the discontinuities that went with them.
-    pub removed: Removed,
-}
-
-/// What is no longer listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removed {
-    pub segments: u32,
-    /// RFC 8216 4.3.3.3: counted on removal only.
-    pub discontinuities: u32,
-}
-
-/// A closed segment, and its parts while they are listed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
-    pub closed: Closed,
-    pub parts: Vec<Part>,
-}
-
-impl Track {
-    fn new(init: Init, open: u32) -> Self {
-        Self { init, closed: VecDeque::new(), open, parts: Vec::new(), removed: Removed::default() }
-    }
-
-    /// Number of the first segment listed.
-    pub fn first(&self) -> u32 {
-        self.closed.front().map_or(self.open, |listed| listed.closed.number)
-    }
-
-    /// The newest part there is, as (segment, part); `None` before the first.
-    pub fn newest(&self) -> Option<(u32, u32)> {
-        match (self.parts.last(), self.closed.back()) {
-            (Some(part), _) => Some((self.open, part.number)),
-            (None, Some(listed)) => {
-                let last = listed.parts.last().map_or(0, |part| part.number);
-                Some((listed.closed.number, last))
-            }
-            (None, None) => None,
-        }
-    }
-
-    /// Nothing has come to it yet.
-    fn is_new(&self) -> bool {
-        self.closed.is_empty() && self.parts.is_empty()
-    }
-
-    /// Discontinuities up to a segment that is still listed.
-    fn discontinuities_before(&self, number: u32) -> u32 {
-        let listed = self.closed.iter().map(|listed| &listed.closed);
-        let passed = listed.filter(|closed| closed.number < number && closed.discontinuity).count();
-        self.removed.discontinuities + u32::try_from(passed).unwrap_or(0)
-    }
-
-    fn close(&mut self, closed: Closed) {
-        let parts = std::mem::take(&mut self.parts);
-        self.open = closed.number + 1;
-        self.closed.push_back(Listed { closed, parts });
-        let old = self.closed.len().saturating_sub(SEGMENTS_IN_PARTS);
-        for listed in self.closed.range_mut(..old).rev().take_while(|listed| !listed.parts.is_empty()) {
-            listed.parts.clear();
-        }
-    }
-
-    /// Forgets what ends before `from`, but never what a player at the live edge needs.
-    fn forget(&mut self, from: Ticks) {
-        while self.closed.len() > LEAST_SEGMENTS {
-            let Some(first) = self.closed.front() else { return };
-            if first.closed.segment.start + first.closed.segment.duration > from {
-                return;
-            }
-            self.removed.segments += 1;
-            self.removed.discontinuities += u32::from(first.closed.discontinuity);
-            self.closed.pop_front();
-        }
-    }
 }
 
 /// All rungs of a channel.
@@ -275,7 +187,7 @@ impl Window {
                     track.removed = *removed;
                 }
             }
-            News::Tenure { epoch, next } => self.begin_tenure(*epoch, *next),
+            News::Tenure { epoch, next, lost } => self.begin_tenure(*epoch, (*next, *lost)),
             News::Over => {
                 self.over = true;
                 for track in &mut self.tracks {
@@ -286,23 +198,36 @@ impl Window {
         }
     }
 
-    fn begin_tenure(&mut self, epoch: u32, next: u32) {
-        self.epoch = epoch;
+    /// The number after the last that players may know something of, and where what they know of the pictures ends.
+    pub fn told(&self) -> (u32, Ticks) {
+        let next = self.tracks.iter().map(|track| track.open + u32::from(!track.parts.is_empty())).max();
+        (next.unwrap_or(0), self.tracks.first().map_or(0, Track::end))
+    }
+
+    /// What is not kept becomes a gap: a player that has begun with a segment never takes another one of its number.
+    fn begin_tenure(&mut self, epoch: u32, (next, lost): (u32, u32)) {
         self.next = next;
+        for track in &mut self.tracks {
+            track.lose(next - lost);
+        }
         let rungs: Vec<String> = self.tracks.iter().map(|track| track.init.rung.clone()).collect();
         for rung in rungs {
             self.reach(&rung, next);
             if let Some(track) = self.track_mut(&rung) {
                 track.parts.clear();
-                track.closed.retain(|listed| listed.closed.number < next);
-                track.open = next;
+                track.open = track.open.max(next);
             }
         }
+        self.epoch = epoch;
     }
 
     /// A rung goes on with this segment: what it has not got of those before, from its own beginning or the source's,
     /// stays a gap, so that all rungs tell of the same time by the same numbers (RFC 8216bis 6.2.4).
     fn reach(&mut self, rung: &str, segment: u32) {
+        let epoch = self.epoch;
+        if let Some(source) = self.tracks.first_mut().filter(|source| source.init.rung == rung) {
+            source.close_gaps(segment, epoch);
+        }
         let Some(source) = self.tracks.first() else { return };
         let Some(track) = self.track(rung) else { return };
         if segment <= track.open && !track.is_new() {
@@ -460,14 +385,26 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_new_tenure_gives_up_what_was_open() {
+    fn what_a_tenure_told_and_did_not_keep_is_a_gap_for_the_next() {
         let mut window = filled(3, 2, None);
-        window.apply(&News::Tenure { epoch: 2, next: 3 });
+        assert_eq!(window.told(), (4, 6 * S + 60_000));
+        window.apply(&News::Tenure { epoch: 2, next: 4, lost: 1 });
+        for rung in ["720p", "audio"] {
+            let track = window.track(rung).expect("a track");
+            let last = &track.closed.back().expect("a gap").closed;
+            assert_eq!((track.open, last.number, last.gap, last.segment.duration), (4, 3, true, 60_000));
+        }
+        // Closed, and never kept; and one that nobody here has heard of.
+        window.apply(&News::Tenure { epoch: 3, next: 5, lost: 3 });
+        let gaps = [(0, false), (1, false), (2, true), (3, true), (4, true)];
+        assert_eq!((numbers(&window, "720p"), numbers(&window, "audio")), (gaps.to_vec(), gaps.to_vec()));
+    }
+
+    #[test]
+    fn a_new_tenure_goes_on_where_all_is_kept() {
+        let mut window = filled(3, 0, None);
+        window.apply(&News::Tenure { epoch: 2, next: 3, lost: 0 });
         let track = window.track("720p").expect("a track");
         assert_eq!((track.open, track.newest()), (3, Some((2, 5))));
-        // What the one before told of and never kept is taken back.
-        window.apply(&News::Tenure { epoch: 3, next: 2 });
-        let track = window.track("720p").expect("a track");
-        assert_eq!((track.open, track.newest()), (2, Some((1, 5))));
     }
 }
