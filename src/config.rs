@@ -99,6 +99,9 @@ pub struct Limits {
     /// Bytes one source may have
     #[arg(long, env = "POLICAST_MAX_UPLOAD_BYTES", default_value = "21474836480", value_name = "BYTES")]
     pub max_upload_bytes: u64,
+    /// Bytes one uploaded poster may have
+    #[arg(long, env = "POLICAST_MAX_POSTER_BYTES", default_value = "10485760", value_name = "BYTES")]
+    pub max_poster_bytes: u64,
     /// How long an upload may rest before it is abandoned
     #[arg(long, env = "POLICAST_UPLOAD_TTL", default_value = "24h", value_name = "SPAN")]
     pub upload_ttl: Span,

@@ -2,13 +2,14 @@
 
 use sqlx::types::Json;
 
+use super::revision::Still;
 use super::{Conn, Error, Page, account, on, search};
 use crate::domain::account::Handle;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
-use crate::domain::video::VideoState;
-use crate::domain::{AccountId, Language, Refusal, Texts, Timestamp, TopicId, UploadId, VideoId};
+use crate::domain::video::{PosterState, VideoState};
+use crate::domain::{AccountId, Language, PosterId, Refusal, Texts, Timestamp, TopicId, UploadId, VideoId};
 
 /// Words of a search that count; with the topic as many tokens as the lists have places for.
 const WORDS: usize = 4;
@@ -28,6 +29,11 @@ pub struct Video {
     pub published_at: Option<Timestamp>,
     pub withdrawn_reason: Option<Json<Texts>>,
     pub poster_alt: Json<Texts>,
+    /// The uploaded picture that is shown in place of a revision's.
+    pub poster: Option<Json<Poster>>,
+    /// The one that is to take its place; with an error it never does.
+    pub poster_upload: Option<PosterId>,
+    pub poster_error: Option<Json<Refusal>>,
     pub media_state: MediaState,
     pub error: Option<Json<Refusal>>,
     /// The revision that plays.
@@ -47,6 +53,23 @@ impl Video {
         let trim = Trim { start_ms: self.trim_start_ms, end_ms: self.trim_end_ms };
         (trim != Trim::default()).then_some(trim)
     }
+
+    /// What has become of the picture uploaded last; `None` where there is none.
+    pub fn poster_state(&self) -> Option<PosterState> {
+        match (self.poster_upload, &self.poster_error) {
+            (Some(_), None) => Some(PosterState::Processing),
+            (Some(_), Some(_)) => Some(PosterState::Refused),
+            (None, _) => self.poster.as_ref().map(|_| PosterState::Ready),
+        }
+    }
+}
+
+/// An uploaded picture that is in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Poster {
+    pub id: PosterId,
+    #[serde(flatten)]
+    pub still: Still,
 }
 
 macro_rules! select {
@@ -54,8 +77,8 @@ macro_rules! select {
         concat!(
             "select v.id, v.account_id, (select a.handle from account a where a.id = v.account_id) as account,
              v.topic_id, (select t.slug from topic t where t.id = v.topic_id) as topic, v.title, v.description,
-             v.language, v.state, v.published_at, v.withdrawn_reason, v.poster_alt, v.media_state, v.error,
-             v.revision, v.upload_id, v.trim_start_ms, v.trim_end_ms, v.created_at, v.updated_at from ",
+             v.language, v.state, v.published_at, v.withdrawn_reason, v.poster_alt, v.poster, v.poster_upload,
+             v.poster_error, v.media_state, v.error, v.revision, v.upload_id, v.trim_start_ms, v.trim_end_ms, v.created_at, v.updated_at from ",
             $($rest),+
         )
     };
@@ -129,6 +152,15 @@ const SET_MEDIA: &str = "update video set media_state = $2, error = $3, updated_
 const SET_REVISION: &str = "update video set revision = $2, updated_at = $3 where id = $1";
 const TAKE_BACK: &str = "update video set revision = null, updated_at = $3 where id = $1 and revision = $2";
 const SET_SOURCE: &str = "update video set upload_id = $2, updated_at = $3 where id = $1";
+const SET_POSTER_UPLOAD: &str = "update video set poster_upload = $2, poster_error = null, updated_at = $3 where id = $1 and deleted_at is null";
+const SET_POSTER: &str =
+    "update video set poster = $3, poster_upload = null, poster_error = null, updated_at = $4
+    where id = $1 and poster_upload = $2 and deleted_at is null";
+const REFUSE_POSTER: &str =
+    "update video set poster_error = $3, updated_at = $4 where id = $1 and poster_upload = $2";
+const HIDE_POSTER: &str = "update video set poster = null, updated_at = $2 where id = $1";
+const REMOVE_POSTER: &str = "update video set poster = null, poster_upload = null, poster_error = null,
+    updated_at = $2 where id = $1";
 const TOUCH: &str = "update video set updated_at = $2 where id = $1";
 const DELETE: &str = "update video set deleted_at = $2, state = 'withdrawn', updated_at = $2
     where id = $1 and deleted_at is null";
@@ -151,6 +183,11 @@ pub(super) const STATEMENTS: &[&str] = &[
     SET_REVISION,
     TAKE_BACK,
     SET_SOURCE,
+    SET_POSTER_UPLOAD,
+    SET_POSTER,
+    REFUSE_POSTER,
+    HIDE_POSTER,
+    REMOVE_POSTER,
     TOUCH,
     DELETE,
     PURGE,
@@ -335,6 +372,54 @@ pub async fn take_back(conn: Conn<'_>, id: VideoId, revision: u32, now: Timestam
 /// Which upload is the source.
 pub async fn set_source(conn: Conn<'_>, id: VideoId, upload: UploadId, now: Timestamp) -> Result<(), Error> {
     on!(conn, c => sqlx::query(SET_SOURCE).bind(id).bind(upload).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Which picture is to stand for a video, once it is made fit.
+pub async fn set_poster_upload(
+    conn: Conn<'_>,
+    id: VideoId,
+    poster: PosterId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(SET_POSTER_UPLOAD).bind(id).bind(poster).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Shows a picture, where no newer one was uploaded meanwhile.
+pub async fn set_poster(conn: Conn<'_>, id: VideoId, poster: &Poster, now: Timestamp) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(SET_POSTER)
+        .bind(id)
+        .bind(poster.id)
+        .bind(Json(poster))
+        .bind(now)
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(rows > 0)
+}
+
+/// Says why a picture can't be shown, where no newer one was uploaded meanwhile.
+pub async fn refuse_poster(
+    conn: Conn<'_>,
+    (id, poster): (VideoId, PosterId),
+    refusal: &Refusal,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let refusal = Json(refusal);
+    on!(conn, c => sqlx::query(REFUSE_POSTER).bind(id).bind(poster).bind(refusal).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Shows the uploaded picture no more; one that is to take its place stays.
+pub async fn hide_poster(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(HIDE_POSTER).bind(id).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Forgets every uploaded picture of a video.
+pub async fn remove_poster(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(REMOVE_POSTER).bind(id).bind(now).execute(c).await.map(drop)?);
     Ok(())
 }
 

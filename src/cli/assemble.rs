@@ -43,6 +43,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
         clock: Clock::System,
         limits: Limits {
             max_upload_bytes: config.limits.max_upload_bytes,
+            max_poster_bytes: config.limits.max_poster_bytes,
             upload_ttl: config.limits.upload_ttl.0,
             part_url_ttl: config.limits.part_url_ttl.0,
             revision_grace: config.limits.revision_grace.0,

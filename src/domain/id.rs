@@ -75,6 +75,8 @@ ids! {
     BroadcastId
     /// Where a live event is pushed on to.
     TargetId
+    /// A picture uploaded to stand for a video.
+    PosterId
 }
 
 #[cfg(test)]

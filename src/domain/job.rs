@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::words::words;
-use super::{UploadId, VideoId};
+use super::{PosterId, UploadId, VideoId};
 
 /// One piece of work, declared here so that a publisher can ask for it without knowing the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub enum Job {
     Chunk { video: VideoId, revision: u32, first: u32 },
     /// Makes poster and storyboard.
     Stills { video: VideoId, revision: u32 },
+    /// Makes an uploaded picture fit to be shown.
+    Poster { video: VideoId, poster: PosterId },
     /// Removes the objects of a revision nobody plays any more.
     Retire { video: VideoId, revision: u32 },
     /// Removes everything of a deleted video.
@@ -38,6 +40,7 @@ words! {
         Audio = "audio",
         Chunk = "chunk",
         Stills = "stills",
+        Poster = "poster",
         Retire = "retire",
         Purge = "purge",
     }
@@ -78,6 +81,7 @@ impl Job {
             Self::Audio { .. } => JobKind::Audio,
             Self::Chunk { .. } => JobKind::Chunk,
             Self::Stills { .. } => JobKind::Stills,
+            Self::Poster { .. } => JobKind::Poster,
             Self::Retire { .. } => JobKind::Retire,
             Self::Purge { .. } => JobKind::Purge,
         }
@@ -89,6 +93,7 @@ impl Job {
         match self {
             Self::Assemble { upload } | Self::Digest { upload } => format!("{kind}/{upload}"),
             Self::Chunk { video, revision, first } => format!("{kind}/{video}/{revision}/{first}"),
+            Self::Poster { video, poster } => format!("{kind}/{video}/{poster}"),
             Self::Probe { video, revision }
             | Self::Audio { video, revision }
             | Self::Stills { video, revision }
@@ -101,7 +106,7 @@ impl Job {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Assemble { .. } | Self::Probe { .. } => Lane::Steps,
-            Self::Stills { .. } => Lane::Stills,
+            Self::Stills { .. } | Self::Poster { .. } => Lane::Stills,
             Self::Audio { .. } | Self::Chunk { .. } => Lane::Encodes,
             Self::Digest { .. } | Self::Retire { .. } | Self::Purge { .. } => Lane::Housekeeping,
         }
@@ -129,7 +134,7 @@ impl Job {
     /// The video it is about, where there is one.
     pub fn video(&self) -> Option<VideoId> {
         match *self {
-            Self::Retire { video, .. } | Self::Purge { video } => Some(video),
+            Self::Poster { video, .. } | Self::Retire { video, .. } | Self::Purge { video } => Some(video),
             _ => self.revision().map(|(video, _)| video),
         }
     }

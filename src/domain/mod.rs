@@ -17,7 +17,7 @@ pub mod upload;
 pub mod video;
 mod words;
 
-pub use id::{AccountId, BroadcastId, JobId, KeyId, TargetId, TopicId, UploadId, VideoId};
+pub use id::{AccountId, BroadcastId, JobId, KeyId, PosterId, TargetId, TopicId, UploadId, VideoId};
 pub use refusal::{Refusal, RefusalCode};
 pub use text::{Language, Texts};
 pub use time::{Clock, Timestamp};

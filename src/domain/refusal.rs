@@ -13,6 +13,8 @@ words! {
         NoVideoStream = "no_video_stream",
         /// A still or animated picture, not a video.
         StillPicture = "still_picture",
+        /// No JPEG, PNG or WebP, where a picture is wanted.
+        NotPicture = "not_picture",
         /// Content protection: the frames can't be read without a key.
         Encrypted = "encrypted",
         /// This FFmpeg has no decoder for the codec.

@@ -22,6 +22,17 @@ words! {
     }
 }
 
+words! {
+    /// What has become of the picture uploaded last.
+    PosterState {
+        Processing = "processing",
+        /// It is shown.
+        Ready = "ready",
+        /// What was shown before stays.
+        Refused = "refused",
+    }
+}
+
 /// A text that can't be taken.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TextError {

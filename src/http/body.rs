@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -54,22 +55,39 @@ async fn pour_all(
     }
 }
 
+/// The whole of a body of at most so many bytes; `None` where it has more.
+pub async fn gather(app: &App, mut body: Body, most: u64) -> Result<Option<Bytes>, Error> {
+    let mut gathered = BytesMut::new();
+    while let Some(bytes) = next(&mut body, app.settings.body_idle_timeout).await? {
+        if (gathered.len() + bytes.len()) as u64 > most {
+            return Ok(None);
+        }
+        gathered.extend_from_slice(&bytes);
+    }
+    Ok(Some(gathered.freeze()))
+}
+
 async fn copy(receiver: &mut Receiver, turn: &Turn, mut body: Body, idle: Duration) -> Result<(), Cut> {
     loop {
         let arrived = tokio::select! {
-            arrived = timeout(idle, body.frame()) => arrived,
+            arrived = next(&mut body, idle) => arrived.map_err(Cut::Client)?,
             () = turn.over() => return Err(Cut::Client(publishing::Error::TakenOver.into())),
         };
         match arrived {
-            Err(_) => return Err(Cut::Client(Error::BodyIdle)),
-            Ok(None) => return Ok(()),
-            Ok(Some(Err(_))) => return Err(Cut::Client(Error::BodyBroken)),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(bytes) = frame.into_data() {
-                    receiver.write(bytes).await.map_err(Cut::Refused)?;
-                }
-            }
+            None => return Ok(()),
+            Some(bytes) => receiver.write(bytes).await.map_err(Cut::Refused)?,
         }
+    }
+}
+
+/// The next bytes of a body; `None` at its end.
+async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Error> {
+    match timeout(idle, body.frame()).await {
+        Err(_) => Err(Error::BodyIdle),
+        Ok(None) => Ok(None),
+        Ok(Some(Err(_))) => Err(Error::BodyBroken),
+        // Trailers have no bytes.
+        Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
     }
 }
 

@@ -16,6 +16,7 @@ const RETRY_AFTER_SECS: u16 = 5;
 
 /// The statuses of answers without an error that axum does not choose by itself.
 pub(super) const CREATED: StatusCode = StatusCode::CREATED;
+pub(super) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
 pub(super) const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
 
 /// The status of an answer that was given before.
@@ -162,7 +163,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::ParentCycle(_) => rule(S::UNPROCESSABLE_ENTITY, "parent_invalid"),
         E::Move { .. } | E::JobState(_) | E::StillWorking => rule(S::CONFLICT, "wrong_state"),
         E::Offset { .. } => rule(S::CONFLICT, "wrong_offset"),
-        E::TooLarge { .. } => rule(S::PAYLOAD_TOO_LARGE, "too_large"),
+        E::TooLarge { .. } | E::PosterTooLarge { .. } => rule(S::PAYLOAD_TOO_LARGE, "too_large"),
         E::Quota { .. } => rule(S::PAYLOAD_TOO_LARGE, "quota_exceeded"),
         E::PastLength { .. } => rule(S::PAYLOAD_TOO_LARGE, "past_length"),
         E::LengthKnown { .. } => rule(S::CONFLICT, "length_known"),

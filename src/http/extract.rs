@@ -5,6 +5,7 @@ use std::error::Error as _;
 use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -32,7 +33,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let got = content_type(&request);
+        let got = content_type(request.headers());
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(body)) => Ok(Self(body)),
             Err(JsonRejection::MissingJsonContentType(_)) => {
@@ -62,8 +63,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
     }
 }
 
-fn content_type(request: &Request) -> String {
-    let header = request.headers().get(axum::http::header::CONTENT_TYPE);
+/// What the body is said to be.
+pub(super) fn content_type(headers: &HeaderMap) -> String {
+    let header = headers.get(axum::http::header::CONTENT_TYPE);
     header.and_then(|value| value.to_str().ok()).unwrap_or("of no declared type").to_owned()
 }
 

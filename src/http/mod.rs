@@ -19,6 +19,7 @@ mod layers;
 mod nodes;
 mod page;
 pub mod play;
+mod poster;
 mod problem;
 mod reply;
 mod source;
@@ -126,9 +127,11 @@ fn tus() -> OpenApiRouter<App> {
 fn streams() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(source::put))
+        .routes(routes!(poster::put, poster::remove))
         .routes(routes!(admin::reprocess::reprocess))
         .routes(routes!(admin::fsck::fsck))
         .routes(routes!(events::events))
         .routes(routes!(play::media::file))
         .routes(routes!(play::stills::still))
+        .routes(routes!(play::stills::poster))
 }

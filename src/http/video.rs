@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::auth::Viewer;
 use super::coverage::{self, Coverage};
+use super::play::stills;
 use super::words::ByLanguage;
 use super::{App, Error};
 use crate::catalogue::revision::{self, Revision};
@@ -17,7 +18,7 @@ use crate::domain::media::{MediaState, RungState, TICKS_PER_SECOND};
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
 use crate::domain::upload::UploadState;
-use crate::domain::video::VideoState;
+use crate::domain::video::{PosterState, VideoState};
 use crate::domain::{BroadcastId, Language, Refusal, Texts, Timestamp, VideoId};
 use crate::publishing;
 
@@ -56,6 +57,8 @@ pub struct Video {
     pub media: Option<Media>,
     /// For its own account only.
     pub source: Option<Source>,
+    /// What has become of the picture uploaded to stand for it, for its own account only; null where there is none.
+    pub poster_upload: Option<PosterUpload>,
     /// The live event it is watched at, or was recorded from.
     pub broadcast: Option<Broadcast>,
     /// In the answer that made the video only.
@@ -121,6 +124,14 @@ pub struct Poster {
     pub alt: String,
     #[schema(value_type = ByLanguage)]
     pub alts: Texts,
+}
+
+/// The picture uploaded last.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PosterUpload {
+    pub state: PosterState,
+    /// Why it can't be shown.
+    pub error: Option<Refusal>,
 }
 
 /// The finished original.
@@ -208,9 +219,11 @@ pub async fn describe(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Vid
     let links = Links::new(app, viewer, video)?;
     let mut read = app.read().await?;
     let media = if sees_all(viewer, video) { Some(media(read.conn(), video, &links).await?) } else { None };
-    let source = if viewer.covers(video.account_id) { source(read.conn(), video).await? } else { None };
+    let own = viewer.covers(video.account_id);
+    let source = if own { source(read.conn(), video).await? } else { None };
     let broadcast = broadcast(read.conn(), app, video).await?;
-    Ok(Video { broadcast, ..outline(video, &links, media, source) })
+    let poster_upload = if own { poster_upload(video) } else { None };
+    Ok(Video { poster_upload, broadcast, ..outline(video, &links, media, source) })
 }
 
 /// The video with these links, for who was let in already.
@@ -250,9 +263,15 @@ fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option
         trim: video.trim(),
         media,
         source,
+        poster_upload: None,
         broadcast: None,
         upload: None,
     }
+}
+
+fn poster_upload(video: &VideoRow) -> Option<PosterUpload> {
+    let error = video.poster_error.as_ref().map(|error| error.0.clone());
+    video.poster_state().map(|state| PosterUpload { state, error })
 }
 
 async fn source(mut conn: Conn<'_>, video: &VideoRow) -> Result<Option<Source>, Error> {
@@ -307,9 +326,12 @@ fn addresses(video: &VideoRow, revision: Option<&Revision>, links: &Links) -> Me
     let id = video.id;
     let plays = matches!(video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);
     let probe = revision.and_then(|revision| revision.probe.as_ref());
-    let still = |revision: &Revision, file: &str| links.to(&format!("/play/{id}/{}/{file}", revision.number));
-    let poster = revision.filter(|revision| revision.poster.is_some()).map(|revision| Poster {
-        url: still(revision, "poster.jpg"),
+    let still = |file: &str| links.to(&format!("/play/{id}/{file}"));
+    let uploaded = video.poster.as_ref().map(|poster| stills::file_name(poster.id));
+    let frame = revision.filter(|revision| revision.poster.is_some());
+    let frame = frame.map(|revision| format!("{}/poster.jpg", revision.number));
+    let poster = uploaded.or(frame).map(|file| Poster {
+        url: still(&file),
         alt: video.poster_alt.pick(&video.language).to_owned(),
         alts: video.poster_alt.0.clone(),
     });
@@ -324,7 +346,7 @@ fn addresses(video: &VideoRow, revision: Option<&Revision>, links: &Links) -> Me
         rungs: Vec::new(),
         hls: plays.then(|| links.to(&format!("/play/{id}/master.m3u8"))),
         poster,
-        storyboard: storyboard.map(|revision| still(revision, "storyboard.vtt")),
+        storyboard: storyboard.map(|revision| still(&format!("{}/storyboard.vtt", revision.number))),
         error: None,
         warnings: revision.map(|revision| revision.warnings.0.clone()).unwrap_or_default(),
     }

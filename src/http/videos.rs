@@ -214,10 +214,7 @@ pub async fn change(
     Path(id): Path<VideoId>,
     Json(change): Json<Change>,
 ) -> Result<Json<Video>, Error> {
-    let found = video::find(app.read().await?.conn(), id).await?;
-    let before = found.filter(|video| caller.covers(video.account_id));
-    let before = before.ok_or(publishing::Error::NotFound("video"))?;
-    may_touch_public(caller, before.state)?;
+    let before = changeable(&app, caller, id).await?;
     let language = change.language.clone().unwrap_or_else(|| before.language.clone());
     let change = VideoChange {
         topic: change.topic,
@@ -233,10 +230,13 @@ pub async fn change(
     describe(&app, Viewer(Some(caller)), &video).await.map(Json)
 }
 
-/// An editor makes and edits drafts; what everybody sees is a publisher's.
-fn may_touch_public(caller: Caller, state: VideoState) -> Result<(), Error> {
-    let may = state == VideoState::Draft || caller.role >= Role::Publisher;
-    if may { Ok(()) } else { Err(Error::RoleTooLow("a publisher's key, because the video is public")) }
+/// The video, where the caller may change it: an editor makes and edits drafts, what everybody sees is a publisher's.
+pub(super) async fn changeable(app: &App, caller: Caller, id: VideoId) -> Result<video::Video, Error> {
+    let found = video::find(app.read().await?.conn(), id).await?;
+    let video = found.filter(|video| caller.covers(video.account_id));
+    let video = video.ok_or(publishing::Error::NotFound("video"))?;
+    let may = video.state == VideoState::Draft || caller.role >= Role::Publisher;
+    if may { Ok(video) } else { Err(Error::RoleTooLow("a publisher's key, because the video is public")) }
 }
 
 /// Delete a video
@@ -249,10 +249,7 @@ pub async fn delete(
     Member(caller): Member,
     Path(id): Path<VideoId>,
 ) -> Result<Gone, Error> {
-    let found = video::find(app.read().await?.conn(), id).await?;
-    if let Some(video) = found.filter(|video| caller.covers(video.account_id)) {
-        may_touch_public(caller, video.state)?;
-    }
+    changeable(&app, caller, id).await?;
     app.publishing.delete_video(caller, id).await?;
     Ok(Gone)
 }

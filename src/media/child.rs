@@ -72,6 +72,9 @@ fn run(task: &Task, answers: UnixStream, emit: &Emit) -> Result<Outcome, Error> 
         Task::Chunk(task) => encode::run(task, input::open(remote(&task.source, answers))?, emit),
         Task::Audio(task) => audio::run(task, input::open(remote(&task.source, answers))?, emit),
         Task::Stills(task) => stills::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Poster { source, max_pixels, side } => {
+            stills::fit((*max_pixels, *side), remote(source, answers), emit)
+        }
         Task::Lower(task) => lower::run(task, &listen(answers, |frame| frame), emit),
         Task::Slate(task) => lower::slate(task, &listen(answers, |(_, body)| body), emit),
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::format::stream::{Disposition, Stream};
-use ffmpeg_next::{Dictionary, Packet, codec, decoder, media, threading};
+use ffmpeg_next::{Dictionary, Packet, codec, decoder, ffi, media, threading};
 
 use super::error::Error;
 use super::libav::TICK;
@@ -15,6 +15,8 @@ use crate::domain::{Refusal, RefusalCode};
 const CONTAINERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpegtsraw,mpeg,avi,flv,live_flv,ogg,asf,asf_o,rm,\
     mxf,gxf,dv,wtv,nut,ivf,obu,av1,h264,hevc,m4v,mpegvideo,vc1,vc1test,dirac,cavsvideo,yuv4mpegpipe,swf,\
     mp3,wav,w64,aac,loas,flac,ac3,eac3,dts,dtshd,truehd,mlp,amr,amrnb,amrwb,aiff,au,caf,ape,tta,wv,mpc,mpc8,tak,dsf";
+/// Demuxers that read one picture and never open another file.
+const PICTURES: &str = "jpeg_pipe,png_pipe,webp_pipe";
 /// Bytes and microseconds looked at to learn what the streams are.
 const LOOK_BYTES: &str = "10000000";
 const LOOK_MICROSECONDS: &str = "10000000";
@@ -34,20 +36,45 @@ pub fn open(stream: impl Read + Seek + Send + 'static) -> Result<Input, Error> {
 
 /// Opens a source; refuses pictures of more than `max_pixels` before any of them is decoded.
 pub fn open_within(stream: impl Read + Seek + Send + 'static, max_pixels: u64) -> Result<Input, Error> {
-    let io = StreamIo::from_read_seek_with_capacity(stream, BUFFER_BYTES)
-        .map_err(Error::libav("wrap the source"))?;
-    let mut input = raw::open_header(io, options())?;
+    let mut input = open_header(stream, CONTAINERS)?;
     check_pixels(&input, max_pixels)?;
-    // What could not be learned is seen in the parameters, and often decodes all the same.
-    let _ = raw::find_stream_info(&mut input);
-    check_pixels(&input, max_pixels)?;
+    look_into(&mut input, max_pixels)?;
     Ok(input)
+}
+
+/// Opens a single picture; refuses one of more than `max_pixels`, where that can be known before it is decoded.
+pub fn open_picture(stream: impl Read + Seek + Send + 'static, max_pixels: u64) -> Result<Input, Error> {
+    let mut input = open_header(stream, PICTURES)?;
+    // The size of a WebP libav would learn by decoding all of it.
+    if input.format().name() != "webp_pipe" {
+        look_into(&mut input, max_pixels)?;
+    }
+    Ok(input)
+}
+
+/// What a file that can't be opened is told as. Running out of memory is no verdict on it: the task fails and may be
+/// tried again.
+pub fn refused_as(error: Error, refusal: impl FnOnce() -> Refusal) -> Error {
+    match error {
+        Error::Libav { source: ffmpeg_next::Error::Other { errno: ffi::ENOMEM }, .. } => error,
+        Error::Libav { .. } => refusal().into(),
+        other => other,
+    }
 }
 
 /// An opened decoder of pictures, set as the probe had it; `threads` 0 means one per core.
 pub fn video_decoder(stream: &Stream<'_>, threads: usize) -> Result<decoder::Video, Error> {
+    decoder_within(stream, threads, MAX_DECODED_PIXELS)
+}
+
+/// An opened decoder of a single picture; a larger one than `max_pixels` it does not begin with.
+pub fn picture_decoder(stream: &Stream<'_>, max_pixels: u64) -> Result<decoder::Video, Error> {
+    decoder_within(stream, 1, max_pixels)
+}
+
+fn decoder_within(stream: &Stream<'_>, threads: usize, max_pixels: u64) -> Result<decoder::Video, Error> {
     let mut context = decoder_context(stream)?;
-    raw::prepare_decoder(&mut context, MAX_DECODED_PIXELS);
+    raw::prepare_decoder(&mut context, max_pixels);
     context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
@@ -103,10 +130,22 @@ pub fn is_attached_picture(stream: &Stream<'_>) -> bool {
 /// Beyond what any limit allows; a guard against a picture that grows in mid-stream.
 const MAX_DECODED_PIXELS: u64 = 16_384 * 16_384;
 
-fn options() -> Dictionary<'static> {
+fn open_header(stream: impl Read + Seek + Send + 'static, formats: &str) -> Result<Input, Error> {
+    let io = StreamIo::from_read_seek_with_capacity(stream, BUFFER_BYTES)
+        .map_err(Error::libav("wrap the source"))?;
+    raw::open_header(io, options(formats))
+}
+
+fn look_into(input: &mut Input, max_pixels: u64) -> Result<(), Error> {
+    // What could not be learned is seen in the parameters, and often decodes all the same.
+    let _ = raw::find_stream_info(input);
+    check_pixels(input, max_pixels)
+}
+
+fn options(formats: &str) -> Dictionary<'static> {
     let mut options = Dictionary::new();
     for (name, value) in [
-        ("format_whitelist", CONTAINERS),
+        ("format_whitelist", formats),
         ("protocol_whitelist", ""),
         ("probesize", LOOK_BYTES),
         ("analyzeduration", LOOK_MICROSECONDS),

@@ -37,11 +37,24 @@ pub fn build() -> String {
     format!("libavcodec {}.{}.{}", version >> 16, version >> 8 & 0xff, version & 0xff)
 }
 
-/// The encoders and filters the pipeline needs, and whether this FFmpeg has them: kind, name, there.
+/// The encoders, decoders and filters the pipeline needs, and whether this FFmpeg has them: kind, name, there.
 pub fn features() -> Vec<(&'static str, &'static str, bool)> {
     let encoders = ["libx264", "aac", "mjpeg"]
         .map(|name| ("encoder", name, ffmpeg_next::encoder::find_by_name(name).is_some()));
-    let filters = ["scale", "bwdif", "zscale", "tonemap", "transpose", "ebur128", "aresample", "alimiter"]
-        .map(|name| ("filter", name, ffmpeg_next::filter::find(name).is_some()));
-    encoders.into_iter().chain(filters).collect()
+    let decoders = ["mjpeg", "png", "webp"]
+        .map(|name| ("decoder", name, ffmpeg_next::decoder::find_by_name(name).is_some()));
+    let filters = [
+        "scale",
+        "bwdif",
+        "zscale",
+        "tonemap",
+        "transpose",
+        "color",
+        "overlay",
+        "ebur128",
+        "aresample",
+        "alimiter",
+    ]
+    .map(|name| ("filter", name, ffmpeg_next::filter::find(name).is_some()));
+    encoders.into_iter().chain(decoders).chain(filters).collect()
 }

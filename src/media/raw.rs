@@ -200,6 +200,15 @@ pub(super) fn bit_depth(format: Pixel) -> u8 {
     descriptor.map_or(0, |descriptor| u8::try_from(descriptor.comp[0].depth).unwrap_or(0))
 }
 
+/// Pictures of this format may let through what is behind them.
+pub(super) fn has_alpha(format: Pixel) -> bool {
+    // SAFETY: the descriptor is a constant of libav's, or null.
+    let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format.into()).as_ref() };
+    descriptor.is_some_and(|descriptor| {
+        descriptor.flags & u64::try_from(ffi::AV_PIX_FMT_FLAG_ALPHA).unwrap_or(0) != 0
+    })
+}
+
 /// The duration is the size divided by a bit rate, and worth as much.
 pub(super) fn duration_is_a_guess(input: &Input) -> bool {
     // SAFETY: the context is open.

@@ -17,6 +17,8 @@ pub enum Task {
     Audio(Box<Audio>),
     /// Makes the poster and the storyboard.
     Stills(Box<Stills>),
+    /// Makes the poster of a picture, or refuses it: `side` is the longer one at most, in pixels.
+    Poster { source: Source, max_pixels: u64, side: u32 },
     /// Makes lower rungs of a broadcast as it runs.
     Lower(Box<Lower>),
     /// Makes a moving picture of a JPEG that stands still.

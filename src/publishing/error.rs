@@ -36,6 +36,8 @@ pub enum Error {
     Offset { offset: u64, expected: u64 },
     #[error("source has {size} bytes, at most {most} are allowed")]
     TooLarge { size: u64, most: u64 },
+    #[error("picture has more than the {most} bytes allowed")]
+    PosterTooLarge { most: u64 },
     #[error("account may keep {quota} bytes, it has {stored} and this source has {size}")]
     Quota { quota: u64, stored: u64, size: u64 },
     #[error("more bytes than the declared {length}")]

@@ -10,9 +10,10 @@ use super::uploads::{source_key, unsigned};
 use super::{Error, Publishing};
 use crate::catalogue::revision::Selection;
 use crate::catalogue::upload::Upload;
-use crate::catalogue::video::Filter;
-use crate::catalogue::{pack, revision, rung, upload, video};
+use crate::catalogue::video::{Filter, Video};
+use crate::catalogue::{Conn, pack, revision, rung, upload, video};
 use crate::domain::upload::UploadState;
+use crate::domain::video::PosterState;
 use crate::domain::{UploadId, VideoId};
 use crate::storage::{Key, Object, Still};
 
@@ -103,6 +104,7 @@ impl Publishing {
                 }
                 let found = missing.iter().map(|key| finding("missing_object", key, Some(video.id)));
                 findings.extend(found.map(|finding| Finding { repaired, ..finding }));
+                self.check_poster(check, video, findings).await?;
             }
             match page.next.and_then(|cursor| cursor.parse().ok()) {
                 Some(cursor) => filter.cursor = Some(cursor),
@@ -132,6 +134,36 @@ impl Publishing {
             }
         }
         Ok(missing)
+    }
+
+    /// An uploaded picture that is lost can't be made again: mended, the frame is shown.
+    async fn check_poster(
+        &self,
+        check: &Fsck,
+        listed: &Video,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Error> {
+        let id = listed.id;
+        if listed.poster_state().is_none() {
+            return Ok(());
+        }
+        // Listed a while ago: another may have taken its place.
+        let Some(video) = video::find(self.db.read().await?.conn(), id).await? else { return Ok(()) };
+        if let Some(poster) = video.poster.as_ref().map(|poster| poster.id) {
+            let key = Key::poster(id, poster);
+            if self.storage.head(&key).await?.is_none() {
+                let repaired = check.repair && self.forget_poster((id, poster)).await?;
+                findings.push(Finding { repaired, ..finding("missing_object", &key, Some(id)) });
+            }
+        }
+        let waiting = video.poster_upload.filter(|_| video.poster_state() == Some(PosterState::Processing));
+        if let Some(key) = waiting.map(|poster| Key::new_poster(id, poster))
+            && self.storage.head(&key).await?.is_none()
+        {
+            // Its job says so to the editor.
+            findings.push(finding("missing_object", &key, Some(id)));
+        }
+        Ok(())
     }
 
     async fn check_objects(&self, check: &Fsck, findings: &mut Vec<Finding>) -> Result<(), Error> {
@@ -177,6 +209,13 @@ impl Publishing {
             Object::Init { video, revision, .. } | Object::Still { video, revision, .. } => {
                 revision::find(read.conn(), video, revision).await?.is_some()
             }
+            Object::NewPoster { video, poster } => {
+                knows_poster(read.conn(), video, |video| video.poster_upload == Some(poster)).await?
+            }
+            Object::Poster { video, poster } => {
+                let shown = |video: &Video| video.poster.as_ref().is_some_and(|shown| shown.id == poster);
+                knows_poster(read.conn(), video, shown).await?
+            }
         })
     }
 
@@ -192,6 +231,18 @@ impl Publishing {
             }
         }
         Ok(())
+    }
+}
+
+/// A deleted video's pictures are its purge's to remove.
+async fn knows_poster(
+    mut conn: Conn<'_>,
+    id: VideoId,
+    is_its: impl FnOnce(&Video) -> bool,
+) -> Result<bool, Error> {
+    match video::find(conn.again(), id).await? {
+        Some(video) => Ok(is_its(&video)),
+        None => Ok(video::exists(conn, id).await?),
     }
 }
 

@@ -112,6 +112,9 @@ impl Publishing {
     }
 
     async fn after(&self, tx: &mut Tx, work: &Job, now: Timestamp) -> Result<(), Error> {
+        if let Job::Poster { video, poster } = work {
+            return self.give_up_poster(tx, (*video, *poster), now).await;
+        }
         match work.revision() {
             Some(id) => self.settle(tx, id, now).await,
             None => Ok(()),

@@ -8,6 +8,7 @@ mod error;
 mod fsck;
 mod ingest;
 mod jobs;
+mod posters;
 mod processing;
 mod pushes;
 mod receive;
@@ -35,6 +36,7 @@ pub use fsck::{Finding, Fsck};
 pub use ingest::{Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
+pub use posters::PosterOf;
 pub use processing::{NewPack, RevisionId, truncated};
 pub use pushes::TargetDraft;
 pub use receive::{Checksum, ChecksumKind, Receiver};
@@ -51,6 +53,8 @@ pub use videos::{VideoChange, VideoDraft};
 pub struct Limits {
     /// Bytes one source may have.
     pub max_upload_bytes: u64,
+    /// Bytes one uploaded poster may have.
+    pub max_poster_bytes: u64,
     /// How long an upload may rest before it is abandoned.
     pub upload_ttl: Duration,
     /// How long a presigned part address is good.
@@ -65,6 +69,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_upload_bytes: 20 << 30,
+            max_poster_bytes: 10 << 20,
             upload_ttl: Duration::from_hours(24),
             part_url_ttl: Duration::from_hours(1),
             revision_grace: Duration::from_hours(1),

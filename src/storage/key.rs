@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::{UploadId, VideoId};
+use crate::domain::{PosterId, UploadId, VideoId};
 
 /// Media and stills never change under their name: whoever has them may keep them for a year.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -23,6 +23,10 @@ pub enum Object {
     Init { video: VideoId, revision: u32, rung: String, number: u32 },
     /// Consecutive segments of a rung.
     Pack { video: VideoId, revision: u32, rung: String, first_segment: u32, attempt: u32 },
+    /// A picture to stand for a video, as uploaded.
+    NewPoster { video: VideoId, poster: PosterId },
+    /// The same, made fit to be shown.
+    Poster { video: VideoId, poster: PosterId },
     /// A picture or the index of pictures.
     Still { video: VideoId, revision: u32, still: Still },
 }
@@ -93,14 +97,24 @@ impl Key {
         Self::new(Object::Still { video, revision, still })
     }
 
+    /// `arriving/{video}/{poster}`
+    pub fn new_poster(video: VideoId, poster: PosterId) -> Self {
+        Self::new(Object::NewPoster { video, poster })
+    }
+
+    /// `stills/{video}/poster-{poster}.jpg`
+    pub fn poster(video: VideoId, poster: PosterId) -> Self {
+        Self::new(Object::Poster { video, poster })
+    }
+
     /// The prefixes that hold everything made by one revision.
     pub fn revision_prefixes(video: VideoId, revision: u32) -> [String; 2] {
         [format!("media/{video}/{revision}/"), format!("stills/{video}/{revision}/")]
     }
 
     /// The prefixes that hold everything of one video.
-    pub fn video_prefixes(video: VideoId) -> [String; 3] {
-        [format!("sources/{video}/"), format!("media/{video}/"), format!("stills/{video}/")]
+    pub fn video_prefixes(video: VideoId) -> [String; 4] {
+        ["sources", "arriving", "media", "stills"].map(|folder| format!("{folder}/{video}/"))
     }
 
     /// The name as S3 has it.
@@ -119,28 +133,36 @@ impl Key {
             Object::Source { upload, .. } | Object::Partial { upload } | Object::Tail { upload, .. } => {
                 Some(upload)
             }
-            Object::Init { .. } | Object::Pack { .. } | Object::Still { .. } => None,
+            Object::Init { .. }
+            | Object::Pack { .. }
+            | Object::NewPoster { .. }
+            | Object::Poster { .. }
+            | Object::Still { .. } => None,
         }
     }
 
     /// The media type the object is stored with.
     pub fn content_type(&self) -> &'static str {
         match &self.object {
-            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => {
-                "application/octet-stream"
-            }
+            Object::Source { .. }
+            | Object::Partial { .. }
+            | Object::Tail { .. }
+            | Object::NewPoster { .. } => "application/octet-stream",
             Object::Init { rung, .. } if rung == "audio" => "audio/mp4",
             Object::Pack { rung, .. } if rung == "audio" => "audio/mp4",
             Object::Init { .. } | Object::Pack { .. } => "video/mp4",
             Object::Still { still: Still::StoryboardIndex, .. } => "text/vtt; charset=utf-8",
-            Object::Still { .. } => "image/jpeg",
+            Object::Poster { .. } | Object::Still { .. } => "image/jpeg",
         }
     }
 
     /// The `Cache-Control` the object is stored with.
     pub fn cache_control(&self) -> &'static str {
         match &self.object {
-            Object::Source { .. } | Object::Partial { .. } | Object::Tail { .. } => PRIVATE,
+            Object::Source { .. }
+            | Object::Partial { .. }
+            | Object::Tail { .. }
+            | Object::NewPoster { .. } => PRIVATE,
             _ => IMMUTABLE,
         }
     }
@@ -175,6 +197,8 @@ impl fmt::Display for Object {
             Self::Pack { video, revision, rung, first_segment, attempt } => {
                 write!(f, "media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s")
             }
+            Self::NewPoster { video, poster } => write!(f, "arriving/{video}/{poster}"),
+            Self::Poster { video, poster } => write!(f, "stills/{video}/poster-{poster}.jpg"),
             Self::Still { video, revision, still } => {
                 write!(f, "stills/{video}/{revision}/{}", still.file_name())
             }
@@ -213,8 +237,15 @@ fn parse(text: &str) -> Option<Object> {
             Some(Object::Source { video: video.parse().ok()?, upload: upload.parse().ok()? })
         }
         ["arriving", name] => parse_arriving(name),
+        ["arriving", video, poster] => {
+            Some(Object::NewPoster { video: video.parse().ok()?, poster: poster.parse().ok()? })
+        }
         ["media", video, revision, rung, name] if !rung.is_empty() => {
             parse_media(video.parse().ok()?, revision.parse().ok()?, (rung, name))
+        }
+        ["stills", video, name] => {
+            let poster = name.strip_prefix("poster-")?.strip_suffix(".jpg")?;
+            Some(Object::Poster { video: video.parse().ok()?, poster: poster.parse().ok()? })
         }
         ["stills", video, revision, name] => Some(Object::Still {
             video: video.parse().ok()?,
@@ -252,7 +283,7 @@ mod tests {
     use super::*;
 
     fn one_of_each() -> Vec<Key> {
-        let (video, upload) = (VideoId::new(), UploadId::new());
+        let (video, upload, poster) = (VideoId::new(), UploadId::new(), PosterId::new());
         let rung = "720p".to_owned();
         let pack = Object::Pack { video, revision: 3, rung, first_segment: 21, attempt: 2 };
         let stills = [Still::Poster, Still::Storyboard, Still::StoryboardIndex];
@@ -262,6 +293,8 @@ mod tests {
             Key::tail(upload, 1 << 40),
             Key::init(video, 3, "audio"),
             Key::init_of((video, 3), "720p", 1),
+            Key::new_poster(video, poster),
+            Key::poster(video, poster),
         ];
         let stills = stills.into_iter().map(|still| Key::still(video, 3, still));
         made.into_iter().chain([Key::new(pack)]).chain(stills).collect()
@@ -278,14 +311,18 @@ mod tests {
     fn names_are_laid_out_as_documented() {
         let video: VideoId = "0197a0f0-0000-7000-8000-000000000001".parse().unwrap();
         let upload: UploadId = "0197a0f0-0000-7000-8000-000000000002".parse().unwrap();
+        let poster: PosterId = "0197a0f0-0000-7000-8000-000000000003".parse().unwrap();
         let rung = "720p".to_owned();
         let pack = Object::Pack { video, revision: 1, rung, first_segment: 5, attempt: 2 };
-        let names = [Key::source(video, upload), Key::tail(upload, 5), Key::new(pack)];
+        let (arriving, shown) = (Key::new_poster(video, poster), Key::poster(video, poster));
+        let names = [Key::source(video, upload), Key::tail(upload, 5), Key::new(pack), arriving, shown];
         let names: Vec<String> =
             names.iter().map(|key| key.as_str().replace(&video.to_string(), "V")).collect();
         assert_eq!(names[0], format!("sources/V/{upload}"));
         assert_eq!(names[1], format!("arriving/{upload}.tail-5"));
         assert_eq!(names[2], "media/V/1/720p/5-2.m4s");
+        assert_eq!(names[3], format!("arriving/V/{poster}"));
+        assert_eq!(names[4], format!("stills/V/poster-{poster}.jpg"));
     }
 
     #[test]
@@ -303,12 +340,14 @@ mod tests {
         }
     }
 
-    /// The video an object belongs to; what is still arriving belongs to its upload only.
+    /// The video an object belongs to; what is still arriving of a source belongs to its upload only.
     fn video_of(key: &Key) -> Option<VideoId> {
         match *key.object() {
             Object::Source { video, .. }
             | Object::Init { video, .. }
             | Object::Pack { video, .. }
+            | Object::NewPoster { video, .. }
+            | Object::Poster { video, .. }
             | Object::Still { video, .. } => Some(video),
             Object::Partial { .. } | Object::Tail { .. } => None,
         }
@@ -326,19 +365,23 @@ mod tests {
     }
 
     #[test]
-    fn what_a_revision_made_lies_under_its_prefixes_and_the_source_does_not() {
+    fn what_a_revision_made_lies_under_its_prefixes_and_what_was_uploaded_does_not() {
         for key in one_of_each() {
             let Some(video) = video_of(&key) else { continue };
-            let made = !matches!(key.object(), Object::Source { .. });
+            let uploaded = matches!(
+                key.object(),
+                Object::Source { .. } | Object::NewPoster { .. } | Object::Poster { .. }
+            );
             let prefixes = Key::revision_prefixes(video, 3);
-            assert_eq!(prefixes.iter().any(|prefix| key.as_str().starts_with(prefix)), made, "{key}");
+            assert_eq!(prefixes.iter().any(|prefix| key.as_str().starts_with(prefix)), !uploaded, "{key}");
         }
     }
 
     #[test]
     fn only_what_never_changes_may_be_cached_by_anyone() {
         for key in one_of_each() {
-            assert_eq!(key.cache_control() == PRIVATE, key.upload().is_some(), "{key}");
+            let as_uploaded = key.upload().is_some() || matches!(key.object(), Object::NewPoster { .. });
+            assert_eq!(key.cache_control() == PRIVATE, as_uploaded, "{key}");
         }
     }
 

@@ -145,6 +145,7 @@ fn percent(progress: f64) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::watch::Poster;
     use super::super::watch::tests::{html, page};
     use super::*;
     use crate::domain::Timestamp;
@@ -164,6 +165,22 @@ mod tests {
         assert!(html.contains("<time datetime=\"2023-11-15T00:18:20Z\">15 November 2023, 00:18 UTC</time>"));
         assert!(html.contains("role=\"timer\"") && html.contains("The broadcast will begin here by itself."));
         assert!(html.contains("<template id=\"player\"><media-controller"), "{html}");
+    }
+
+    #[test]
+    fn what_is_waited_for_shows_its_poster() {
+        let alt = crate::domain::Texts::one(Language::english(), "The press room");
+        let mut announced = shown(BroadcastState::Scheduled, MediaState::Waiting);
+        let mut processed = page(MediaState::Processing);
+        for page in [&mut announced, &mut processed] {
+            let before = html(page, "en");
+            assert!(!before.contains("<img"), "{before}");
+            page.media.poster = Some(Poster { url: "https://v.test/p.jpg".to_owned(), alt: alt.clone() });
+            let image =
+                "<img class=\"backdrop\" src=\"https://v.test/p.jpg\" alt=\"The press room\" lang=\"en\">";
+            let html = html(page, "en");
+            assert_eq!(html.matches(image).count(), 1, "{html}");
+        }
     }
 
     #[test]

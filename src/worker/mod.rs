@@ -5,6 +5,7 @@ mod digest;
 mod encode;
 mod lease;
 mod pack;
+mod poster;
 mod probe;
 mod recording;
 mod sound;
@@ -202,6 +203,7 @@ impl Worker {
             Job::Audio { video, revision } => self.sound(fence, (video, revision), progress).await?,
             Job::Chunk { video, revision, .. } => self.chunk(row, (video, revision), progress).await?,
             Job::Stills { video, revision } => self.stills(fence, (video, revision)).await?,
+            Job::Poster { video, poster } => return self.poster(fence, (video, poster)).await,
             Job::Retire { video, revision } => publishing.retire(video, revision).await?,
             Job::Purge { video } => publishing.purge(video).await?,
         }
@@ -234,14 +236,10 @@ impl Worker {
         let last = row.attempt >= row.max_attempts;
         match (&row.work.0, error) {
             (Job::Probe { video, revision }, Error::Media(media)) if last => {
-                let refusal = match media {
-                    media::Error::Refused(refusal) => refusal.clone(),
-                    _ => Refusal::new(
-                        RefusalCode::MediaCrashed,
-                        "The file brings the media software down, however often it is tried.",
-                    ),
-                };
-                self.publishing.refuse_source(fence, (*video, *revision), &refusal).await
+                self.publishing.refuse_source(fence, (*video, *revision), &refusal_of(media)).await
+            }
+            (Job::Poster { video, poster }, Error::Media(media)) if last => {
+                self.publishing.refuse_poster(fence, (*video, *poster), &refusal_of(media)).await
             }
             _ => self.publishing.give_back(fence, row, Giving { error: &story, for_good: false }).await,
         }
@@ -260,6 +258,17 @@ impl Worker {
                 tracing::warn!(error = %Error::from(error).story(), "housekeeping will be tried again");
             }
         }
+    }
+}
+
+/// What an editor is told of a file that no attempt got through.
+fn refusal_of(error: &media::Error) -> Refusal {
+    match error {
+        media::Error::Refused(refusal) => refusal.clone(),
+        _ => Refusal::new(
+            RefusalCode::MediaCrashed,
+            "The file brings the media software down, however often it is tried.",
+        ),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::media::task::{Event, Outcome, Still, Stills, Task};
 use crate::storage::{Key, Still as Picture};
 
 /// The poster's longer side at most, in pixels: what a large card shows.
-const POSTER_SIDE: u32 = 1280;
+pub(super) const POSTER_SIDE: u32 = 1280;
 
 impl Worker {
     pub(super) async fn stills(&self, fence: Fence, id: (VideoId, u32)) -> Result<(), Error> {

@@ -20,6 +20,7 @@ await withBrowser(async (browser) => {
   let encoder = null;
   try {
     await step('the time left is said in words', counts);
+    await poses(browser);
     const page = await open(browser, withLanguage(watch, 'en'));
     const other = await open(browser, withLanguage(embed, 'zh-Hans'));
     await page.evaluate(() => (window.sameDocument = true));
@@ -52,9 +53,24 @@ await withBrowser(async (browser) => {
   }
 });
 
-async function request(path, options) {
-  const answer = await fetch(new URL(path, watch), { ...options, headers: { authorization: `Bearer ${key}` } });
+async function request(path, { type, ...options } = {}) {
+  const headers = { authorization: `Bearer ${key}`, ...(type && { 'content-type': type }) };
+  const answer = await fetch(new URL(path, watch), { ...options, headers });
   promise(answer.ok, `${path} answers ${answer.status}`);
+  return answer.json();
+}
+
+/** A white picture becomes the poster: what stands before it must be read all the same. */
+async function poses(browser) {
+  const page = await browser.newPage();
+  const body = await page.screenshot();
+  const video = `/api/v1/videos/${watch.pathname.split('/').pop()}`;
+  await request(`${video}/poster`, { method: 'PUT', type: 'image/png', body });
+  for (let tries = 0; (await request(video)).poster_upload.state !== 'ready'; tries++) {
+    promise(tries < 150, 'the poster is not made fit');
+    await page.waitForTimeout(200);
+  }
+  await page.close();
 }
 
 function push() {
@@ -85,6 +101,7 @@ async function before(page, other) {
   await until(page, told, 'Starts in 1 hour', 'the countdown does not say how long it takes');
   await until(other, told, '距开播还有', 'the countdown is not in the language of the page');
   promise(!(await page.locator('media-controller').count()), 'there is a player, and nothing to play');
+  await until(page, () => document.querySelector('.backdrop')?.naturalWidth === 1280, null, 'the poster is not shown');
   return page.locator('[role=timer]').innerText();
 }
 
@@ -96,6 +113,7 @@ async function plays(page) {
   const at = await page.evaluate(() => policast.video.currentTime);
   await until(page, (at) => policast.video.currentTime > at + 3, at, 'it does not go on playing');
   promise(await page.locator('.badge').isVisible(), 'no badge says that it is live');
+  promise(!(await page.locator('.backdrop').count()), 'the poster stays behind the player');
   return `${(await page.evaluate(() => policast.hls.latency)).toFixed(2)} s behind the newest part`;
 }
 

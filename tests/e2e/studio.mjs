@@ -27,7 +27,9 @@ await withBrowser(async (browser) => {
     const here = new URL(page.url());
     await step('the stream key is shown once', () => shownOnce(page));
     const ingest = await step('a new key takes a question and a yes', () => rotates(page));
+    await step('a poster is made of a picture, and what is none is told', () => poses(page));
     await accessible(browser, here, 'before');
+    await step('the poster is taken away by the keyboard', () => strips(page));
     encoder = push(ingest);
     await step('the page shows that it is live, how well, and what to set', () => goesLive(page));
     await step('the preview plays without sound', () => previews(page));
@@ -137,6 +139,24 @@ async function rotates(page) {
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   promise(copied === (await page.locator('#stream_key').inputValue()), 'something else is copied');
   return `${await page.locator('#rtmp_url').inputValue()}/${copied}`;
+}
+
+async function poses(page) {
+  const choose = (name, mimeType, buffer) => page.locator('#poster-file').setInputFiles({ name, mimeType, buffer });
+  const says = (state) => document.getElementById('poster-state').textContent === state;
+  await choose('poster.png', 'image/png', await page.screenshot());
+  await until(page, says, 'The picture is shown.', 'the picture is not made fit');
+  await until(page, () => document.getElementById('poster').naturalWidth === 1280, null, 'the picture is not shown');
+  await choose('poster.jpg', 'image/jpeg', Buffer.from('an ordinary text'));
+  await until(page, says, 'The picture can’t be used.', 'it is not told that it is no picture');
+  promise((await page.locator('#poster-why').innerText()).includes('JPEG, PNG or WebP'), 'nothing says what to use');
+  promise(await page.locator('#poster').isVisible(), 'the picture before is not shown any more');
+}
+
+async function strips(page) {
+  await page.locator('#poster-remove').press('Enter');
+  await until(page, () => document.getElementById('poster').hidden, null, 'the picture stays');
+  promise(await page.evaluate(() => document.activeElement.id === 'poster-file'), 'the focus is lost');
 }
 
 /** Asks for something that is asked about, and says yes, all by the keyboard. */

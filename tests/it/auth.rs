@@ -55,6 +55,8 @@ const MATRIX: &[(&str, &str, Takes)] = &[
     ("post", "/api/v1/broadcasts/{id}/targets", Publisher),
     ("delete", "/api/v1/broadcasts/{id}/targets/{target}", Publisher),
     ("put", "/api/v1/videos/{id}/source", Member),
+    ("put", "/api/v1/videos/{id}/poster", Member),
+    ("delete", "/api/v1/videos/{id}/poster", Member),
     ("get", "/api/v1/videos/{id}/events", Nothing),
     ("options", "/api/v1/uploads", Nothing),
     ("post", "/api/v1/uploads", Member),
@@ -73,6 +75,7 @@ const MATRIX: &[(&str, &str, Takes)] = &[
     ("get", "/api/v1/admin/videos/{id}/why", Operator),
     ("post", "/api/v1/admin/videos/{id}/rollback", Operator),
     ("get", "/play/{video}/master.m3u8", Nothing),
+    ("get", "/play/{video}/{file}", Nothing),
     ("get", "/play/{video}/{revision}/{file}", Nothing),
     ("get", "/play/{video}/{revision}/{rung}/{file}", Nothing),
 ];

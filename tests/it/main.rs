@@ -14,6 +14,7 @@ mod news;
 mod parts;
 mod pipeline;
 mod play;
+mod poster;
 mod postgres;
 mod probe;
 mod processing;

@@ -11,7 +11,7 @@ use super::bytes::{Thing, etag};
 use super::gate::{self, Bearer, Pass};
 use super::media;
 use crate::catalogue::revision::{self, Revision};
-use crate::domain::VideoId;
+use crate::domain::{PosterId, VideoId};
 use crate::media::storyboard;
 use crate::publishing;
 use crate::storage::{Key, Still};
@@ -43,9 +43,43 @@ pub async fn still(
         "storyboard.vtt" if revision.storyboard.is_some() => return index(&pass, &revision, &headers),
         _ => return Err(publishing::Error::NotFound("still").into()),
     };
-    match media::redirect(&app, &pass, &key) {
+    picture(&app, &pass, &key, &headers).await
+}
+
+/// The uploaded poster of a video
+///
+/// `poster-{id}.jpg`, as the video's `media.poster` says it.
+#[utoipa::path(get, path = "/play/{video}/{file}", tag = "playback",
+    params(("video" = String, Path, format = Uuid), ("file" = String, Path), Bearer),
+    responses(
+        (status = 200, description = "All of it", content_type = "image/jpeg", body = Vec<u8>),
+        (status = 206, description = "The range asked for", content_type = "image/jpeg", body = Vec<u8>),
+        (status = 304, description = "Not modified"),
+        (status = 307, description = "It is at the CDN"),
+        (status = 416, description = "The range lies outside", body = crate::http::problem::Problem,
+            content_type = "application/problem+json")))]
+pub async fn poster(
+    State(app): State<App>,
+    Path((id, file)): Path<(VideoId, String)>,
+    Query(bearer): Query<Bearer>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let pass = gate::enter(&app, id, bearer).await?;
+    let shown = pass.video.poster.as_ref().map(|poster| poster.id);
+    let shown = shown.filter(|poster| file == file_name(*poster));
+    let key = Key::poster(id, shown.ok_or(publishing::Error::NotFound("still"))?);
+    picture(&app, &pass, &key, &headers).await
+}
+
+/// What an uploaded poster is called below its video.
+pub fn file_name(poster: PosterId) -> String {
+    format!("poster-{poster}.jpg")
+}
+
+async fn picture(app: &App, pass: &Pass, key: &Key, headers: &HeaderMap) -> Result<Response, Error> {
+    match media::redirect(app, pass, key) {
         Some(elsewhere) => Ok(elsewhere),
-        None => media::whole(&app, &pass, &key, &headers).await,
+        None => media::whole(app, pass, key, headers).await,
     }
 }
 

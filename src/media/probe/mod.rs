@@ -22,6 +22,7 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::media;
 
 use self::outline::Outline;
+pub(super) use self::picture::Turn;
 use self::reading::Reading;
 use super::task::{Limits, Outcome};
 use super::wire::Emit;
@@ -99,16 +100,8 @@ fn open(
     limits: &Limits,
     outline: &Outline,
 ) -> Result<Input, Error> {
-    match input::open_within(stream, limits.max_pixels) {
-        // Running out of memory is no verdict on the file: the task fails and may be tried again.
-        Err(Error::Libav { source: ffmpeg_next::Error::Other { errno }, .. })
-            if errno == ffmpeg_next::ffi::ENOMEM =>
-        {
-            Err(Error::libav("open the source")(ffmpeg_next::Error::Other { errno }))
-        }
-        Err(Error::Libav { .. }) => Err(verdict::unopened(outline).into()),
-        opened => opened,
-    }
+    let opened = input::open_within(stream, limits.max_pixels);
+    opened.map_err(|error| input::refused_as(error, || verdict::unopened(outline)))
 }
 
 /// Ok where there are moving pictures; otherwise whether there is nothing but covers.

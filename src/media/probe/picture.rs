@@ -4,7 +4,7 @@ use crate::domain::media::Fraction;
 
 /// A turn clockwise, after mirroring left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Turn {
+pub(in crate::media) struct Turn {
     /// 0, 90, 180 or 270 degrees.
     pub degrees: u16,
     pub mirrored: bool,
@@ -34,7 +34,8 @@ impl Turn {
         Self { degrees: degrees.map_or(0, nearest), mirrored: false }
     }
 
-    fn is_sideways(self) -> bool {
+    /// Width and height change places.
+    pub fn is_sideways(self) -> bool {
         self.degrees % 180 == 90
     }
 }

@@ -1,17 +1,22 @@
-//! Poster and storyboard, out of keyframes alone wherever the video is long enough for that.
+//! Poster and storyboard, out of keyframes alone wherever the video is long enough for that; and posters out of
+//! pictures.
 
+mod fit;
 mod jpeg;
 mod poster;
 mod sheet;
 mod shots;
 
 use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{ffi, filter, frame};
 
+pub use self::fit::fit;
 use self::poster::Candidates;
 use self::sheet::Sheet;
 use self::shots::Shots;
 use super::encode::Reader;
 use super::error::Error;
+use super::libav;
 use super::pulse::Pulse;
 use super::storyboard::moment;
 use super::task::{Event, Outcome, Still, Stills};
@@ -120,6 +125,36 @@ fn by_seeking(
         sheet.put(tile, small.as_ref());
     }
     Ok(())
+}
+
+/// A picture after the filters between `[in]` and `[out]`.
+fn filtered(picture: &frame::Video, spec: &str) -> Result<frame::Video, Error> {
+    let doing = || Error::libav("convert a still");
+    let (Some(source), Some(sink)) = (filter::find("buffer"), filter::find("buffersink")) else {
+        return Err(doing()(ffmpeg_next::Error::FilterNotFound));
+    };
+    let (width, height) = (picture.width(), picture.height());
+    let format = ffi::AVPixelFormat::from(picture.format()) as i32;
+    let args = format!("video_size={width}x{height}:pix_fmt={format}:time_base=1/25:pixel_aspect=1/1");
+    let mut graph = filter::Graph::new();
+    graph.add(&source, "in", &args).map_err(doing())?;
+    graph.add(&sink, "out", "").map_err(doing())?;
+    graph
+        .output("in", 0)
+        .and_then(|parser| parser.input("out", 0))
+        .and_then(|parser| parser.parse(spec))
+        .map_err(doing())?;
+    graph.validate().map_err(doing())?;
+    let mut made = frame::Video::empty();
+    if let (Some(mut into), Some(mut out)) = (graph.get("in"), graph.get("out")) {
+        let mut copy = libav::repeat(picture);
+        copy.set_pts(Some(0));
+        into.source().add(&copy).map_err(doing())?;
+        into.source().flush().map_err(doing())?;
+        out.sink().frame(&mut made).map_err(doing())?;
+    }
+    made.set_pts(Some(0));
+    Ok(made)
 }
 
 #[cfg(test)]

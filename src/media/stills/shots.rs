@@ -136,7 +136,7 @@ impl<'a> Shots<'a> {
 }
 
 /// The shown size, its longer side at most `side`, both even.
-fn within((width, height): (u32, u32), side: u32) -> (u32, u32) {
+pub(super) fn within((width, height): (u32, u32), side: u32) -> (u32, u32) {
     let long = u64::from(width.max(height).max(1));
     let most = u64::from(side.max(2)).min(long);
     let scaled = |length: u32| (u32::try_from(u64::from(length) * most / long).unwrap_or(side) & !1).max(2);

@@ -118,6 +118,7 @@ fn by_code(refusal: &Refusal) -> &str {
         RefusalCode::NotMedia => "该文件不是可识别的视频文件。",
         RefusalCode::NoVideoStream => "该文件中没有视频画面。",
         RefusalCode::StillPicture => "该文件是图片，不是视频。",
+        RefusalCode::NotPicture => "该文件不是可用的图片，请使用 JPEG、PNG 或 WebP 格式。",
         RefusalCode::Encrypted => "该文件已加密，无法读取。",
         RefusalCode::UndecodableCodec => "该视频的编码格式不受支持。",
         RefusalCode::NoFrames => "无法从该文件中解码出任何画面。",

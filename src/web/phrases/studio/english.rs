@@ -38,6 +38,10 @@ pub const STUDIO: Studio = Studio {
         end: "End the broadcast",
         preview: "Preview",
         no_preview: "The picture appears here once the stream comes.",
+        poster: "Poster",
+        poster_file: "Choose a picture",
+        poster_hint: "JPEG, PNG or WebP. It is shown before the broadcast, in lists, and where the page is shared.",
+        remove_poster: "Remove the poster",
         stream: "The stream",
         encoder: "Where the encoder sends to",
         encoder_hint: "In OBS: Settings, Stream, Service “Custom”. Set a keyframe every 2 s.",
@@ -81,6 +85,11 @@ pub const STUDIO: Studio = Studio {
         waits_until: "Waits for the encoder until {}, then ends",
         ended_at: "at {}",
         copied: "Copied",
+        posters: &[
+            ("processing", "The picture is being processed."),
+            ("ready", "The picture is shown."),
+            ("refused", "The picture can’t be used."),
+        ],
         units: Units {
             megabits: "{} Mbit/s",
             kilobits: "{} kbit/s",

@@ -59,6 +59,10 @@ pub struct Page {
     pub end: &'static str,
     pub preview: &'static str,
     pub no_preview: &'static str,
+    pub poster: &'static str,
+    pub poster_file: &'static str,
+    pub poster_hint: &'static str,
+    pub remove_poster: &'static str,
     pub stream: &'static str,
     pub encoder: &'static str,
     pub encoder_hint: &'static str,
@@ -101,6 +105,7 @@ pub struct Script {
     pub waits_until: &'static str,
     pub ended_at: &'static str,
     pub copied: &'static str,
+    pub posters: Table,
     pub units: Units,
     pub confirm: Confirm,
     pub errors: Errors,
@@ -145,6 +150,7 @@ pub struct Errors {
 mod tests {
     use super::*;
     use crate::domain::broadcast::{AdviceCode, BroadcastState};
+    use crate::domain::video::PosterState;
 
     #[test]
     fn every_piece_of_advice_is_told_in_chinese() {
@@ -159,6 +165,8 @@ mod tests {
         for script in [&ENGLISH.script, &CHINESE.script] {
             let known: Vec<&str> = script.states.iter().map(|(state, _)| *state).collect();
             assert_eq!(known, BroadcastState::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>());
+            let known: Vec<&str> = script.posters.iter().map(|(state, _)| *state).collect();
+            assert_eq!(known, PosterState::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>());
         }
     }
 }

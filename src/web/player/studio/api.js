@@ -32,11 +32,13 @@ export class Api {
     this.#key = key;
   }
 
-  /** The JSON of an answer; null where it has none. */
+  /** The JSON of an answer; null where it has none. A file is sent as it is. */
   async ask(method, path, body) {
     const headers = { authorization: `Bearer ${this.#key}` };
-    if (body) headers['content-type'] = 'application/json';
-    const answer = await this.#fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    const file = body instanceof Blob;
+    if (body) headers['content-type'] = file ? body.type : 'application/json';
+    const sent = file ? body : body && JSON.stringify(body);
+    const answer = await this.#fetch(path, { method, headers, body: sent }, file ? 120_000 : 15_000);
     if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
     this.ahead = Date.parse(answer.headers.get('date')) - Date.now() || 0;
     return answer.status === 204 ? null : answer.json();
@@ -54,10 +56,10 @@ export class Api {
     return items;
   }
 
-  async #fetch(path, options) {
-    const patience = AbortSignal.timeout(15_000);
+  async #fetch(path, options, patience) {
+    const signal = AbortSignal.timeout(patience);
     try {
-      return await fetch(base + path, { ...options, cache: 'no-store', credentials: 'omit', signal: patience });
+      return await fetch(base + path, { ...options, cache: 'no-store', credentials: 'omit', signal });
     } catch {
       throw new Refused(0);
     }

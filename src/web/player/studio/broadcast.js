@@ -2,6 +2,7 @@
 
 import { encoder } from './encoder.js';
 import { at, element, hide, problem, row, spoken, write } from './page.js';
+import { poster } from './poster.js';
 import { advice, event, moment, values, when } from './words.js';
 
 /** How long until the next look; what has ended is looked at no more. */
@@ -13,6 +14,7 @@ export function show(studio) {
   const { api, phrases, broadcast: id, language, leave } = studio;
   const states = new Map(phrases.states);
   const ingest = encoder(studio);
+  const picture = poster(studio, told);
   let timer = null;
   let turn = 0;
   let video = null;
@@ -24,8 +26,12 @@ export function show(studio) {
     let pace = patience;
     try {
       const found = await api.ask('GET', `/broadcasts/${id}`);
-      video ??= await api.ask('GET', `/videos/${found.video}`);
+      const first = video ? null : await api.ask('GET', `/videos/${found.video}`);
       if (mine !== turn) return;
+      if (first) {
+        video = first;
+        picture.render(video);
+      }
       render(found);
       problem('');
       pace = paces[found.state];
@@ -143,6 +149,7 @@ export function show(studio) {
       clearTimeout(timer);
       quit.abort();
       ingest.close();
+      picture.close();
       hide('broadcast');
       at('preview').querySelector('iframe')?.remove();
     },
