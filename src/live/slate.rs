@@ -83,7 +83,8 @@ pub async fn show(live: Live, left: Ingest) {
         Err(error) => return tracing::warn!(broadcast = %left.tenure.id, %error, "no slate can be shown"),
     };
     match prepare(&live, &gap).await {
-        Ok(ready) => session::serve_slate(&live, &gap, ready).await,
+        // On the heap, as every session.
+        Ok(ready) => Box::pin(session::serve_slate(&live, &gap, ready)).await,
         Err(error) => {
             tracing::warn!(broadcast = %gap.tenure.id, %error, "no slate can be shown");
             let message = format!("viewers see no slate: {error}");

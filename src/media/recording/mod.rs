@@ -155,7 +155,7 @@ fn list(moof: &Moof, scale: Scale, table: &mut Table) {
         let mut at = traf.tfdt.as_ref().map_or(0, |tfdt| tfdt.base_media_decode_time);
         for sample in traf.trun.iter().flat_map(|run| run.samples.iter()) {
             let until = at + u64::from(sample.duration.unwrap_or(0));
-            table.add(Sample {
+            table.add(&Sample {
                 // By where it begins and ends, so that rounding never adds up.
                 decoded: scale.at(at),
                 ends: scale.at(until),

@@ -45,7 +45,7 @@ impl Table {
 
     /// Adds a sample, to be shown in its time. One that would be decoded before the last is decoded right after it: an
     /// encoder that reorders pictures came after one that does not.
-    pub fn add(&mut self, sample: Sample) {
+    pub fn add(&mut self, sample: &Sample) {
         let earliest = self.decoded.last().map_or(0, |last| last + 1);
         let decoded = sample.decoded.max(earliest);
         self.decoded.push(decoded);
@@ -137,7 +137,7 @@ mod tests {
         for (offset, at) in [(8, 900_000), (1000, 907_000), (2000, 909_500)] {
             table.begin_chunk(offset, 1);
             for (decoded, key) in [(at, true), (at + 3000, false)] {
-                table.add(Sample { decoded, ends: decoded + 3000, delay: 6000, size_bytes: 10, key });
+                table.add(&Sample { decoded, ends: decoded + 3000, delay: 6000, size_bytes: 10, key });
             }
         }
         let mut trak = Trak::default();

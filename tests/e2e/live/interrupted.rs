@@ -51,11 +51,11 @@ async fn likeness(playlist: &str, clips: &[Clip]) -> f64 {
         ffmpeg.arg("-i").arg(&clip.path);
     }
     let alike = "scale=640x360,settb=1/30,setpts=N";
-    let each: String =
-        (1..=clips.len()).map(|at| format!("[{at}:v]scale=640x360,setsar=1[c{at}];")).collect();
-    let all: String = (1..=clips.len()).map(|at| format!("[c{at}]")).collect();
+    let each = |text: fn(usize) -> String| (1..=clips.len()).map(text).collect::<Vec<_>>().concat();
+    let scaled = each(|at| format!("[{at}:v]scale=640x360,setsar=1[c{at}];"));
+    let all = each(|at| format!("[c{at}]"));
     let graph = format!(
-        "{each}{all}concat=n={}[c];[c]{alike}[sent];[0:v]{alike}[made];[made][sent]ssim",
+        "{scaled}{all}concat=n={}[c];[c]{alike}[sent];[0:v]{alike}[made];[made][sent]ssim",
         clips.len()
     );
     ffmpeg.args(["-lavfi", &graph, "-f", "null", "-"]);
