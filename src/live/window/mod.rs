@@ -160,7 +160,8 @@ impl Window {
             News::Init(init) => self.add_init(init),
             News::Part { rung, segment, part } => {
                 self.reach(rung, *segment);
-                if let Some(track) = self.track_mut(rung) {
+                // One of a segment that is listed already comes to its place with all of it.
+                if let Some(track) = self.track_mut(rung).filter(|track| *segment >= track.open) {
                     track.parts.push(*part);
                 }
             }
@@ -398,6 +399,20 @@ pub(super) mod tests {
         window.apply(&News::Tenure { epoch: 3, next: 5, lost: 3 });
         let gaps = [(0, false), (1, false), (2, true), (3, true), (4, true)];
         assert_eq!((numbers(&window, "720p"), numbers(&window, "audio")), (gaps.to_vec(), gaps.to_vec()));
+    }
+
+    #[test]
+    fn sound_that_the_tenure_before_owed_takes_the_place_of_its_gap() {
+        let mut window = filled(3, 0, None);
+        (0..6).for_each(|number| window.apply(&part("720p", 3, number)));
+        window.apply(&closed("720p", 3));
+        window.apply(&News::Tenure { epoch: 2, next: 5, lost: 1 });
+        window.apply(&part("audio", 3, 0));
+        window.apply(&closed("audio", 3));
+        let expected = [(0, false), (1, false), (2, false), (3, false), (4, true)];
+        assert_eq!(numbers(&window, "audio"), expected);
+        let track = window.track("audio").expect("a track");
+        assert_eq!((track.open, track.parts.len()), (5, 0));
     }
 
     #[test]

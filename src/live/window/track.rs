@@ -78,12 +78,24 @@ impl Track {
     }
 
     pub(super) fn close(&mut self, closed: Closed) {
+        if closed.number < self.open {
+            self.fill(closed);
+            return;
+        }
         let parts = std::mem::take(&mut self.parts);
         self.open = closed.number + 1;
         self.closed.push_back(Listed { closed, parts });
         let old = self.closed.len().saturating_sub(SEGMENTS_IN_PARTS);
         for listed in self.closed.range_mut(..old).rev().take_while(|listed| !listed.parts.is_empty()) {
             listed.parts.clear();
+        }
+    }
+
+    /// Puts a segment in the place of its gap.
+    fn fill(&mut self, closed: Closed) {
+        let mut gaps = self.closed.iter_mut().filter(|listed| listed.closed.gap);
+        if let Some(listed) = gaps.find(|listed| listed.closed.number == closed.number) {
+            listed.closed = closed;
         }
     }
 
