@@ -171,8 +171,13 @@ pub fn master(window: &Window, view: MasterView<'_>) -> Option<String> {
         channels: if let super::window::Form::Audio { channels } = track.init.form { channels } else { 2 },
         segments: segments(track),
     });
-    // Nobody is sent to a rung that is missing right now.
-    let flows = |track: &&Track| track.closed.back().is_some_and(|listed| !listed.closed.gap);
+    // Nobody is sent to a rung that is missing right now. The source is what there is: after a tenure that was cut off
+    // it ends in a gap until the next one has closed a segment.
+    let source = window.tracks.first().map(|track| track.init.rung.as_str());
+    let flows = |track: &&Track| {
+        let whole = track.closed.back().is_some_and(|listed| !listed.closed.gap);
+        whole || Some(track.init.rung.as_str()) == source
+    };
     let pictures = window.tracks.iter().filter(flows);
     let variants: Vec<_> = pictures
         .filter_map(|track| {
@@ -290,6 +295,14 @@ mod tests {
         window.apply(&part("360p", 2, 0));
         window.apply(&closed("360p", 2));
         assert!(offers(&window));
+    }
+
+    #[test]
+    fn whoever_comes_after_a_tenure_that_was_cut_off_is_sent_to_the_source() {
+        let mut window = filled(3, 2, None);
+        window.apply(&News::Tenure { epoch: 2, next: 4, lost: 1 });
+        let view = MasterView { revision: 1, language: "en", target: 2, query: "" };
+        assert!(master(&window, view).is_some_and(|text| text.contains("1/720p/")));
     }
 
     #[test]

@@ -309,9 +309,9 @@ mod tests {
 
     #[test]
     fn names_are_laid_out_as_documented() {
-        let video: VideoId = "0197a0f0-0000-7000-8000-000000000001".parse().unwrap();
-        let upload: UploadId = "0197a0f0-0000-7000-8000-000000000002".parse().unwrap();
-        let poster: PosterId = "0197a0f0-0000-7000-8000-000000000003".parse().unwrap();
+        let video: VideoId = "0197a0f0-0000-7000-8000-000000000001".parse().expect("an id");
+        let upload: UploadId = "0197a0f0-0000-7000-8000-000000000002".parse().expect("an id");
+        let poster: PosterId = "0197a0f0-0000-7000-8000-000000000003".parse().expect("an id");
         let rung = "720p".to_owned();
         let pack = Object::Pack { video, revision: 1, rung, first_segment: 5, attempt: 2 };
         let (arriving, shown) = (Key::new_poster(video, poster), Key::poster(video, poster));
