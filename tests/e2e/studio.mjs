@@ -151,6 +151,11 @@ async function poses(page) {
   await until(page, says, 'The picture can’t be used.', 'it is not told that it is no picture');
   promise((await page.locator('#poster-why').innerText()).includes('JPEG, PNG or WebP'), 'nothing says what to use');
   promise(await page.locator('#poster').isVisible(), 'the picture before is not shown any more');
+  await page.getByLabel('What it shows').fill('The press room');
+  await page.keyboard.press('Tab');
+  const saved = () => document.getElementById('poster-alt-state').textContent === 'The description is saved.';
+  await until(page, saved, null, 'the description is not saved');
+  promise((await page.locator('#poster').getAttribute('alt')) === 'The press room', 'the picture is not described so');
 }
 
 async function strips(page) {

@@ -20,7 +20,7 @@ export function attend(stage, { events, player }) {
     player.mount(stage, { live, eager: live });
   }
 
-  const stop = follow(events, ({ state, media, broadcast }) => {
+  const stop = follow(events, ({ state, media, broadcast, language }) => {
     // Withdrawn: the server has the words for that.
     if (state === 'withdrawn' || !media || !broadcast) return location.reload();
     stage.dataset.broadcast = broadcast.state;
@@ -29,7 +29,20 @@ export function attend(stage, { events, player }) {
     if (!live && !playable.has(media.state)) return location.reload();
     const begun = broadcast.state === 'live' || broadcast.state === 'interrupted';
     if (!mounted && (begun || !live) && playable.has(media.state)) begin(live);
-    if (mounted) player.tell(broadcast.state);
-    else counting.move(broadcast.starts_at ? Date.parse(broadcast.starts_at) : null);
+    if (mounted) return player.tell(broadcast.state);
+    counting.move(broadcast.starts_at ? Date.parse(broadcast.starts_at) : null);
+    pose(stage, media.poster, language);
   });
+}
+
+/** Puts the picture of now behind the countdown, and where the player will look for it. */
+function pose(stage, poster, language) {
+  const shown = stage.querySelector('.backdrop');
+  stage.dataset.poster = poster?.url ?? '';
+  if (shown?.src === stage.dataset.poster) return;
+  shown?.remove();
+  stage.querySelector('template').content.querySelector('[slot=poster]')?.remove();
+  if (!poster) return;
+  const { url: src, alt } = poster;
+  stage.prepend(Object.assign(document.createElement('img'), { className: 'backdrop', src, alt, lang: language }));
 }

@@ -41,6 +41,8 @@ pub const STUDIO: Studio = Studio {
         poster: "封面",
         poster_file: "选择图片",
         poster_hint: "JPEG、PNG 或 WebP 格式。开播前、视频列表和分享页面时都会显示。",
+        poster_alt: "图片说明",
+        poster_alt_hint: "供看不到图片的人了解内容，用视频的语言书写，最多 300 个字符。",
         remove_poster: "移除封面",
         stream: "推流状态",
         encoder: "推流地址",
@@ -90,6 +92,7 @@ pub const STUDIO: Studio = Studio {
             ("ready", "正在使用该图片。"),
             ("refused", "该图片无法使用。"),
         ],
+        described: "说明已保存。",
         units: Units {
             megabits: "{} Mbit/s",
             kilobits: "{} kbit/s",

@@ -41,6 +41,8 @@ pub const STUDIO: Studio = Studio {
         poster: "Poster",
         poster_file: "Choose a picture",
         poster_hint: "JPEG, PNG or WebP. It is shown before the broadcast, in lists, and where the page is shared.",
+        poster_alt: "What it shows",
+        poster_alt_hint: "For people who can’t see it, in the language of the video. At most 300 characters.",
         remove_poster: "Remove the poster",
         stream: "The stream",
         encoder: "Where the encoder sends to",
@@ -90,6 +92,7 @@ pub const STUDIO: Studio = Studio {
             ("ready", "The picture is shown."),
             ("refused", "The picture can’t be used."),
         ],
+        described: "The description is saved.",
         units: Units {
             megabits: "{} Mbit/s",
             kilobits: "{} kbit/s",

@@ -13,11 +13,11 @@ export function poster({ api, phrases }, told) {
   let timer = null;
   let over = false;
 
-  function render({ id, media, poster_upload: upload }) {
+  function render({ id, language, media, poster_upload: upload }) {
     clearTimeout(timer);
     if (over) return;
     path = `/videos/${id}`;
-    show(media?.poster);
+    show(media?.poster, language);
     write(at('poster-state'), { text: states.get(upload?.state) });
     const error = upload?.error && new Refused(422, { code: upload.error.code, detail: upload.error.message });
     write(at('poster-why'), error?.words(phrases));
@@ -25,11 +25,15 @@ export function poster({ api, phrases }, told) {
     if (upload?.state === 'processing') timer = setTimeout(look, pace);
   }
 
-  function show(shown) {
-    const image = at('poster');
+  function show(shown, language) {
+    const [image, words] = [at('poster'), at('poster-alt')];
     image.hidden = !shown;
+    hide('poster-words', !shown);
     if (!shown) return image.removeAttribute('src');
     image.alt = shown.alt;
+    image.lang = words.lang = language;
+    // Not while it is being written.
+    if (document.activeElement !== words) words.value = shown.alt;
     // On this server, whatever name it is known by elsewhere. The token is another each time.
     const { pathname, search } = new URL(shown.url, location.href);
     if (image.getAttribute('src')?.split('?')[0] !== pathname) image.src = pathname + search;
@@ -57,6 +61,12 @@ export function poster({ api, phrases }, told) {
     at('poster-file').value = '';
   });
 
+  const describe = () => attempt(async () => {
+    write(at('poster-alt-state'));
+    render(await api.ask('PATCH', path, { poster_alt: at('poster-alt').value }));
+    write(at('poster-alt-state'), { text: phrases.described });
+  });
+
   const remove = () => attempt(async () => {
     await api.ask('DELETE', `${path}/poster`);
     render(await api.ask('GET', path));
@@ -65,6 +75,7 @@ export function poster({ api, phrases }, told) {
 
   const quit = new AbortController();
   at('poster-file').addEventListener('change', upload, { signal: quit.signal });
+  at('poster-alt').addEventListener('change', describe, { signal: quit.signal });
   at('poster-remove').addEventListener('click', remove, { signal: quit.signal });
   return {
     render,
@@ -74,6 +85,7 @@ export function poster({ api, phrases }, told) {
       quit.abort();
       show(null);
       at('poster-file').value = '';
+      write(at('poster-alt-state'));
     },
   };
 }
