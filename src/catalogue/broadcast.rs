@@ -37,8 +37,8 @@ pub struct Broadcast {
     pub next_segment: i64,
     /// Where that one starts, in ticks.
     pub next_start: i64,
-    /// Players may know of a segment after the last that is kept: whoever held the channel has not closed it.
-    pub unfinished: bool,
+    /// Players know of no segment from this number on.
+    pub told_segment: i64,
     pub health: Option<Json<Health>>,
     pub viewers: i64,
     pub peak_viewers: i64,
@@ -85,7 +85,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, video_id, account_id, state, starts_at, grace_ms, dvr_ms, slate, slate_from, revision, upload_id,
-             epoch, owner, lease_until, next_segment, next_start, unfinished, health, viewers, peak_viewers, started_at, interrupted_at,
+             epoch, owner, lease_until, next_segment, next_start, told_segment, health, viewers, peak_viewers, started_at, interrupted_at,
              end_requested, ended_at, created_at, updated_at from broadcast ",
             $rest
         )
@@ -106,18 +106,22 @@ const UPDATE: &str = "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms
 const SET_KEY: &str = "update broadcast set key_hash = $2, updated_at = $3 where id = $1";
 const BEGIN: &str = "update broadcast set state = 'live', epoch = epoch + 1, owner = $2, lease_until = $3,
     revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null,
-    slate_from = null, unfinished = true, updated_at = $6 where id = $1 and state <> 'ended' returning epoch";
+    slate_from = null, told_segment = case when told_segment > next_segment then told_segment else next_segment end + $7,
+    updated_at = $6 where id = $1 and state <> 'ended' returning epoch";
 const LOCK: &str = "update broadcast set epoch = epoch where id = $1 and state <> 'ended'";
 const HOLD: &str = "update broadcast set epoch = epoch where id = $1 and epoch = $2 and state <> 'ended'";
 const RENEW: &str = "update broadcast set lease_until = $3, health = $4, viewers = $5,
-    peak_viewers = case when $5 > peak_viewers then $5 else peak_viewers end, state = 'live', interrupted_at = null
+    peak_viewers = case when $5 > peak_viewers then $5 else peak_viewers end, state = 'live', interrupted_at = null,
+    told_segment = case when $6 > told_segment then $6 else told_segment end
     where id = $1 and epoch = $2 and state <> 'ended'";
 const ADVANCE: &str = "update broadcast set next_segment = $3, next_start = $4 where id = $1 and epoch = $2";
 const INTERRUPT: &str = "update broadcast set state = 'interrupted', interrupted_at = $3, lease_until = null,
     viewers = 0, updated_at = $3 where id = $1 and epoch = $2 and state = 'live'";
-const CLOSE: &str = "update broadcast set unfinished = false where id = $1 and epoch = $2";
+const CLOSE: &str = "update broadcast set told_segment = next_segment where id = $1 and epoch = $2";
+const RESERVE: &str =
+    "update broadcast set told_segment = $3 where id = $1 and epoch = $2 and told_segment < $3";
 const BEGIN_SLATE: &str =
-    "update broadcast set slate_from = next_segment, unfinished = true where id = $1 and epoch = $2
+    "update broadcast set slate_from = next_segment, told_segment = told_segment + $3 where id = $1 and epoch = $2
     and state = 'interrupted' and slate and not end_requested";
 const ASK_END: &str =
     "update broadcast set end_requested = true, updated_at = $2 where id = $1 and state <> 'ended'";
@@ -145,6 +149,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     ADVANCE,
     INTERRUPT,
     CLOSE,
+    RESERVE,
     BEGIN_SLATE,
     ASK_END,
     END,
@@ -236,6 +241,17 @@ pub struct Taking<'a> {
     pub lease_until: Timestamp,
     pub revision: u32,
     pub upload: UploadId,
+    /// Segments it may tell players of before it is heard of again.
+    pub ahead: u32,
+}
+
+/// How a stream goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Going<'a> {
+    pub health: &'a Health,
+    pub viewers: u32,
+    /// Players will know of no segment from this number on before it is heard of again.
+    pub told: u32,
 }
 
 /// Takes the channel; `None` where the broadcast is over.
@@ -252,6 +268,7 @@ pub async fn begin(
         .bind(i64::from(taking.revision))
         .bind(taking.upload)
         .bind(now)
+        .bind(i64::from(taking.ahead))
         .fetch_optional(c)
         .await?);
     Ok(epoch.map(|epoch| Tenure { id, epoch }))
@@ -274,14 +291,15 @@ pub async fn renew(
     conn: Conn<'_>,
     tenure: Tenure,
     lease_until: Timestamp,
-    (health, viewers): (&Health, u32),
+    going: Going<'_>,
 ) -> Result<bool, Error> {
     let rows = on!(conn, c => sqlx::query(RENEW)
         .bind(tenure.id)
         .bind(tenure.epoch)
         .bind(lease_until)
-        .bind(Json(health))
-        .bind(i64::from(viewers))
+        .bind(Json(going.health))
+        .bind(i64::from(going.viewers))
+        .bind(i64::from(going.told))
         .execute(c)
         .await?
         .rows_affected());
@@ -319,11 +337,26 @@ pub async fn close(conn: Conn<'_>, tenure: Tenure) -> Result<(), Error> {
     Ok(())
 }
 
-/// What comes now is slate; false where nobody is waited for, or none is wanted.
-pub async fn begin_slate(conn: Conn<'_>, tenure: Tenure) -> Result<bool, Error> {
+/// Players will know of no segment from this number on before this is said again.
+pub async fn reserve(conn: Conn<'_>, tenure: Tenure, told: u32) -> Result<(), Error> {
+    let told = i64::from(told);
+    on!(conn, c => sqlx::query(RESERVE)
+        .bind(tenure.id)
+        .bind(tenure.epoch)
+        .bind(told)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
+}
+
+/// What comes now is slate, so many segments before it is heard of again; false where nobody is waited for, or none is
+/// wanted.
+pub async fn begin_slate(conn: Conn<'_>, tenure: Tenure, ahead: u32) -> Result<bool, Error> {
     let rows = on!(conn, c => sqlx::query(BEGIN_SLATE)
         .bind(tenure.id)
         .bind(tenure.epoch)
+        .bind(i64::from(ahead))
         .execute(c)
         .await?
         .rows_affected());

@@ -3,7 +3,8 @@
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
 //! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; [`rungs`] makes lower ones of
 //! its pictures beside it; viewers ask the channel through `http::play`. `push_on` sends it on to further targets, beside
-//! all that and never in its way. While an encoder is away, [`slate`] may send in its place.
+//! all that and never in its way. While an encoder is away, `slate` may send in its place; whoever comes next goes on
+//! after all that players were told (`takeover`).
 
 mod audience;
 pub mod channel;
@@ -26,6 +27,7 @@ pub mod rungs;
 mod session;
 mod slate;
 pub mod srt;
+mod takeover;
 pub mod window;
 
 use std::collections::HashMap;

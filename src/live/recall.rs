@@ -10,7 +10,7 @@ use super::window::{Closed, Form, Init, News, Window};
 pub fn recall(window: &mut Window, recorded: &Recorded) {
     for rung in &recorded.rungs {
         let packs = recorded.packs.iter().filter(|pack| pack.rung == rung.name);
-        let newest = packs.clone().map(|pack| pack.init).max().unwrap_or(0);
+        let newest = packs.clone().max_by_key(|pack| pack.first_segment).map_or(0, |pack| pack.init);
         let form = if rung.audio {
             Form::Audio { channels: channels(recorded.ladder.as_ref()) }
         } else {

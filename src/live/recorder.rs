@@ -138,8 +138,8 @@ async fn put(publishing: &Publishing, ingest: &Ingest, keep: &Keep) -> Result<()
                 size_bytes: bytes.len() as u64,
                 segments: vec![closed.segment],
             };
-            let seam =
-                Seam { init: closed.init, discontinuity: closed.discontinuity, shown_at: closed.shown_at };
+            let Closed { epoch, init, discontinuity, shown_at, .. } = *closed;
+            let seam = Seam { epoch, init, discontinuity, shown_at };
             publishing.add_live_pack(tenure, id, (pack, seam), *next).await
         }
     }

@@ -19,8 +19,9 @@ use super::push_on;
 use super::recorder::{Keep, Tape};
 use super::rungs;
 use super::slate::{self, Slate};
-use super::window::{Closed, Form, Init, News, Part, Window};
-use super::{Live, recall, recorder};
+use super::takeover::{Beginning, begin};
+use super::window::{AUDIO, Closed, Form, Init, News, Part};
+use super::{Live, recorder};
 use crate::domain::Timestamp;
 use crate::domain::key::Secret;
 use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
@@ -29,8 +30,6 @@ use crate::publishing::{self, Ingest, Recorded};
 
 /// How often the channel's lease is renewed while media comes.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// The name of the rendition with the sound, as in every other video.
-const AUDIO: &str = "audio";
 /// Sound is listed last.
 const AUDIO_POSITION: u32 = 99;
 /// No frame of sound is longer.
@@ -141,29 +140,16 @@ impl Session {
         recorded: &Recorded,
         tape: Tape,
     ) -> (Self, rungs::Runner) {
-        let epoch = ingest.epoch();
-        let (kept, start) = ingest.kept();
-        let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
-        let channel = live.channel(&ingest, || {
-            let mut window = Window::new(epoch, 0, dvr);
-            recall::recall(&mut window, recorded);
-            window
-        });
-        let (told, told_until) = channel.look(Window::told);
-        let next = ingest.next().max(told);
-        let start = if next > kept { start.max(told_until) } else { start };
-        channel.tell(News::Tenure { epoch, next, lost: next - kept }, Bytes::new());
+        let Beginning { channel, from, owed } = begin(&live, &ingest, (recorded, &tape));
         let source = recorded.rungs.iter().find(|rung| !rung.audio && rung.position == 0);
         let lengths =
             recorded.packs.iter().flat_map(|pack| pack.segments.iter().map(|segment| segment.duration));
         let longest = lengths.max();
-        let first_init = recorded.packs.iter().map(|pack| pack.init + 1).max().unwrap_or(0);
-        let from = cut::Position { segment: next, time: start, init: u32::try_from(first_init).unwrap_or(0) };
-        let mut cutter = match next {
+        let mut cutter = match from.segment {
             0 => Cutter::new(live.settings.cut),
             _ => Cutter::resume(live.settings.cut, from),
         };
-        for (segment, start) in unheard(recorded) {
+        for (segment, start) in owed {
             cutter.owe_sound(segment, start);
         }
         let target = longest.map(|longest| target_duration([longest]).max(LEAST_TARGET));
@@ -177,7 +163,6 @@ impl Session {
             ingest: ingest.clone(),
             channel: channel.clone(),
             tape: tape.clone(),
-            first_init: from.init,
         });
         let session = Self {
             live,
@@ -237,8 +222,9 @@ impl Session {
         }
         let Some((key, gauge)) = &self.guest else { return self.keep_slate().await };
         let health = self.meter.read(Instant::now());
-        let told = (&health, self.channel.audience.count(self.channel.target()));
-        gauge.set(told.0, told.1);
+        let viewers = self.channel.audience.count(self.channel.target());
+        gauge.set(&health, viewers);
+        let told = (&health, viewers, self.cutter.position().segment);
         let lease = self.live.settings.lease;
         match self.live.publishing.keep_ingest((key, self.ingest.tenure), lease, told).await {
             Ok(()) => Ok(()),
@@ -255,7 +241,7 @@ impl Session {
 
     /// The slate goes on until an encoder is back or nobody waits for one.
     async fn keep_slate(&self) -> Result<(), Left> {
-        match self.live.publishing.check_slate(self.ingest.tenure).await {
+        match self.live.publishing.keep_slate(self.ingest.tenure, self.cutter.position().segment).await {
             Err(publishing::Error::BroadcastOver) => Err(Left::Over),
             Err(publishing::Error::ChannelLost) => Err(Left::TakenOver),
             Ok(()) | Err(_) => Ok(()),
@@ -386,16 +372,4 @@ impl Session {
             self.target = Some(needed);
         }
     }
-}
-
-/// Segments that have the source's pictures and no sound, with their starts: the node before was lost between the two.
-fn unheard(recorded: &Recorded) -> Vec<(u32, Ticks)> {
-    let source = recorded.rungs.iter().find(|rung| !rung.audio && rung.position == 0);
-    let Some(source) = source else { return Vec::new() };
-    let heard = recorded.packs.iter().filter(|pack| pack.rung == AUDIO).map(|pack| pack.first_segment).max();
-    let seen = recorded.packs.iter().filter(|pack| pack.rung == source.name);
-    let missing = seen.filter(|pack| heard.is_none_or(|heard| pack.first_segment > heard));
-    let told = missing
-        .filter_map(|pack| Some((u32::try_from(pack.first_segment).ok()?, pack.segments.first()?.start)));
-    told.collect()
 }

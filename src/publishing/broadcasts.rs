@@ -187,7 +187,7 @@ fn announced(video: &Video, plan: BroadcastPlan, now: Timestamp) -> Broadcast {
         lease_until: None,
         next_segment: 0,
         next_start: 0,
-        unfinished: false,
+        told_segment: 0,
         health: None,
         viewers: 0,
         peak_viewers: 0,

@@ -1,5 +1,6 @@
 //! Holds rows against objects and objects against rows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -11,7 +12,7 @@ use super::{Error, Publishing};
 use crate::catalogue::revision::Selection;
 use crate::catalogue::upload::Upload;
 use crate::catalogue::video::{Filter, Video};
-use crate::catalogue::{Conn, pack, revision, rung, upload, video};
+use crate::catalogue::{Conn, pack, revision, upload, video};
 use crate::domain::upload::UploadState;
 use crate::domain::video::PosterState;
 use crate::domain::{UploadId, VideoId};
@@ -119,10 +120,14 @@ impl Publishing {
         for revision in revision::list(read.conn(), id).await? {
             let number = u32::try_from(revision.number).unwrap_or(0);
             let packs = pack::list(read.conn(), (id, number), None).await?;
+            let inits: BTreeSet<(&str, i64)> =
+                packs.iter().map(|pack| (pack.rung.as_str(), pack.init)).collect();
             expected.extend(packs.iter().map(|pack| pack_key((id, number), pack)));
-            let rungs = rung::list(read.conn(), id, number).await?;
-            let begun = rungs.iter().filter(|rung| rung.codecs.is_some());
-            expected.extend(begun.map(|rung| Key::init(id, number, &rung.name)));
+            expected.extend(
+                inits
+                    .into_iter()
+                    .map(|(rung, init)| Key::init_of((id, number), rung, u32::try_from(init).unwrap_or(0))),
+            );
             expected.extend(revision.poster.map(|_| Key::still(id, number, Still::Poster)));
             expected.extend(revision.storyboard.map(|_| Key::still(id, number, Still::Storyboard)));
         }

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use super::broadcasts::log;
 use super::processing::{NewPack, RevisionId};
 use super::{Error, Publishing};
-use crate::catalogue::broadcast::{self, Broadcast, Taking, Tenure};
+use crate::catalogue::broadcast::{self, Broadcast, Going, Taking, Tenure};
 use crate::catalogue::pack::Pack;
 use crate::catalogue::upload::Upload;
 use crate::catalogue::video::Video;
@@ -24,6 +24,10 @@ use crate::domain::{KeyId, Timestamp, UploadId, VideoId};
 
 /// Ten thousand of them (S3 takes no more) are a day at 15 Mbit/s.
 const RECORDING_PART_BYTES: i64 = 16 << 20;
+
+/// Segments that may begin before a tenure is heard of again: it says how far it is every second, and one lasts two. A
+/// successor goes on after them, for a player that knows a segment never takes another one of its number.
+const AHEAD: u32 = 2;
 
 /// A channel that was taken.
 #[derive(Debug, Clone)]
@@ -52,7 +56,12 @@ impl Ingest {
 
     /// The number to go on with: none that players may know already.
     pub fn next(&self) -> u32 {
-        self.kept().0 + u32::from(self.broadcast.unfinished)
+        self.kept().0.max(u32::try_from(self.broadcast.told_segment).unwrap_or(0))
+    }
+
+    /// The tenure before this one, and the node that had the channel then.
+    pub fn before(&self) -> (u32, Option<&str>) {
+        (u32::try_from(self.broadcast.epoch).unwrap_or(0), self.broadcast.owner.as_deref())
     }
 }
 
@@ -75,6 +84,8 @@ pub enum LiveForm {
 /// What a pack of a recording says beside its segments.
 #[derive(Debug, Clone, Copy)]
 pub struct Seam {
+    /// The tenure that told of it, part of its name.
+    pub epoch: u32,
     pub init: u32,
     pub discontinuity: bool,
     pub shown_at: Timestamp,
@@ -128,7 +139,7 @@ impl Publishing {
         let (revision, upload) = self.recording_of(&mut tx, (&broadcast, &video), now).await?;
         // Sound of a segment whose pictures were lost with the node before.
         pack::cut(tx.conn(), (video.id, revision), broadcast.next_segment).await?;
-        let taking = Taking { owner, lease_until: now.plus(lease), revision, upload };
+        let taking = Taking { owner, lease_until: now.plus(lease), revision, upload, ahead: AHEAD };
         let tenure = broadcast::begin(tx.conn(), broadcast.id, &taking, now).await?;
         let tenure = tenure.ok_or(Error::BroadcastOver)?;
         log(&mut tx, broadcast.id, ("encoder_came", "an encoder took the channel"), now).await?;
@@ -156,12 +167,13 @@ impl Publishing {
         Ok((number, upload.id))
     }
 
-    /// Keeps the channel while media comes; an error where it or the key is lost, or its people want it over.
+    /// Keeps the channel while media comes, whose `next` segment has this number; an error where it or the key is lost,
+    /// or its people want it over.
     pub async fn keep_ingest(
         &self,
         (key, tenure): (&Secret, Tenure),
         lease: Duration,
-        told: (&Health, u32),
+        (health, viewers, next): (&Health, u32, u32),
     ) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
@@ -170,7 +182,8 @@ impl Publishing {
         if found.end_requested || found.state == BroadcastState::Ended {
             return Err(Error::BroadcastOver);
         }
-        if !broadcast::renew(tx.conn(), tenure, now.plus(lease), told).await? {
+        let going = Going { health, viewers, told: next + AHEAD };
+        if !broadcast::renew(tx.conn(), tenure, now.plus(lease), going).await? {
             return Err(Error::ChannelLost);
         }
         tx.commit().await?;
@@ -211,7 +224,7 @@ impl Publishing {
         let row = Pack {
             rung: new.rung,
             first_segment: i64::from(first),
-            attempt: tenure.epoch,
+            attempt: i64::from(seam.epoch),
             size_bytes: i64::try_from(new.size_bytes).unwrap_or(i64::MAX),
             segments: Json(new.segments),
             init: i64::from(seam.init),
@@ -270,18 +283,24 @@ impl Publishing {
     pub async fn begin_slate(&self, ingest: &Ingest) -> Result<Option<Ingest>, Error> {
         let mut tx = self.db.begin().await?;
         let broadcast = broadcast::find(tx.conn(), ingest.tenure.id).await?.ok_or(Error::ChannelLost)?;
-        if !broadcast::begin_slate(tx.conn(), ingest.tenure).await? {
+        if !broadcast::begin_slate(tx.conn(), ingest.tenure, AHEAD).await? {
             return Ok(None);
         }
         tx.commit().await?;
         Ok(Some(Ingest { broadcast, ..ingest.clone() }))
     }
 
-    /// An error where an encoder has come back, or nobody waits for one any more.
-    pub async fn check_slate(&self, tenure: Tenure) -> Result<(), Error> {
-        let found = broadcast::find(self.db.read().await?.conn(), tenure.id).await?;
-        let found = found.filter(|found| found.epoch == tenure.epoch).ok_or(Error::ChannelLost)?;
-        if is_over(&found, self.clock.now()) { Err(Error::BroadcastOver) } else { Ok(()) }
+    /// Keeps the slate, whose `next` segment has this number; an error where an encoder has come back, or nobody waits
+    /// for one any more.
+    pub async fn keep_slate(&self, tenure: Tenure, next: u32) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        hold(&mut tx, tenure).await?;
+        let found = broadcast::find(tx.conn(), tenure.id).await?.ok_or(Error::ChannelLost)?;
+        if is_over(&found, self.clock.now()) {
+            return Err(Error::BroadcastOver);
+        }
+        broadcast::reserve(tx.conn(), tenure, next + AHEAD).await?;
+        Ok(tx.commit().await?)
     }
 
     /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough.

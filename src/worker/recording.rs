@@ -1,7 +1,5 @@
 //! Makes a source of a finished broadcast: its packs, joined into one file.
 
-use std::collections::BTreeSet;
-
 use super::{Error, Worker};
 use crate::catalogue::pack::{self, Pack};
 use crate::catalogue::upload::Upload;
@@ -14,7 +12,7 @@ use crate::storage::Key;
 /// A rendition of a recording.
 struct Rendition {
     name: String,
-    /// Numbers of its initialisation segments.
+    /// Numbers of its initialisation segments, as they follow each other.
     inits: Vec<u32>,
 }
 
@@ -73,9 +71,13 @@ impl Worker {
 }
 
 fn rendition(name: String, packs: &[Pack]) -> Rendition {
-    let own = packs.iter().filter(|pack| pack.rung == name);
-    let inits: BTreeSet<u32> = own.map(|pack| number(pack.init)).collect();
-    Rendition { name, inits: inits.into_iter().collect() }
+    let mut inits = Vec::new();
+    for init in packs.iter().filter(|pack| pack.rung == name).map(|pack| number(pack.init)) {
+        if !inits.contains(&init) {
+            inits.push(init);
+        }
+    }
+    Rendition { name, inits }
 }
 
 fn place_of(pack: &Pack, renditions: &[Rendition]) -> Option<(usize, usize)> {

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use self::state::State;
 use super::audience::Audience;
+use super::cut::first_sample_end;
 use super::playlist::{self, MasterView, View};
-use super::window::{Listed, News, Window};
+use super::window::{Closed, Init, Kept, Listed, News, Window};
 use crate::domain::VideoId;
 
 /// A reload may ask for a part this many segments ahead at most (RFC 8216bis 6.2.5.2).
@@ -36,6 +37,15 @@ pub type Told = (News, Bytes);
 pub struct About {
     pub video: VideoId,
     pub revision: u32,
+}
+
+/// A segment that a tenure told of and did not keep.
+#[derive(Debug)]
+pub struct Salvaged {
+    pub init: Init,
+    pub init_bytes: Bytes,
+    pub closed: Closed,
+    pub bytes: Bytes,
 }
 
 /// Why a reload was not answered with a playlist.
@@ -260,7 +270,7 @@ impl Channel {
 
     /// The bytes of a part, or of a whole segment, while they are in memory; waits for what is next.
     pub async fn media(&self, rung: &str, (epoch, place): (u32, Place)) -> Option<Bytes> {
-        if epoch != self.look(|window| window.epoch) && place.1.is_some() {
+        if place.1.is_some() && !self.look(|window| window.is_of(rung, place.0, epoch)) {
             return None;
         }
         let next = self.look(|window| window.track(rung).map(|track| track.open));
@@ -289,6 +299,41 @@ impl Channel {
     /// The bytes of a segment that was just closed.
     pub fn segment(&self, rung: &str, number: u32) -> Option<Bytes> {
         self.read().parts.get(&(rung.to_owned(), number)).map(|parts| join(parts))
+    }
+
+    /// What was told here of pictures and sound from there on, in order, for the tenure `epoch` to keep: what was open is
+    /// closed where it was cut off. Ends with the first segment whose bytes are not in memory. Nobody hears the tenure
+    /// before any more.
+    pub fn salvage(&self, kept: Kept, epoch: u32) -> Vec<Salvaged> {
+        self.write().window.epoch = epoch;
+        let unkept = self.look(|window| window.unkept(kept, epoch));
+        let found = unkept.into_iter().map_while(|(rung, closed)| self.find_whole(&rung, closed));
+        let found: Vec<Salvaged> = found.collect();
+        for Salvaged { init, closed, .. } in &found {
+            let news = News::Closed { rung: init.rung.clone(), closed: closed.clone() };
+            if self.look(|window| window.track(&init.rung).is_some_and(|track| track.open <= closed.number)) {
+                self.tell(news, Bytes::new());
+            }
+        }
+        found
+    }
+
+    fn find_whole(&self, rung: &str, mut closed: Closed) -> Option<Salvaged> {
+        let bytes = self.segment(rung, closed.number)?;
+        let init = Init {
+            number: closed.init,
+            ..self.look(|window| window.track(rung).map(|track| track.init.clone()))?
+        };
+        let init_bytes = self.init(rung, closed.init)?;
+        if closed.segment.key_bytes == 0 && !init.form.is_audio() {
+            closed.segment.key_bytes = first_sample_end(&bytes)?;
+        }
+        (bytes.len() as u64 == closed.segment.size_bytes).then_some(Salvaged {
+            init,
+            init_bytes,
+            closed,
+            bytes,
+        })
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {

@@ -44,8 +44,6 @@ pub struct Position {
     pub segment: u32,
     /// The end of the longer track.
     pub time: Ticks,
-    /// The next initialisation segment's number.
-    pub init: u32,
 }
 
 /// Media in, events out.
@@ -83,7 +81,7 @@ impl Cutter {
             video: Video::new(settings, from, breaks),
             audio: Audio::new(settings),
             early: VecDeque::new(),
-            out: Output { events: VecDeque::new(), inits: from.init },
+            out: Output::default(),
             time: from.time,
         }
     }
@@ -116,9 +114,9 @@ impl Cutter {
         Ok(())
     }
 
-    /// Where a successor goes on; asked after `finish`.
+    /// Where a successor goes on: its number at any time, the time after `finish`.
     pub fn position(&self) -> Position {
-        Position { segment: self.video.segment(), time: self.time, init: self.out.inits }
+        Position { segment: self.video.segment(), time: self.time }
     }
 
     /// Frames left out because they were damaged or came before any configuration.

@@ -38,7 +38,8 @@ pub struct Picture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Init {
     pub track: Track,
-    /// Never used twice in a broadcast, by neither track.
+    /// Part of its name, and made of its bytes: players that know an initialisation segment never load it again, so the
+    /// same name must not stand for another, whoever made it.
     pub number: u32,
     pub bytes: Bytes,
     /// For CODECS (RFC 6381), such as `avc1.64001f`.

@@ -1,7 +1,7 @@
 //! Fragments: one `moof` and its `mdat` (ISO/IEC 23000-19 7.3.2), of which a part is made.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use mp4_atom::{Encode, Error, Mfhd, Moof, Tfdt, Tfhd, Traf, Trun, TrunEntry};
+use mp4_atom::{Decode, Encode, Error, Mfhd, Moof, Tfdt, Tfhd, Traf, Trun, TrunEntry};
 
 /// Each track lies in files of its own.
 pub(super) const TRACK_ID: u32 = 1;
@@ -63,6 +63,13 @@ pub(super) fn write(sequence: u32, timescale: u32, samples: &[Sample]) -> Result
         out.put_slice(&sample.data);
     }
     Ok(Fragment { bytes: out.freeze(), first_sample_end })
+}
+
+/// Where the first sample of a segment that `write` made ends.
+pub fn first_sample_end(segment: &[u8]) -> Option<u64> {
+    let moof = Moof::decode(&mut &*segment).ok()?;
+    let run = moof.traf.first()?.trun.first()?;
+    Some(u64::try_from(run.data_offset?).ok()? + u64::from(run.samples.get(0)?.size?))
 }
 
 fn entry(sample: &Sample) -> Result<TrunEntry, Error> {

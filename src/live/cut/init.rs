@@ -5,6 +5,7 @@ use mp4_atom::{
     Audio, Codec, Dinf, Dref, DrefEntry, Encode, Error, Esds, FixedPoint, FourCC, Ftyp, Hdlr, Mdhd, Mdia,
     Minf, Moov, Mp4a, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Vmhd,
 };
+use sha2::{Digest, Sha256};
 
 use super::aac::Sound;
 use super::fragment::TRACK_ID;
@@ -12,6 +13,12 @@ use super::picture::Picture;
 
 /// A video track counts in ticks.
 pub(super) const VIDEO_TIMESCALE: u32 = 90_000;
+
+/// What an initialisation segment is known by: the beginning of its SHA-256. 0 is the one of what was not live.
+pub(super) fn number(bytes: &[u8]) -> u32 {
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(bytes).into();
+    u32::from_be_bytes([a, b, c, d]).max(1)
+}
 
 /// The initialisation segment of a video track.
 pub(super) fn video(picture: &Picture) -> Result<Bytes, Error> {

@@ -23,4 +23,5 @@ mod video;
 pub use cutter::{Cutter, Position, Settings};
 pub use error::Error;
 pub use event::{Begin, End, Event, Init, Part, Picture, Shape, Track};
+pub use fragment::first_sample_end;
 pub use lower::{Lower, Turn};

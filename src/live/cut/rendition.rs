@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::error::Error;
 use super::event::{Begin, End, Event, Init, Part, Shape, Track};
 use super::fragment::{self, Sample};
+use super::init;
 use crate::domain::media::{Segment, TICKS_PER_SECOND, Ticks};
 
 /// Parts end this much before the target, so that an encoder's times, rounded to milliseconds, don't exceed it.
@@ -14,18 +15,16 @@ const SHORTEST_PERCENT: Ticks = 85;
 /// More parts than a segment has, for the sequence numbers of fragments.
 const SEQUENCES_PER_SEGMENT: u32 = 256;
 
-/// Events not yet polled, and the next number of an initialisation segment.
-#[derive(Debug)]
+/// Events not yet polled.
+#[derive(Debug, Default)]
 pub(super) struct Output {
     pub events: VecDeque<Event>,
-    pub inits: u32,
 }
 
 impl Output {
     /// Tells of an initialisation segment and gives its number.
     pub fn init(&mut self, track: Track, bytes: bytes::Bytes, (codecs, shape): (String, Shape)) -> u32 {
-        let number = self.inits;
-        self.inits += 1;
+        let number = init::number(&bytes);
         self.events.push_back(Event::Init(Init { track, number, bytes, codecs, shape }));
         number
     }

@@ -34,8 +34,6 @@ pub struct Base {
     pub ingest: Ingest,
     pub channel: Arc<Channel>,
     pub tape: Tape,
-    /// Number of the next initialisation segment.
-    pub first_init: u32,
 }
 
 /// A picture that a child may begin with.
@@ -256,7 +254,7 @@ impl Runner {
     fn teller(&mut self, rung: &Rung, source: &Source) -> usize {
         let known = self.tellers.iter().position(|teller| teller.name == rung.name);
         let at = known.unwrap_or_else(|| {
-            let lower = Lower::new(self.base.live.settings.cut, self.base.first_init);
+            let lower = Lower::new(self.base.live.settings.cut);
             let teller = Teller::new(rung.name.clone(), ladder::rank(rung), lower, self.outlet());
             self.tellers.push(teller);
             self.tellers.len() - 1

@@ -1,16 +1,21 @@
 //! What a broadcast consists of so far, rung by rung: a pure state that news is applied to, on every node alike.
 
 mod track;
+mod unkept;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::track::{Listed, Removed, Track};
+pub use self::unkept::Kept;
 use super::cut;
 use crate::domain::Timestamp;
 use crate::domain::media::{Fraction, Segment, TICKS_PER_SECOND, Ticks};
 
 /// No part is longer, in ticks; the source rung closes one before it would be (RFC 8216bis 4.4.3.7).
 pub const PART_TARGET: Ticks = TICKS_PER_SECOND * 35 / 100;
+
+/// The name of the rendition with the sound, as in every other video.
+pub const AUDIO: &str = "audio";
 
 /// What is in a rung.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -154,13 +159,21 @@ impl Window {
         has(true) && has(false)
     }
 
+    /// The segment of this number is the one this tenure told of: a player that waits for an older tenure's is not given
+    /// a newer one's.
+    pub fn is_of(&self, rung: &str, number: u32, epoch: u32) -> bool {
+        let listed =
+            self.track(rung).and_then(|track| track.closed.iter().find(|one| one.closed.number == number));
+        listed.map_or(self.epoch, |listed| listed.closed.epoch) == epoch
+    }
+
     /// Takes the next piece of news.
     pub fn apply(&mut self, news: &News) {
         match news {
             News::Init(init) => self.add_init(init),
             News::Part { rung, segment, part } => {
                 self.reach(rung, *segment);
-                // One of a segment that is listed already comes to its place with all of it.
+                // Sound that a tenure before owed is for the recording: players know of a gap there.
                 if let Some(track) = self.track_mut(rung).filter(|track| *segment >= track.open) {
                     track.parts.push(*part);
                 }
@@ -402,14 +415,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn sound_that_the_tenure_before_owed_takes_the_place_of_its_gap() {
+    fn sound_that_the_tenure_before_owed_stays_a_gap() {
         let mut window = filled(3, 0, None);
         (0..6).for_each(|number| window.apply(&part("720p", 3, number)));
         window.apply(&closed("720p", 3));
         window.apply(&News::Tenure { epoch: 2, next: 5, lost: 1 });
         window.apply(&part("audio", 3, 0));
         window.apply(&closed("audio", 3));
-        let expected = [(0, false), (1, false), (2, false), (3, false), (4, true)];
+        let expected = [(0, false), (1, false), (2, false), (3, true), (4, true)];
         assert_eq!(numbers(&window, "audio"), expected);
         let track = window.track("audio").expect("a track");
         assert_eq!((track.open, track.parts.len()), (5, 0));

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{Closed, Init, Part};
-use crate::domain::Timestamp;
 use crate::domain::media::{Segment, TICKS_PER_SECOND, Ticks};
 
 /// Closed segments whose parts are still listed; with the open one that makes three, after which RFC 8216bis 4.4.4.9
@@ -78,8 +77,8 @@ impl Track {
     }
 
     pub(super) fn close(&mut self, closed: Closed) {
+        // Whoever has been told of a gap takes nothing else in its place.
         if closed.number < self.open {
-            self.fill(closed);
             return;
         }
         let parts = std::mem::take(&mut self.parts);
@@ -88,14 +87,6 @@ impl Track {
         let old = self.closed.len().saturating_sub(SEGMENTS_IN_PARTS);
         for listed in self.closed.range_mut(..old).rev().take_while(|listed| !listed.parts.is_empty()) {
             listed.parts.clear();
-        }
-    }
-
-    /// Puts a segment in the place of its gap.
-    fn fill(&mut self, closed: Closed) {
-        let mut gaps = self.closed.iter_mut().filter(|listed| listed.closed.gap);
-        if let Some(listed) = gaps.find(|listed| listed.closed.number == closed.number) {
-            listed.closed = closed;
         }
     }
 
@@ -121,7 +112,7 @@ impl Track {
             let Some(last) = self.closed.back().map(|listed| listed.closed.clone()) else { return };
             let start = last.segment.start + last.segment.duration;
             let duration = (self.end() - start).max(LEAST_GAP);
-            let shown_at = Timestamp(last.shown_at.0 + last.segment.duration * 1000 / TICKS_PER_SECOND);
+            let shown_at = self.next_shown_at().unwrap_or(last.shown_at);
             let discontinuity = self.parts.first().is_some_and(|part| part.discontinuity);
             let segment = Segment { start, duration, size_bytes: 0, key_bytes: 0 };
             let init = self.init.number;
