@@ -6,6 +6,8 @@ import { common } from './hls.js';
 const near = 5;
 /** Farther behind, a viewer who wanted to be at the edge was thrown back by the network, and is taken there again. */
 const far = 8;
+/** Milliseconds without a picture, while more come, after which the viewer is taken to them, and after which all begins anew. */
+const still = { jump: 3000, restart: 10_000 };
 /** Milliseconds after the first picture in which a jump to the edge is taken for the beginning. */
 const arrival = 5000;
 
@@ -49,8 +51,8 @@ function earliest(api) {
   return Math.max(0, ...starts);
 }
 
-/** Keeps a player at the live edge for as long as its viewer wants to be there. */
-export function keepUp({ controller, video, phrases }) {
+/** Keeps a player at the live edge for as long as its viewer wants to be there; `restart` is the last resort. */
+export function keepUp({ controller, video, phrases }, restart) {
   const button = controller.querySelector('.golive');
   const unmute = controller.querySelector('.unmute');
   const note = controller.querySelector('.note');
@@ -61,6 +63,9 @@ export function keepUp({ controller, video, phrases }) {
   /** Where it was at last; the first place is hls.js's choice. */
   let last = null;
   let settled = 0;
+  /** When a picture was shown, and whether it has jumped since. */
+  let alive = performance.now();
+  let jumped = false;
 
   const edge = () => {
     const { api, seekable } = video;
@@ -91,6 +96,22 @@ export function keepUp({ controller, video, phrases }) {
     if (rate !== playbackRate) video.playbackRate = rate;
   }
 
+  /** hls.js may wait for ever for what a player skipped, or nobody has: those who follow don't wait with it. */
+  function watch() {
+    const since = performance.now() - alive;
+    if (!begun || video.paused) alive = performance.now();
+    else if (!following || behind() < near) return;
+    else if (since > still.restart) {
+      alive = performance.now();
+      restart();
+    } else if (since > still.jump && !jumped) {
+      jumped = true;
+      goLive();
+    }
+  }
+
+  const watching = setInterval(watch, 1000);
+  quit.signal.addEventListener('abort', () => clearInterval(watching));
   on(button, 'click', goLive);
   on(unmute, 'click', () => {
     video.muted = false;
@@ -116,6 +137,8 @@ export function keepUp({ controller, video, phrases }) {
   });
   on(video, 'timeupdate', () => {
     if (video.seeking) return;
+    alive = performance.now();
+    jumped = false;
     last = video.currentTime;
     button.hidden = behind() < near;
     if (following && !video.paused && behind() > far) goLive();

@@ -21,13 +21,14 @@ export function mount(stage, { live: isLive = false, eager = false } = {}) {
   const phrases = JSON.parse(stage.dataset.phrases);
   const controller = stage.querySelector('media-controller');
   const video = controller.querySelector('hls-video');
-  current = { stage, controller, video, hls, phrases, id, recovered: 0, edge: null, retry: null };
+  current = { stage, controller, video, hls, phrases, id, recovered: 0, edge: null, retry: null, wanted: eager };
   if (isMuted()) video.muted = true;
-  if (isLive) current.edge = live.keepUp(current);
+  if (isLive) current.edge = live.keepUp(current, tryAgain);
 
   addPoster(controller, poster);
   addThumbnails(video, storyboard);
   hold(video);
+  persist(current);
   load(isLive ? -1 : startOf(id));
   if (eager) play();
   if (!isLive) remember(id, video);
@@ -154,6 +155,14 @@ function hold(video) {
   });
 }
 
+/** A decoder that is reset leaves the picture paused, which its viewer never asked for: it goes on. */
+function persist(player) {
+  const { video } = player;
+  video.addEventListener('playing', () => (player.wanted = true));
+  video.addEventListener('pause', () => (player.wanted = false));
+  video.addEventListener('emptied', () => player.wanted && play());
+}
+
 /** A decoder gets two fresh starts; everything else is told to the viewer. */
 function recover({ type, details }) {
   const { video, phrases, edge } = current;
@@ -166,7 +175,6 @@ function recover({ type, details }) {
 /** What is live goes on by itself, however long it takes. */
 function tryAgain(type) {
   const { video, phrases, edge } = current;
-  const wanted = !video.paused;
   if (type === Hls.ErrorTypes.MEDIA_ERROR && current.recovered++ < 2) return video.api.recoverMediaError();
   edge.say(phrases.broadcast.reconnecting);
   clearTimeout(current.retry);
@@ -175,7 +183,7 @@ function tryAgain(type) {
     if (current.edge !== edge) return;
     current.recovered = 0;
     load(-1);
-    if (wanted) play();
+    if (current.wanted) play();
     video.addEventListener('playing', () => tell(current.stage.dataset.broadcast), { once: true });
   }, 2000 + Math.random() * 2000);
 }
