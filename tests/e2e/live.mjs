@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 
 import { words } from '../../src/web/player/countdown.js';
 import { judge, open, promise, step, until, withBrowser, withLanguage } from './browser.mjs';
+import { arrives, offered, takes } from './ending.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: 'string' } } });
 const { POLICAST_KEY: key, POLICAST_BROADCAST: broadcast, POLICAST_INGEST: ingest } = process.env;
@@ -20,10 +21,10 @@ await withBrowser(async (browser) => {
   let encoder = null;
   try {
     await step('the time left is said in words', counts);
-    await poses(browser);
     const page = await open(browser, withLanguage(watch, 'en'));
     const other = await open(browser, withLanguage(embed, 'zh-Hans'));
     await page.evaluate(() => (window.sameDocument = true));
+    await poses(browser);
     await step('before, there is a countdown', () => before(page, other));
     await step('the list of videos announces it', () => listed(browser, { en: 'Upcoming', 'zh-Hans': '即将开播' }));
     await accessible(browser, 'before');
@@ -164,25 +165,15 @@ async function resumes(page) {
 }
 
 async function recording(page) {
-  const offer = page.locator('.trouble button');
-  await offer.waitFor({ timeout: 30_000 });
-  promise(!(await page.locator('.badge').isVisible()), 'the badge still says that it is live');
+  await offered(page);
   if (values.screenshots) await page.screenshot({ path: `${values.screenshots}/over.png` });
-  await offer.click();
-  const begins = () => !policast.video.paused && policast.video.currentTime > 0.3 && policast.video.currentTime < 5;
-  await until(page, begins, null, 'the recording does not play from its start');
-  const length = await page.evaluate(() => policast.video.duration);
-  promise(Number.isFinite(length) && length > 15, `the recording is ${length} s long`);
+  const length = await takes(page);
+  promise(length > 15, `the recording is ${length} s long`);
   return `${length.toFixed(1)} s`;
 }
 
 async function newcomer(browser) {
-  const page = await open(browser, withLanguage(watch, 'en'));
-  await until(page, () => window.policast?.video?.readyState >= 2, null, 'no first picture came');
-  promise(await page.evaluate(() => policast.video.paused && policast.video.currentTime === 0), 'it does not wait at its start');
-  await page.locator('.big').click();
-  await until(page, () => policast.video.currentTime > 0.5, null, 'the recording does not play');
-  promise(page.troubles.length === 0, page.troubles.join('; '));
+  const page = await arrives(browser, withLanguage(watch, 'en'));
   await page.context().close();
 }
 

@@ -9,6 +9,7 @@ mod recording;
 mod refused;
 mod rungs;
 mod slate;
+mod viewer;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -146,8 +147,14 @@ impl Clip {
         let first = pictures.iter().map(|packet| packet.start).fold(f64::INFINITY, f64::min);
         let sounds = if sound {
             let heard = playlist::packets_of(&path, "a").await;
-            // A recording begins with its first picture.
-            heard.iter().filter(|packet| packet.start >= first).count() as u64
+            // A recording begins with its first picture; before it is what the AAC encoder begins with, and is not heard.
+            let kept = heard.iter().filter(|packet| packet.start >= first).count();
+            assert!(
+                heard.len() - kept <= 2,
+                "{} frames of sound before the first picture",
+                heard.len() - kept
+            );
+            kept as u64
         } else {
             // Silence of AAC frames at 48 kHz.
             (u64::from(seconds) * 48_000).div_ceil(1024)

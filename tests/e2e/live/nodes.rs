@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::viewer::Viewer;
 use super::{Broadcast, Clip, STUCK, plays, wait_for_the_end};
 use crate::api::Api;
 use crate::playlist;
@@ -115,26 +116,63 @@ async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_g
 }
 
 #[tokio::test]
+async fn viewers_go_on_when_the_node_of_the_encoder_is_killed_and_what_they_were_told_is_kept() {
+    let (mut one, other, _postgres) = two().await;
+    let clip = Clip::make(other.home(), "320x180", 12, true).await;
+    let broadcast = Broadcast::announce(&one, 60).await;
+    let there = at(&other, &broadcast);
+    let mut encoder = clip.begin(&broadcast.url);
+    let mut viewer = Viewer::sit(&there).await;
+    drop(broadcast);
+    one.kill();
+    encoder.kill().await.expect("a running encoder");
+    there.wait_for("interrupted").await;
+    let told = playlist::read(&there.master()).await.variants.swap_remove(0);
+    let mut encoder = clip.begin(&there.url);
+    there.wait_for("live").await;
+    viewer.goes_on().await;
+    viewer.leave().await;
+    assert!(encoder.wait().await.expect("ffmpeg").success());
+    there.wait_for("interrupted").await;
+    there.end().await;
+    wait_for_the_end(&there).await;
+
+    let sent = playlist::hashes_of(&clip.path, "v").await;
+    let source = there.rung(1, &there.source().await);
+    let recorded = playlist::hashes_of(std::path::Path::new(&source), "0").await;
+    let before = recorded.len() - sent.len();
+    assert!(before >= 60 * told.segments.len(), "{before} pictures, {} segments", told.segments.len());
+    assert!(recorded.starts_with(&sent[..before]) && recorded.ends_with(&sent), "{before} pictures");
+    other.stop().await;
+}
+
+#[tokio::test]
 async fn viewers_at_one_node_go_on_when_the_encoder_comes_back_to_another() {
     let (one, other, _postgres) = two().await;
     let broadcast = Broadcast::announce_with(&one, json!({"grace_seconds": 60, "slate": true})).await;
     let there = at(&other, &broadcast);
-    let first = Clip::make(one.home(), "320x180", 5, true).await;
+    let first = Clip::make(one.home(), "320x180", 9, true).await;
     first.send(&broadcast.url).await;
     broadcast.wait_for("interrupted").await;
     // The slate is shown at both.
-    wait_for_segments(&broadcast, 4).await;
-    wait_for_segments(&there, 4).await;
+    wait_for_segments(&broadcast, 6).await;
+    wait_for_segments(&there, 6).await;
+    let mut viewers = [Viewer::sit(&broadcast).await, Viewer::sit(&there).await];
 
     let second = Clip::make(other.home(), "320x180", 30, true).await;
     let mut encoder = second.begin(&there.url);
     there.wait_for("live").await;
-    let slate = playlist::read(&there.master()).await.variants.swap_remove(0).segments.len();
-    wait_for_segments(&broadcast, slate + 3).await;
+    go_on(&mut viewers).await;
     // And home again.
     encoder.kill().await.expect("a running encoder");
     broadcast.wait_for("interrupted").await;
-    first.send(&broadcast.url).await;
+    let mut encoder = first.begin(&broadcast.url);
+    broadcast.wait_for("live").await;
+    go_on(&mut viewers).await;
+    for viewer in viewers {
+        viewer.leave().await;
+    }
+    assert!(encoder.wait().await.expect("ffmpeg").success());
     broadcast.end().await;
     let (ended, elsewhere) = (wait_for_the_end(&broadcast).await, wait_for_the_end(&there).await);
     assert_eq!(ended.variants[0].segments.len(), elsewhere.variants[0].segments.len());
@@ -144,4 +182,9 @@ async fn viewers_at_one_node_go_on_when_the_encoder_comes_back_to_another() {
     assert!(recorded.starts_with(&sent) && recorded.ends_with(&sent), "{} pictures", recorded.len());
     other.stop().await;
     one.stop().await;
+}
+
+async fn go_on(viewers: &mut [Viewer; 2]) {
+    let [one, other] = viewers;
+    tokio::join!(one.goes_on(), other.goes_on());
 }
