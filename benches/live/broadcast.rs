@@ -59,8 +59,17 @@ pub async fn make_clip(folder: &Path) -> PathBuf {
 
 /// FFmpeg sending the clip in real time until it is dropped; it would complain of the end of a broadcast.
 pub fn push(clip: &Path, url: &str) -> Child {
+    send(clip, url, &["-re"], &[])
+}
+
+/// FFmpeg sending so many seconds of the clip, faster than in real time.
+pub fn hurry(clip: &Path, url: &str, (seconds, speed): (u32, u32)) -> Child {
+    send(clip, url, &["-readrate", &speed.to_string()], &["-t", &seconds.to_string()])
+}
+
+fn send(clip: &Path, url: &str, pace: &[&str], length: &[&str]) -> Child {
     let mut ffmpeg = program("ffmpeg");
-    ffmpeg.args(["-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i"]).arg(clip);
-    ffmpeg.args(["-c", "copy", "-f", "flv", "-flvflags", "no_duration_filesize", url]);
+    ffmpeg.args(["-nostdin", "-v", "error"]).args(pace).args(["-stream_loop", "-1", "-i"]).arg(clip);
+    ffmpeg.args(length).args(["-c", "copy", "-f", "flv", "-flvflags", "no_duration_filesize", url]);
     ffmpeg.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ffmpeg starts")
 }

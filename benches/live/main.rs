@@ -1,5 +1,5 @@
 //! `make bench`: what broadcasts cost and how late they are seen, beside nginx-rtmp's in the same run.
-//! `-- load`, `-- reloads` or `-- glass` runs only that part.
+//! `-- load`, `-- reloads`, `-- glass` or `-- recording` runs only that part.
 #![expect(clippy::print_stdout, reason = "the comparison is what it is for")]
 #![expect(dead_code, reason = "it needs a part of what the end-to-end tests share")]
 
@@ -11,6 +11,7 @@ mod load;
 mod nginx;
 mod painter;
 mod process;
+mod recording;
 mod reloads;
 #[path = "../../tests/e2e/server.rs"]
 mod server;
@@ -33,5 +34,8 @@ async fn main() {
     }
     if is_wanted("glass") {
         glass::compare().await;
+    }
+    if is_wanted("recording") {
+        recording::time().await;
     }
 }
