@@ -33,13 +33,15 @@ pub(super) fn begin(live: &Live, ingest: &Ingest, (recorded, tape): (&Recorded, 
         }
     }
     let Known { kept, start, owed } = known;
-    let (told, told_until) = channel.look(Window::told);
+    let (told, _) = channel.look(Window::told);
     // Where the tenure before had the channel here it is known how far it went, else how far it may have gone.
     let is_known = was_followed && owner == Some(live.settings.node.as_str());
     let segment = told.max(if is_known { kept } else { ingest.next().max(kept) });
-    let time = if segment > kept { start.max(told_until) } else { start };
     let news = News::Tenure { epoch: ingest.epoch(), next: segment, lost: segment - kept };
     channel.tell(news, Bytes::new());
+    // After the gaps it has there, so that players, who add up what they are told, find it where they look.
+    let (_, told_until) = channel.look(Window::told);
+    let time = if segment > kept { start.max(told_until) } else { start };
     Beginning { channel, from: Position { segment, time }, owed }
 }
 

@@ -32,6 +32,7 @@ await withBrowser(async (browser) => {
     await step('it plays by itself when the stream comes', () => Promise.all([plays(page), plays(other)]));
     await step('the list of videos says that it is live', () => listed(browser, { en: 'Live', 'zh-Hans': '直播' }));
     await accessible(browser, 'live');
+    await step('a player that waits for what never comes begins anew', () => standsStill(other));
     // hls.js loses itself only when a seek comes at the wrong moment.
     for (let turn = 1; turn <= 3; turn++) {
       await step(`who comes late seeks back by the keyboard, and a button leads to the edge again (${turn})`, () => seeks(browser));
@@ -116,6 +117,16 @@ async function plays(page) {
   promise(await page.locator('.badge').isVisible(), 'no badge says that it is live');
   promise(!(await page.locator('.backdrop').count()), 'the poster stays behind the player');
   return `${(await page.evaluate(() => policast.hls.latency)).toFixed(2)} s behind the newest part`;
+}
+
+/** Playlists go on, segments don't: what hls.js comes to by itself where it waits for what nobody has. */
+async function standsStill(page) {
+  await page.evaluate(() => policast.hls.pauseBuffering());
+  const at = await page.evaluate(() => policast.video.currentTime);
+  await until(page, (at) => policast.video.currentTime > at + 15 && policast.video.readyState > 2, at, 'it stands still', 60_000);
+  const focused = await page.evaluate(() => document.activeElement.localName);
+  promise(focused === 'body', `the focus went to ${focused}`);
+  await plays(page);
 }
 
 async function seeks(browser) {

@@ -77,7 +77,6 @@ export function keepUp({ controller, video, phrases }, restart) {
     following = true;
     if (edge() !== null) video.currentTime = last = edge();
     video.play().catch(() => {});
-    controller.focus();
   }
 
   function hurry() {
@@ -112,7 +111,10 @@ export function keepUp({ controller, video, phrases }, restart) {
 
   const watching = setInterval(watch, 1000);
   quit.signal.addEventListener('abort', () => clearInterval(watching));
-  on(button, 'click', goLive);
+  on(button, 'click', () => {
+    goLive();
+    controller.focus();
+  });
   on(unmute, 'click', () => {
     video.muted = false;
     controller.focus();
