@@ -17,6 +17,10 @@ use super::task::{Event, Outcome, Source, Task};
 use super::wire::{self, Emit, Frame, Order, Work};
 use super::{audio, encode, input, lower, probe, sandbox, stills};
 
+/// How far whatever may come later steps back behind what is served and watched at this moment: of two at one processor
+/// it gets a tenth.
+const NICENESS: i32 = 10;
+
 /// The whole life of a child; what it complains of goes to stderr, which the worker reads.
 pub fn main() -> ExitCode {
     match live() {
@@ -39,6 +43,10 @@ fn live() -> Result<(), Error> {
     };
     ffmpeg_next::init().map_err(Error::libav("start"))?;
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Error);
+    if !matches!(order.work, Work::Task(Task::Lower(_) | Task::Slate(_))) {
+        // Inherited by every thread to come. Where it is not allowed, it goes as fast as it did.
+        let _ = rustix::process::nice(NICENESS);
+    }
     let locks = sandbox::enter(order.bounds)?;
     match order.work {
         Work::SelfTest => wire::write(&mut socket, &sandbox::self_test(locks), &[]),
