@@ -29,7 +29,7 @@ struct Seen {
 /// Prints both. The server has its own settings, lower rungs too.
 pub async fn time() {
     println!("From the request to end a broadcast to its recording in Chromium, 5 s or less wanted");
-    println!("  {:<14} {:>9} {:>10} {:>10} {:>18}", "", "offered", "plays", "newcomer", "middle, from there");
+    println!("  {:<14} {:>9} {:>10} {:>22} {:>12}", "", "offered", "plays", "newcomer, from then", "middle");
     let folder = tempfile::tempdir().expect("a folder");
     let clip = make_clip(folder.path()).await;
     for minutes in LENGTHS {
@@ -37,7 +37,7 @@ pub async fn time() {
         assert!(length > f64::from(minutes) * 60.0, "{length} s were recorded");
         let name = format!("{:.1} minutes", length / 60.0);
         let [offer, played, newcomer, middle] = [offer, played, newcomer, middle].map(|time| time / 1000.0);
-        println!("  {name:<14} {offer:>7.2} s {played:>8.2} s {newcomer:>8.2} s {middle:>16.2} s");
+        println!("  {name:<14} {offer:>7.2} s {played:>8.2} s {newcomer:>20.2} s {middle:>10.2} s");
     }
     println!();
 }

@@ -1,6 +1,6 @@
 // node recording.mjs WATCH_URL: watches a broadcast, ends it (POLICAST_KEY, POLICAST_BROADCAST), and prints as JSON after
-// how many milliseconds its recording was offered at the same address, played there from its start, played on the page of
-// somebody who came then, and played from its middle; and its length in seconds.
+// how many milliseconds its recording was offered at the same address and played there from its start; how long it took
+// then on the page of somebody who came, and to play from its middle; and its length in seconds.
 import { open, promise, until, withBrowser } from './browser.mjs';
 import { arrives, offered, takes } from './ending.mjs';
 
@@ -21,13 +21,12 @@ await withBrowser(async (browser) => {
   promise(answer.ok, `the request to end it answers ${answer.status}`);
   await offered(page);
   const offer = since();
-  const [{ played, length }, newcomer] = await Promise.all([
-    takes(page).then((length) => ({ played: since(), length })),
-    arrives(browser, watch).then(since),
-  ]);
+  const length = await takes(page);
+  const played = since();
+  await arrives(browser, watch);
   const sought = since();
   await page.evaluate((middle) => (policast.video.currentTime = middle), length / 2);
   await until(page, (middle) => policast.video.currentTime > middle + 0.3, length / 2, 'it does not play from its middle');
   promise(page.troubles.length === 0, page.troubles.join('; '));
-  console.log(JSON.stringify({ offer, played, newcomer, middle: since() - sought, length }));
+  console.log(JSON.stringify({ offer, played, newcomer: sought - played, middle: since() - sought, length }));
 });
