@@ -8,9 +8,10 @@ use bytes::Bytes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use policast::domain::RefusalCode;
+use policast::domain::media::Fraction;
 use policast::media::cage::{CageLimits, Child, self_test};
-use policast::media::task::{Event, Limits, Outcome, Source, Task};
-use policast::media::{Ending, Error};
+use policast::media::task::{Event, Limits, Outcome, Slate, Source, Task};
+use policast::media::{Ending, Error, ladder};
 
 use crate::clip;
 use crate::probe::hostile_texts;
@@ -50,6 +51,23 @@ async fn a_clip_is_probed_inside_the_cage() {
     let Outcome::Probed { probe } = outcome else { panic!("{outcome:?}") };
     assert_eq!((probe.video.width, probe.video.height), (320, 180));
     assert_eq!(probe.keyframes, [0, 90_000]);
+}
+
+/// How far a child steps back once it is at work.
+async fn niceness(task: &Task) -> i32 {
+    let mut child = Child::spawn(Path::new(PROGRAM), task, CageLimits::default()).await.expect("started");
+    child.next().await.expect("a question");
+    let process =
+        rustix::process::Pid::from_raw(i32::try_from(child.id().expect("alive")).expect("a process id"));
+    rustix::process::getpriority_process(process).expect("a child of ours")
+}
+
+#[tokio::test]
+async fn what_is_made_for_later_steps_back_behind_what_is_watched_now() {
+    let rate = Fraction { num: 25, den: 1 };
+    let slate = Slate { rung: ladder::alike((320, 180), rate, "ultrafast"), pictures: 25 };
+    let (live, later) = (niceness(&Task::Slate(Box::new(slate))).await, niceness(&task(1000)).await);
+    assert_eq!(later, (live + 10).min(19), "{live}");
 }
 
 #[tokio::test]

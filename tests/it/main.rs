@@ -9,6 +9,7 @@ mod catalogue;
 mod clip;
 mod cut;
 mod errors;
+mod ingest;
 mod lists;
 mod news;
 mod parts;

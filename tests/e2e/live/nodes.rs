@@ -58,6 +58,30 @@ async fn wait_for_segments(broadcast: &Broadcast<'_>, count: usize) {
     }
 }
 
+/// How many segments of the source's pictures are closed, and how many seconds are told of the open one.
+async fn told(broadcast: &Broadcast<'_>) -> (u32, f64) {
+    let at = broadcast.rung(1, &broadcast.source().await);
+    let text = String::from_utf8(broadcast.server.api.bytes(&at, None).await).expect("a playlist");
+    let open = text.rsplit("#EXTINF:").next().unwrap_or_default();
+    let parts = open.split("#EXT-X-PART:DURATION=").skip(1);
+    let lengths = parts.map(|part| part.split(',').next().and_then(|seconds| seconds.parse::<f64>().ok()));
+    let closed = u32::try_from(text.matches("#EXTINF:").count()).expect("a small number");
+    (closed, lengths.map(|seconds| seconds.expect("a duration")).sum())
+}
+
+/// Waits until a part of a segment is told and its end is far, after so many closed ones; its number.
+async fn wait_for_open(broadcast: &Broadcast<'_>, least: u32) -> u32 {
+    let begun = Instant::now();
+    loop {
+        let (closed, seconds) = told(broadcast).await;
+        if closed >= least && (0.5..=1.0).contains(&seconds) {
+            return closed;
+        }
+        assert!(begun.elapsed() < STUCK, "{closed} segments, {seconds} s:\n{}", broadcast.server.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn another_node_pulls_a_broadcast_once_for_all_its_viewers() {
     let (one, other, _postgres) = two().await;
@@ -91,11 +115,12 @@ async fn another_node_pulls_a_broadcast_once_for_all_its_viewers() {
 #[tokio::test]
 async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_goes_on() {
     let (mut one, other, _postgres) = two().await;
-    let clip = Clip::make(other.home(), "320x180", 12, true).await;
+    let clip = Clip::make(other.home(), "320x180", 18, true).await;
     let broadcast = Broadcast::announce(&one, 60).await;
     let there = at(&other, &broadcast);
     let mut encoder = clip.begin(&broadcast.url);
     broadcast.wait_until_it_plays().await;
+    let open = wait_for_open(&broadcast, 3).await;
     drop(broadcast);
     one.kill();
     encoder.kill().await.expect("a running encoder");
@@ -103,12 +128,16 @@ async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_g
     there.wait_for("interrupted").await;
     clip.send(&there.url).await;
     there.wait_for("interrupted").await;
+    // Viewers of the killed node know the open segment by its number: nothing else ever has that.
+    let live = playlist::read(&there.master()).await.variants.swap_remove(0);
+    let gaps: Vec<_> = (0..).zip(&live.segments).filter(|(_, segment)| segment.gap).collect();
+    assert!(gaps.iter().any(|(number, _)| *number == open), "{open} of {}", live.segments.len());
     there.end().await;
     wait_for_the_end(&there).await;
     let (pictures, sounds) = there.recorded().await;
     // Segments of 2 s that were closed, and all of what came then: nothing else.
     let before = pictures - clip.pictures;
-    assert!(before >= 60 && before.is_multiple_of(60), "{pictures} pictures");
+    assert_eq!(before, 60 * u64::from(open), "{pictures} pictures");
     assert!(sounds > clip.sounds, "{sounds} frames of sound");
     plays(&there.master(), 20).await;
     assert_eq!(there.log().await, ["encoder_came", "owner_lost", "encoder_came", "encoder_stopped", "ended"]);
@@ -118,16 +147,18 @@ async fn a_live_node_that_is_killed_loses_its_open_segment_at_most_and_another_g
 #[tokio::test]
 async fn viewers_go_on_when_the_node_of_the_encoder_is_killed_and_what_they_were_told_is_kept() {
     let (mut one, other, _postgres) = two().await;
-    let clip = Clip::make(other.home(), "320x180", 12, true).await;
+    let clip = Clip::make(other.home(), "320x180", 18, true).await;
     let broadcast = Broadcast::announce(&one, 60).await;
     let there = at(&other, &broadcast);
     let mut encoder = clip.begin(&broadcast.url);
     let mut viewer = Viewer::sit(&there).await;
+    wait_for_open(&there, 1).await;
     drop(broadcast);
     one.kill();
     encoder.kill().await.expect("a running encoder");
     there.wait_for("interrupted").await;
-    let told = playlist::read(&there.master()).await.variants.swap_remove(0);
+    let (closed, open) = told(&there).await;
+    assert!(open > 0.0, "no part is told after {closed} segments");
     let mut encoder = clip.begin(&there.url);
     there.wait_for("live").await;
     viewer.goes_on().await;
@@ -141,7 +172,9 @@ async fn viewers_go_on_when_the_node_of_the_encoder_is_killed_and_what_they_were
     let source = there.rung(1, &there.source().await);
     let recorded = playlist::hashes_of(std::path::Path::new(&source), "0").await;
     let before = recorded.len() - sent.len();
-    assert!(before >= 60 * told.segments.len(), "{before} pictures, {} segments", told.segments.len());
+    let (kept, told) =
+        (f64::from(u32::try_from(before).expect("few")) / 30.0, f64::from(closed) * 2.0 + open);
+    assert!(kept > told - 0.001, "{kept} s of {told}");
     assert!(recorded.starts_with(&sent[..before]) && recorded.ends_with(&sent), "{before} pictures");
     other.stop().await;
 }

@@ -1,0 +1,122 @@
+//! A broadcast under way, on both engines: where a successor goes on, and what `fsck` expects of its recording.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use policast::catalogue::broadcast;
+use policast::domain::Timestamp;
+use policast::domain::broadcast::{DEFAULT_GRACE, Health};
+use policast::domain::key::Secret;
+use policast::domain::media::{Fraction, Segment};
+use policast::publishing::{
+    BroadcastDraft, BroadcastPlan, Error, Fsck, Ingest, LiveForm, LiveRung, NewPack, Publishing, Seam,
+};
+use policast::storage::Key;
+
+use crate::world::{World, draft};
+
+/// Whoever has the channel is lost at once.
+const LOST: Duration = Duration::ZERO;
+const GONE: (&str, &str) = ("encoder_stopped", "it stopped");
+
+async fn announce(world: &World) -> Secret {
+    let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate: true };
+    let announced = BroadcastDraft { video: draft(), plan };
+    world.publishing.announce_broadcast(world.operator, announced).await.unwrap().2
+}
+
+/// Says that so many segments are kept, and the encoder is gone.
+async fn leave(publishing: &Publishing, ingest: &Ingest, kept: u32) {
+    let mut tx = publishing.db.begin().await.unwrap();
+    broadcast::advance(tx.conn(), ingest.tenure, (kept, i64::from(kept) * 180_000)).await.unwrap();
+    tx.commit().await.unwrap();
+    publishing.leave_ingest(ingest, GONE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_successor_goes_on_after_all_that_players_may_know() {
+    for world in World::both().await {
+        let publishing = &world.publishing;
+        let key = announce(&world).await;
+        let first = publishing.begin_ingest(&key, "one", LOST).await.unwrap();
+        assert_eq!(first.next(), 0);
+        // Two may have begun before it is heard of for the first time, and whenever it was heard of last.
+        let second = publishing.begin_ingest(&key, "two", LOST).await.unwrap();
+        assert_eq!((second.kept().0, second.next()), (0, 2));
+        let going = (&Health::default(), 0, 10);
+        publishing.keep_ingest((&key, second.tenure), LOST, going).await.unwrap();
+        let third = publishing.begin_ingest(&key, "three", LOST).await.unwrap();
+        assert_eq!((third.kept().0, third.next()), (0, 12));
+        let stale = publishing.keep_ingest((&key, second.tenure), LOST, (&Health::default(), 0, 90)).await;
+        assert!(matches!(stale, Err(Error::ChannelLost)), "{stale:?}");
+
+        // Whoever leaves has kept all that it told.
+        leave(publishing, &third, 14).await;
+        let fourth = publishing.begin_ingest(&key, "four", LOST).await.unwrap();
+        assert_eq!((fourth.kept().0, fourth.next()), (14, 14));
+
+        leave(publishing, &fourth, 15).await;
+        let slate = publishing.begin_slate(&fourth).await.unwrap().expect("a slate");
+        publishing.keep_slate(slate.tenure, 20).await.unwrap();
+        let fifth = publishing.begin_ingest(&key, "five", LOST).await.unwrap();
+        assert_eq!((slate.next(), fifth.next()), (15, 22));
+        let stale = publishing.keep_slate(slate.tenure, 90).await;
+        assert!(matches!(stale, Err(Error::ChannelLost)), "{stale:?}");
+
+        // A slate that was never heard of may have shown something, too.
+        leave(publishing, &fifth, 22).await;
+        publishing.begin_slate(&fifth).await.unwrap().expect("a slate");
+        assert_eq!(publishing.begin_ingest(&key, "six", LOST).await.unwrap().next(), 24);
+    }
+}
+
+#[tokio::test]
+async fn fsck_expects_the_initialisation_segments_of_every_tenure() {
+    for world in World::both().await {
+        let publishing = &world.publishing;
+        let key = announce(&world).await;
+        let ingest = publishing.begin_ingest(&key, "one", LOST).await.unwrap();
+        let rate = Fraction { num: 25, den: 1 };
+        let (picture, sound) =
+            (LiveForm::Video { width: 640, height: 360, frame_rate: rate }, LiveForm::Audio { channels: 2 });
+        let kept = [("360p", picture, 0, 71), ("audio", sound, 0, 72), ("360p", picture, 1, 73)];
+        let mut inits = Vec::new();
+        for (name, form, segment, init) in kept {
+            inits.push(keep(publishing, &ingest, (name, form), (segment, init)).await);
+        }
+        let check = Fsck { rehash: true, repair: false, grace: Duration::ZERO };
+        assert_eq!(publishing.fsck(&check).await.unwrap(), []);
+        for init in inits {
+            publishing.storage.delete(&init).await.unwrap();
+            let found = publishing.fsck(&check).await.unwrap();
+            let told: Vec<_> =
+                found.iter().map(|finding| (finding.kind.as_str(), finding.key.as_str())).collect();
+            assert_eq!(told, [("missing_object", init.as_str())]);
+            publishing.storage.put(&init, Bytes::from_static(b"init")).await.unwrap();
+        }
+    }
+}
+
+/// Keeps a segment with its initialisation segment, which is returned.
+async fn keep(
+    publishing: &Publishing,
+    ingest: &Ingest,
+    (name, form): (&str, LiveForm),
+    (first_segment, init): (u32, u32),
+) -> Key {
+    let (id, epoch) = (ingest.recording(), ingest.epoch());
+    let key = Key::init_of(id, name, init);
+    let bytes = Bytes::from_static(b"segment");
+    let size_bytes = bytes.len() as u64;
+    publishing.storage.put(&key, Bytes::from_static(b"init")).await.unwrap();
+    publishing.storage.put(&Key::pack(id, name, first_segment, epoch), bytes).await.unwrap();
+    let position = u32::from(name == "audio");
+    let rung = LiveRung { name: name.to_owned(), position, codecs: String::new(), form };
+    publishing.add_live_rung(ingest.tenure, id, &rung).await.unwrap();
+    let start = i64::from(first_segment) * 180_000;
+    let segments = vec![Segment { start, duration: 180_000, size_bytes, key_bytes: 0 }];
+    let new = NewPack { rung: name.to_owned(), first_segment, size_bytes, segments };
+    let seam = Seam { epoch, init, discontinuity: false, shown_at: Timestamp(start) };
+    publishing.add_live_pack(ingest.tenure, id, (new, seam), None).await.unwrap();
+    key
+}
