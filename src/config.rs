@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::domain::video::MOST_STALE;
+
 /// What `serve`, `worker`, `demo` and the operator's commands are told.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
@@ -159,6 +161,9 @@ pub struct Delivery {
     /// How long a signed playback address of a draft is good
     #[arg(long, env = "POLICAST_TOKEN_TTL", default_value = "12h", value_name = "SPAN")]
     pub token_ttl: Span,
+    /// How long what was played lately plays on while the database is out of reach; 1h at most
+    #[arg(long, env = "POLICAST_STALE_IF_ERROR", default_value = "10m", value_name = "SPAN", value_parser = remembered)]
+    pub stale_if_error: Span,
     /// CDN in front of public media; players are redirected there
     #[arg(long, env = "POLICAST_CDN_URL", value_name = "URL")]
     pub cdn_url: Option<String>,
@@ -256,6 +261,12 @@ impl FromStr for Span {
             None => Err(ParseSpanError(text.to_owned())),
         }
     }
+}
+
+/// A span a node may play what it knows.
+fn remembered(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: ParseSpanError| error.to_string())?;
+    if span.0 > MOST_STALE { Err(format!("{text} is more than an hour")) } else { Ok(span) }
 }
 
 impl Config {

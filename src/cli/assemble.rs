@@ -47,6 +47,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
             upload_ttl: config.limits.upload_ttl.0,
             part_url_ttl: config.limits.part_url_ttl.0,
             revision_grace: config.limits.revision_grace.0,
+            stale_if_error: config.delivery.stale_if_error.0,
             push_private: config.live.push_allow_private,
         },
         changes: Changes::default(),

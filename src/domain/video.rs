@@ -1,5 +1,7 @@
 //! Videos: their states and the limits on what is said of them.
 
+use std::time::Duration;
+
 use super::text::Texts;
 use super::words::words;
 
@@ -9,6 +11,8 @@ pub const MAX_TITLE_CHARS: usize = 200;
 pub const MAX_DESCRIPTION_CHARS: usize = 10_000;
 /// Characters a name, a reason or an alternative text may have.
 pub const MAX_NAME_CHARS: usize = 300;
+/// A node that is cut off from its database may play what it knows for no longer: it would not hear of a withdrawal.
+pub const MOST_STALE: Duration = Duration::from_hours(1);
 
 words! {
     /// Who may see a video.

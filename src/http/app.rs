@@ -75,11 +75,10 @@ pub(super) struct Recents {
 
 impl Recents {
     fn new(publishing: &Publishing) -> Self {
-        let changes = || publishing.changes.clone();
         Self {
-            videos: Recent::new(changes(), MOST_RECENT),
-            revisions: Recent::new(changes(), MOST_RECENT),
-            events: Recent::new(changes(), MOST_RECENT),
+            videos: Recent::new(publishing, MOST_RECENT),
+            revisions: Recent::new(publishing, MOST_RECENT),
+            events: Recent::new(publishing, MOST_RECENT),
         }
     }
 }

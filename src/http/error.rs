@@ -227,6 +227,12 @@ impl From<storage::Error> for Error {
     }
 }
 
+impl publishing::Passing for Error {
+    fn is_unavailable(&self) -> bool {
+        self.is_unavailable()
+    }
+}
+
 impl Error {
     /// A dependency is out of reach now: the same request may succeed later.
     pub(super) fn is_unavailable(&self) -> bool {

@@ -100,7 +100,7 @@ impl Live {
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
         let pass = NodePass::new(&settings.secret, publishing.clock.clone());
-        let owners = Recent::new(publishing.changes.clone(), MOST_OWNERS);
+        let owners = Recent::new(&publishing, MOST_OWNERS);
         Self {
             owners: Arc::new(owners),
             publishing,
@@ -219,6 +219,8 @@ impl Live {
     pub async fn keep_house(self, stop: CancellationToken) {
         let mut changes = self.publishing.changes.follow();
         let mut round = tokio::time::interval(LAPSE_EVERY);
+        // Whoever was cut off from the database was hardly alone: the others renew what they hold first.
+        let mut was_cut_off = false;
         loop {
             let settled = tokio::select! {
                 () = stop.cancelled() => return,
@@ -229,8 +231,14 @@ impl Live {
                 self.settle(video).await;
                 continue;
             }
+            if was_cut_off {
+                was_cut_off = self.publishing.db.read().await.is_err();
+                round.reset_after(if was_cut_off { LAPSE_EVERY } else { self.settings.lease });
+                continue;
+            }
             if let Err(error) = self.publishing.lapse_broadcasts().await {
                 tracing::warn!(%error, "broadcasts could not be looked after");
+                was_cut_off = true;
             }
             for video in self.videos() {
                 self.settle(video).await;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{BoxFuture, OptionFuture};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,10 +27,12 @@ use crate::domain::Timestamp;
 use crate::domain::key::Secret;
 use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
 use crate::media::playlist::target_duration;
-use crate::publishing::{self, Ingest, Recorded};
+use crate::publishing::{self, Ingest, Recorded, Tenure};
 
 /// How often the channel's lease is renewed while media comes.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A renewal that takes longer is begun anew: its connection may be dead.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Sound is listed last.
 const AUDIO_POSITION: u32 = 99;
 /// No frame of sound is longer.
@@ -38,6 +41,9 @@ const TOGETHER: Ticks = TICKS_PER_SECOND / 5;
 const LAST_WORD: Duration = Duration::from_millis(400);
 /// A playlist promises no less: the next keyframes may come later than the first two did.
 const LEAST_TARGET: u32 = 4;
+
+/// The channel's lease being renewed.
+type Keeping = BoxFuture<'static, Result<(), Left>>;
 
 /// What a stream needs beside its encoder.
 pub struct Session {
@@ -133,6 +139,20 @@ async fn leave(live: &Live, ingest: &Ingest, left: Left) {
     live.settle(ingest.video.id).await;
 }
 
+/// What becomes of a stream whose channel is to be kept. It goes on without the database for as long as the tape holds.
+async fn kept(tenure: Tenure, keep: impl Future<Output = Result<(), publishing::Error>>) -> Result<(), Left> {
+    let error: Box<dyn std::error::Error + Send + Sync> = match timeout(PATIENCE, keep).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(publishing::Error::StreamKey)) => return Err(Left::Revoked),
+        Ok(Err(publishing::Error::BroadcastOver)) => return Err(Left::Over),
+        Ok(Err(publishing::Error::ChannelLost)) => return Err(Left::TakenOver),
+        Ok(Err(error)) => error.into(),
+        Err(late) => late.into(),
+    };
+    tracing::warn!(broadcast = %tenure.id, error, "the channel could not be renewed");
+    Ok(())
+}
+
 impl Session {
     fn open(
         live: Live,
@@ -186,66 +206,56 @@ impl Session {
         let mut changes = self.live.publishing.changes.follow();
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut due, mut keeping): (bool, Option<Keeping>) = (false, None);
         loop {
-            let due = tokio::select! {
+            if self.tape.pending() > self.live.settings.buffer_bytes {
+                return encoder.show_out(Left::Full(self.live.settings.buffer_bytes)).await;
+            }
+            if due && keeping.is_none() {
+                (due, keeping) = (false, self.keep());
+            }
+            tokio::select! {
                 media = encoder.next() => match media {
-                    Ok(Some(media)) => match self.take(media) {
-                        Ok(()) => continue,
-                        Err(error) => return encoder.show_out(Left::Unfit(error.to_string())).await,
+                    Ok(Some(media)) => if let Err(error) = self.take(media) {
+                        return encoder.show_out(Left::Unfit(error.to_string())).await;
                     },
                     Ok(None) => return Left::Unpublished,
                     Err(left) => return left,
                 },
-                _ = beat.tick() => true,
-                change = changes.recv() => match change {
+                _ = beat.tick() => due = true,
+                change = changes.recv() => due |= match change {
                     Ok(id) => id.is_none_or(|id| id == self.ingest.video.id),
                     Err(RecvError::Lagged(_)) => true,
                     Err(RecvError::Closed) => false,
                 },
+                Some(kept) = OptionFuture::from(keeping.as_mut()) => {
+                    keeping = None;
+                    if let Err(left) = kept {
+                        return encoder.show_out(left).await;
+                    }
+                },
                 () = stop.cancelled() => return encoder.show_out(Left::Stopping).await,
-            };
-            if due && let Err(left) = self.keep().await {
-                return encoder.show_out(left).await;
             }
         }
     }
 
-    /// Renews the lease where media has come since; an encoder that is silent keeps nothing.
-    async fn keep(&mut self) -> Result<(), Left> {
-        let limit = self.live.settings.buffer_bytes;
-        if self.tape.pending() > limit {
-            return Err(Left::Full(limit));
+    /// Renews the lease where media has come since; an encoder that is silent keeps nothing. No media waits for it.
+    fn keep(&mut self) -> Option<Keeping> {
+        if self.heard.elapsed() > HEARTBEAT * 2 {
+            return None;
         }
-        let silent = self.heard.elapsed() > HEARTBEAT * 2;
-        if silent {
-            return Ok(());
-        }
-        let Some((key, gauge)) = &self.guest else { return self.keep_slate().await };
+        let (publishing, tenure) = (self.live.publishing.clone(), self.ingest.tenure);
+        let next = self.cutter.position().segment;
+        let Some((key, gauge)) = &self.guest else {
+            return Some(Box::pin(kept(tenure, async move { publishing.keep_slate(tenure, next).await })));
+        };
         let health = self.meter.read(Instant::now());
         let viewers = self.channel.audience.count(self.channel.target());
         gauge.set(&health, viewers);
-        let told = (&health, viewers, self.cutter.position().segment);
-        let lease = self.live.settings.lease;
-        match self.live.publishing.keep_ingest((key, self.ingest.tenure), lease, told).await {
-            Ok(()) => Ok(()),
-            Err(publishing::Error::StreamKey) => Err(Left::Revoked),
-            Err(publishing::Error::BroadcastOver) => Err(Left::Over),
-            Err(publishing::Error::ChannelLost) => Err(Left::TakenOver),
-            // The stream goes on without the database for as long as the tape holds.
-            Err(error) => {
-                tracing::warn!(broadcast = %self.ingest.tenure.id, %error, "the channel could not be renewed");
-                Ok(())
-            }
-        }
-    }
-
-    /// The slate goes on until an encoder is back or nobody waits for one.
-    async fn keep_slate(&self) -> Result<(), Left> {
-        match self.live.publishing.keep_slate(self.ingest.tenure, self.cutter.position().segment).await {
-            Err(publishing::Error::BroadcastOver) => Err(Left::Over),
-            Err(publishing::Error::ChannelLost) => Err(Left::TakenOver),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        let (key, lease) = (key.clone(), self.live.settings.lease);
+        Some(Box::pin(kept(tenure, async move {
+            publishing.keep_ingest((&key, tenure), lease, (&health, viewers, next)).await
+        })))
     }
 
     fn take(&mut self, media: Media) -> Result<(), cut::Error> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use moka::sync::Cache;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::news::{self, Listener, News, Node};
 use crate::catalogue::{self, Db};
 use crate::domain::VideoId;
+use crate::domain::video::MOST_STALE;
 
 /// News kept for a slow listener; one that misses some looks again, so the number only bounds memory.
 const BACKLOG: usize = 1024;
@@ -28,6 +30,8 @@ pub struct Changes {
     own: broadcast::Sender<News>,
     work: Arc<Notify>,
     count: Arc<AtomicU64>,
+    /// The count at the last change of each video; `None`: of any.
+    latest: Cache<Option<VideoId>, u64>,
 }
 
 impl Default for Changes {
@@ -38,6 +42,7 @@ impl Default for Changes {
             own: broadcast::channel(BACKLOG).0,
             work: Arc::new(Notify::new()),
             count: Arc::default(),
+            latest: Cache::builder().time_to_live(MOST_STALE).build(),
         }
     }
 }
@@ -57,6 +62,11 @@ impl Changes {
     /// How much was told so far: what was read at another count may have changed.
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
+    }
+
+    /// The video has not changed since so much was told, as far as this node knows.
+    pub fn is_quiet(&self, video: VideoId, since: u64) -> bool {
+        [Some(video), None].iter().all(|of| self.latest.get(of).is_none_or(|count| count <= since))
     }
 
     /// There is work now.
@@ -79,7 +89,8 @@ impl Changes {
     }
 
     fn announce(&self, video: Option<VideoId>) {
-        self.count.fetch_add(1, Ordering::Release);
+        let before = self.count.fetch_add(1, Ordering::Release);
+        self.latest.insert(video, before + 1);
         // Nobody listening is no fault.
         let _ = self.videos.send(video);
     }

@@ -40,7 +40,7 @@ pub use posters::PosterOf;
 pub use processing::{NewPack, RevisionId, truncated};
 pub use pushes::TargetDraft;
 pub use receive::{Checksum, ChecksumKind, Receiver};
-pub use recent::Recent;
+pub use recent::{OfVideo, Passing, Recent};
 pub(crate) use reprocess::is_unfit;
 pub use reprocess::{Estimate, Reprocess};
 pub use story::{JobTale, RevisionTale, Story, UploadTale};
@@ -61,6 +61,8 @@ pub struct Limits {
     pub part_url_ttl: Duration,
     /// How long a replaced revision plays on.
     pub revision_grace: Duration,
+    /// How long what was known lately is answered while the database is out of reach; `MOST_STALE` at most.
+    pub stale_if_error: Duration,
     /// Broadcasts may be pushed on into the network around this machine.
     pub push_private: bool,
 }
@@ -73,6 +75,7 @@ impl Default for Limits {
             upload_ttl: Duration::from_hours(24),
             part_url_ttl: Duration::from_hours(1),
             revision_grace: Duration::from_hours(1),
+            stale_if_error: Duration::from_mins(10),
             push_private: false,
         }
     }

@@ -1,43 +1,125 @@
-//! What many ask for at the same moment, read once.
+//! What many ask for at the same moment, read once; and what was known last, while the database is away.
 
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
+use tokio::time::{Instant, timeout};
 
-use super::Changes;
+use super::{Changes, Error, Publishing};
+use crate::domain::VideoId;
 
 /// What another node changed may be news this long.
 const FRESH: Duration = Duration::from_secs(1);
+/// A database that takes longer is out of reach to whoever has an older answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause before it is asked again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// Answers that hold until there is any news, and for a second at most: a verb this node has carried out is seen by
-/// every question after it.
+/// every question after it. Where the database is out of reach the last answer holds on (`stale-if-error`, RFC 5861),
+/// unless the video has changed since.
 pub struct Recent<K, V> {
     changes: Changes,
     answers: Cache<(K, u64), V>,
+    /// The last answers, each with what had been told when it was asked for.
+    last: Cache<K, (u64, V)>,
+    /// Who has an older answer does not ask before.
+    next: Mutex<Instant>,
+}
+
+/// What is asked for belongs to a video.
+pub trait OfVideo {
+    fn video(&self) -> VideoId;
+}
+
+/// An error that may be gone a moment later.
+pub trait Passing {
+    /// The database is out of reach.
+    fn is_unavailable(&self) -> bool;
 }
 
 impl<K, V> Recent<K, V>
 where
-    K: Hash + Eq + Send + Sync + 'static,
+    K: OfVideo + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     /// Holds at most so many answers.
-    pub fn new(changes: Changes, most: u64) -> Self {
-        Self { changes, answers: Cache::builder().max_capacity(most).time_to_live(FRESH).build() }
+    pub fn new(publishing: &Publishing, most: u64) -> Self {
+        Self::over(publishing.changes.clone(), publishing.limits.stale_if_error, most)
+    }
+
+    fn over(changes: Changes, stale_if_error: Duration, most: u64) -> Self {
+        Self {
+            changes,
+            answers: Cache::builder().max_capacity(most).time_to_live(FRESH).build(),
+            last: Cache::builder().max_capacity(most).time_to_live(stale_if_error).build(),
+            next: Mutex::new(Instant::now()),
+        }
     }
 
     /// The answer, which `ask` gives where nobody else is asking already. An error is not kept.
     pub async fn get<E>(&self, key: K, ask: impl AsyncFnOnce() -> Result<V, E>) -> Result<V, Arc<E>>
     where
-        E: Send + Sync + 'static,
+        E: Passing + Send + Sync + 'static,
     {
-        let key = (key, self.changes.count());
-        match self.answers.get(&key).await {
-            Some(answer) => Ok(answer),
-            None => self.answers.try_get_with(key, Box::pin(ask())).await,
+        let count = self.changes.count();
+        let now = (key.clone(), count);
+        if let Some(answer) = self.answers.get(&now).await {
+            return Ok(answer);
         }
+        let known = self.last.get(&key).await.filter(|(at, _)| self.changes.is_quiet(key.video(), *at));
+        let asked = self.answers.try_get_with(now, Box::pin(self.ask((&key, count), ask)));
+        let Some((_, known)) = known else { return asked.await };
+        if Instant::now() < *self.next() {
+            return Ok(known);
+        }
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if !error.is_unavailable() => Err(error),
+            Ok(Err(_)) | Err(_) => {
+                *self.next() = Instant::now() + AGAIN;
+                Ok(known)
+            }
+        }
+    }
+
+    async fn ask<E: Passing>(
+        &self,
+        (key, count): (&K, u64),
+        ask: impl AsyncFnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        let answer = ask().await;
+        match &answer {
+            Ok(value) => self.last.insert(key.clone(), (count, value.clone())).await,
+            Err(error) if error.is_unavailable() => {}
+            // It is gone: nothing is known of it any more.
+            Err(_) => self.last.invalidate(key).await,
+        }
+        answer
+    }
+
+    fn next(&self) -> MutexGuard<'_, Instant> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OfVideo for VideoId {
+    fn video(&self) -> VideoId {
+        *self
+    }
+}
+
+impl<A, B> OfVideo for (VideoId, A, B) {
+    fn video(&self) -> VideoId {
+        self.0
+    }
+}
+
+impl Passing for Error {
+    fn is_unavailable(&self) -> bool {
+        self.is_unavailable()
     }
 }
 
@@ -46,27 +128,100 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::domain::VideoId;
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Trouble {
+        Away,
+        Gone,
+    }
+
+    impl Passing for Trouble {
+        fn is_unavailable(&self) -> bool {
+            *self == Self::Away
+        }
+    }
+
+    type Answer = Result<u32, Arc<Trouble>>;
+
+    fn recent(stale_if_error: Duration) -> (Changes, Recent<VideoId, u32>) {
+        let changes = Changes::default();
+        (changes.clone(), Recent::over(changes, stale_if_error, 10))
+    }
+
+    async fn get(recent: &Recent<VideoId, u32>, id: VideoId, answer: Result<u32, Trouble>) -> Answer {
+        recent.get(id, async || answer).await
+    }
 
     #[tokio::test]
     async fn many_ask_once_and_after_news_again() {
-        let changes = Changes::default();
-        let recent = Recent::new(changes.clone(), 10);
+        let (changes, recent) = recent(Duration::ZERO);
+        let (one, other) = (VideoId::new(), VideoId::new());
         let asked = AtomicU32::new(0);
         let ask = async || {
             tokio::task::yield_now().await;
-            Ok::<_, ()>(asked.fetch_add(1, Ordering::Relaxed))
+            Ok::<_, Trouble>(asked.fetch_add(1, Ordering::Relaxed))
         };
-        assert_eq!(tokio::join!(recent.get(1, ask), recent.get(1, ask)), (Ok(0), Ok(0)));
-        assert_eq!(recent.get(2, ask).await, Ok(1));
+        assert_eq!(tokio::join!(recent.get(one, ask), recent.get(one, ask)), (Ok(0), Ok(0)));
+        assert_eq!(recent.get(other, ask).await, Ok(1));
         changes.tell(VideoId::new());
-        assert_eq!(recent.get(1, ask).await, Ok(2));
+        assert_eq!(recent.get(one, ask).await, Ok(2));
     }
 
     #[tokio::test]
     async fn a_failure_is_not_kept() {
-        let recent = Recent::new(Changes::default(), 10);
-        assert!(recent.get(1, async || Err::<u32, _>("the database is away")).await.is_err());
-        assert_eq!(recent.get(1, async || Ok::<_, ()>(5)).await, Ok(5));
+        let (_, recent) = recent(Duration::ZERO);
+        let id = VideoId::new();
+        assert_eq!(get(&recent, id, Err(Trouble::Away)).await, Err(Arc::new(Trouble::Away)));
+        assert_eq!(get(&recent, id, Ok(5)).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn the_last_answer_holds_on_while_the_database_is_away() {
+        let (changes, recent) = recent(Duration::from_mins(1));
+        let (id, other) = (VideoId::new(), VideoId::new());
+        assert_eq!(get(&recent, id, Ok(5)).await, Ok(5));
+        // News of another video: the answer is not a fresh one any more.
+        changes.tell(other);
+        assert_eq!(get(&recent, id, Err(Trouble::Away)).await, Ok(5));
+        assert!(get(&recent, other, Err(Trouble::Away)).await.is_err(), "nothing is known of it");
+        // Of this one: it may be withdrawn.
+        changes.tell(id);
+        assert!(get(&recent, id, Err(Trouble::Away)).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_hangs_is_waited_for_once_and_asked_again_later() {
+        let (changes, recent) = recent(Duration::from_mins(1));
+        let id = VideoId::new();
+        assert_eq!(get(&recent, id, Ok(5)).await, Ok(5));
+        let hang = async || -> Result<u32, Trouble> { std::future::pending().await };
+        let began = Instant::now();
+        for _ in 0..3 {
+            changes.tell(VideoId::new());
+            assert_eq!(recent.get(id, hang).await, Ok(5));
+        }
+        assert_eq!(began.elapsed(), PATIENCE);
+        tokio::time::advance(AGAIN).await;
+        assert_eq!(get(&recent, id, Ok(6)).await, Ok(6));
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_known_no_more() {
+        let (changes, recent) = recent(Duration::from_mins(1));
+        let id = VideoId::new();
+        assert_eq!(get(&recent, id, Ok(5)).await, Ok(5));
+        changes.tell(VideoId::new());
+        assert_eq!(get(&recent, id, Err(Trouble::Gone)).await, Err(Arc::new(Trouble::Gone)));
+        changes.tell(VideoId::new());
+        assert_eq!(get(&recent, id, Err(Trouble::Away)).await, Err(Arc::new(Trouble::Away)));
+    }
+
+    #[tokio::test]
+    async fn nothing_older_is_told_where_nobody_wants_that() {
+        let (changes, recent) = recent(Duration::ZERO);
+        let id = VideoId::new();
+        assert_eq!(get(&recent, id, Ok(5)).await, Ok(5));
+        changes.tell(VideoId::new());
+        assert!(get(&recent, id, Err(Trouble::Away)).await.is_err());
     }
 }

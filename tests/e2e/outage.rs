@@ -25,7 +25,7 @@ const MIB: usize = 1 << 20;
 const STUCK: Duration = Duration::from_mins(5);
 
 /// A server whose bucket lies behind a line that can be cut.
-async fn with_bucket() -> (Server, Proxy) {
+pub async fn with_bucket() -> (Server, Proxy) {
     let bucket = weed::settings().await;
     let endpoint = bucket.endpoint.expect("an endpoint");
     let line = Proxy::to(endpoint.trim_start_matches("http://"));

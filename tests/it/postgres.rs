@@ -15,13 +15,17 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 /// Stops and starts the server as its own input says, and removes its folder once that ends: when the test process is
 /// gone, however it went.
 const KEEPER: &str = r#"
+    signal() { kill -$1 $server $(cat /proc/$server/task/$server/children); }
     "$@" >>"$0/log" 2>&1 & server=$!
     while read -r word; do
         case $word in
             stop) kill -INT $server; wait $server; echo stopped ;;
             start) "$@" >>"$0/log" 2>&1 & server=$! ;;
+            hang) signal STOP; echo hanging ;;
+            wake) signal CONT ;;
         esac
     done
+    signal CONT
     kill -QUIT $server
     wait $server
     rm -rf "$0"
@@ -59,9 +63,18 @@ impl Postgres {
     /// Takes it away: every connection is cut, and no new one is taken.
     pub fn stop(&mut self) {
         self.tell("stop");
-        let mut stopped = [0; b"stopped\n".len()];
-        let said = self.keeper.stdout.as_mut().expect("a keeper that speaks");
-        said.read_exact(&mut stopped).expect("a stopped server");
+        self.hear("stopped\n");
+    }
+
+    /// It takes connections and questions, and answers nothing.
+    pub fn hang(&mut self) {
+        self.tell("hang");
+        self.hear("hanging\n");
+    }
+
+    /// It answers again, also what it was asked meanwhile.
+    pub fn wake(&mut self) {
+        self.tell("wake");
     }
 
     /// Brings it back with all it had.
@@ -73,6 +86,13 @@ impl Postgres {
     fn tell(&mut self, word: &str) {
         let keeper = self.keeper.stdin.as_mut().expect("a keeper that listens");
         writeln!(keeper, "{word}").expect("a keeper");
+    }
+
+    fn hear(&mut self, word: &str) {
+        let mut said = vec![0; word.len()];
+        let keeper = self.keeper.stdout.as_mut().expect("a keeper that speaks");
+        keeper.read_exact(&mut said).expect("a keeper");
+        assert_eq!(said, word.as_bytes());
     }
 
     fn url(&self, database: &str) -> String {
@@ -185,4 +205,15 @@ async fn a_server_that_was_stopped_comes_back_with_what_it_had() {
     server.start().await;
     let mut connection = PgConnection::connect(&url).await.expect("a server");
     connection.execute("select id from kept").await.expect("the table");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_answers_later() {
+    let mut server = Postgres::own().await;
+    let mut connection = PgConnection::connect(&server.database().await).await.expect("a server");
+    server.hang();
+    let mut asked = connection.execute("select 1");
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut asked).await.is_err());
+    server.wake();
+    asked.await.expect("an answer");
 }

@@ -3,6 +3,7 @@
 mod interrupted;
 mod nodes;
 mod obs;
+mod outage;
 mod players;
 mod push_on;
 mod recording;
