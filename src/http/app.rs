@@ -17,8 +17,8 @@ use crate::domain::VideoId;
 use crate::live::Live;
 use crate::publishing::{Error, Publishing, Recent};
 
-/// Videos of which what was just read is kept.
-const MOST_RECENT: u64 = 1000;
+/// About what a video takes in memory.
+const VIDEO_BYTES: usize = 2048;
 
 /// What the HTTP room is told at start.
 #[derive(Debug, Clone)]
@@ -76,9 +76,9 @@ pub(super) struct Recents {
 impl Recents {
     fn new(publishing: &Publishing) -> Self {
         Self {
-            videos: Recent::new(publishing, MOST_RECENT),
-            revisions: Recent::new(publishing, MOST_RECENT),
-            events: Recent::new(publishing, MOST_RECENT),
+            videos: Recent::new(publishing, |_| VIDEO_BYTES),
+            revisions: Recent::new(publishing, |shown| shown.bytes()),
+            events: Recent::new(publishing, |told| told.bytes()),
         }
     }
 }

@@ -29,6 +29,13 @@ pub(super) struct Told {
     json: String,
 }
 
+impl Told {
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.stamp.len() + self.json.len()
+    }
+}
+
 struct Watch {
     app: App,
     viewer: Viewer,

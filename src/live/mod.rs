@@ -51,8 +51,8 @@ use window::{News, Window};
 const LAPSE_EVERY: Duration = Duration::from_secs(1);
 /// Before the first playlist says otherwise.
 const FIRST_TARGET: u32 = 4;
-/// Videos of which the owner just read is kept.
-const MOST_OWNERS: u64 = 1000;
+/// About what the owner of a channel takes in memory.
+const OWNER_BYTES: usize = 256;
 /// How long players may still ask a channel that is over what comes next.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How long a viewer waits for another node's channel before the rows are played.
@@ -100,7 +100,7 @@ impl Live {
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
         let pass = NodePass::new(&settings.secret, publishing.clock.clone());
-        let owners = Recent::new(&publishing, MOST_OWNERS);
+        let owners = Recent::new(&publishing, |_| OWNER_BYTES);
         Self {
             owners: Arc::new(owners),
             publishing,

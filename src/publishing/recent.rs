@@ -16,6 +16,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The pause before it is asked again.
 const AGAIN: Duration = Duration::from_secs(3);
+/// What all answers of one kind may take.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// Answers that hold until there is any news, and for a second at most: a verb this node has carried out is seen by
 /// every question after it. Where the database is out of reach the last answer holds on (`stale-if-error`, RFC 5861),
@@ -45,16 +47,19 @@ where
     K: OfVideo + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Holds at most so many answers.
-    pub fn new(publishing: &Publishing, most: u64) -> Self {
-        Self::over(publishing.changes.clone(), publishing.limits.stale_if_error, most)
+    /// Answers of which `bytes_of` tells how large they are.
+    pub fn new(publishing: &Publishing, bytes_of: fn(&V) -> usize) -> Self {
+        Self::over(publishing.changes.clone(), publishing.limits.stale_if_error, bytes_of)
     }
 
-    fn over(changes: Changes, stale_if_error: Duration, most: u64) -> Self {
+    fn over(changes: Changes, stale_if_error: Duration, bytes_of: fn(&V) -> usize) -> Self {
+        let weight = move |value: &V| u32::try_from(bytes_of(value)).unwrap_or(u32::MAX);
+        let answers = Cache::builder().weigher(move |_, value| weight(value));
+        let last = Cache::builder().weigher(move |_, (_, value)| weight(value));
         Self {
             changes,
-            answers: Cache::builder().max_capacity(most).time_to_live(FRESH).build(),
-            last: Cache::builder().max_capacity(most).time_to_live(stale_if_error).build(),
+            answers: answers.max_capacity(MOST_BYTES).time_to_live(FRESH).build(),
+            last: last.max_capacity(MOST_BYTES).time_to_live(stale_if_error).build(),
             next: Mutex::new(Instant::now()),
         }
     }
@@ -83,6 +88,11 @@ where
                 Ok(known)
             }
         }
+    }
+
+    /// The last answer, where one is remembered: good for what never changes.
+    pub async fn last(&self, key: &K) -> Option<V> {
+        Some(self.last.get(key).await?.1)
     }
 
     async fn ask<E: Passing>(
@@ -145,7 +155,7 @@ mod tests {
 
     fn recent(stale_if_error: Duration) -> (Changes, Recent<VideoId, u32>) {
         let changes = Changes::default();
-        (changes.clone(), Recent::over(changes, stale_if_error, 10))
+        (changes.clone(), Recent::over(changes, stale_if_error, |_| 1))
     }
 
     async fn get(recent: &Recent<VideoId, u32>, id: VideoId, answer: Result<u32, Trouble>) -> Answer {

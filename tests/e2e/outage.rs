@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::Response;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::clients::ends_well;
@@ -18,7 +18,7 @@ use crate::postgres::Postgres;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::tool::{fixture, program, run};
-use crate::{tus, weed};
+use crate::{playlist, tus, weed};
 
 const MIB: usize = 1 << 20;
 /// Nothing that is waited for takes longer.
@@ -189,6 +189,34 @@ async fn without_its_database_an_upload_is_told_to_try_again_and_goes_on_when_it
     postgres.start().await;
     assert_eq!(tus::offset(&server.api, &upload.url).await, upload.acknowledged);
     upload.goes_on(&server).await;
+}
+
+#[tokio::test]
+async fn without_its_database_a_video_plays_on_and_one_that_was_withdrawn_does_not() {
+    let (server, mut postgres) = with_database().await;
+    let mut masters = Vec::new();
+    for title in ["Played on", "Withdrawn"] {
+        let video = server.api.video(title).await.id;
+        let (status, body) = server.api.put_source(&video, &fixture("short.mp4")).await;
+        assert!(status.is_success(), "{status} {body}");
+        server.api.wait_until_ready(&video).await;
+        server.api.post(&format!("/api/v1/videos/{video}/publish"), &json!({})).await;
+        let master = format!("{}/play/{video}/master.m3u8", server.api.base);
+        playlist::read(&master).await;
+        masters.push((video, master));
+    }
+    let [(_, plays), (withdrawn, gone)] = &masters[..] else { panic!("two videos") };
+    server.api.post(&format!("/api/v1/videos/{withdrawn}/withdraw"), &json!({"reason": "Out of date"})).await;
+    postgres.stop();
+    // Longer than any answer is a fresh one.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for track in playlist::read(plays).await.variants {
+        playlist::fetch(&server.api, track, server.home()).await;
+    }
+    assert_eq!(reqwest::get(gone).await.expect("an answer").status(), 503);
+    postgres.start().await;
+    until("it is heard again", async || reqwest::get(gone).await.is_ok_and(|answer| answer.status() == 404))
+        .await;
 }
 
 #[tokio::test]

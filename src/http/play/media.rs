@@ -11,6 +11,7 @@ use super::bytes::{Asked, Thing, etag, etag_of};
 use super::gate::{self, Bearer, Pass};
 use super::live::{self, Reload};
 use super::playlists;
+use super::revision::Shown;
 use crate::catalogue::pack;
 use crate::domain::VideoId;
 use crate::media::playlist;
@@ -122,11 +123,15 @@ struct Pack {
 async fn find_pack(app: &App, id: (VideoId, u32), rung: &str, file: &str) -> Result<Pack, Error> {
     let gone = || Error::from(publishing::Error::NotFound("segment"));
     let (first, attempt) = parse_pack(file).filter(|_| is_name(rung)).ok_or_else(gone)?;
-    let found = pack::find(app.read().await?.conn(), id, rung, first).await?;
-    let row = found.filter(|row| row.attempt == i64::from(attempt)).ok_or_else(gone)?;
+    let size = if let Some(size) = Shown::known_size(app, id, rung, (first, attempt)).await {
+        size
+    } else {
+        let found = pack::find(app.read().await?.conn(), id, rung, first).await?;
+        found.filter(|row| row.attempt == i64::from(attempt)).ok_or_else(gone)?.size_bytes
+    };
     Ok(Pack {
         key: Key::pack(id, rung, first, attempt),
-        size: u64::try_from(row.size_bytes).unwrap_or(0),
+        size: u64::try_from(size).unwrap_or(0),
         etag: etag_of(id.1, rung, file),
     })
 }

@@ -36,6 +36,25 @@ impl Shown {
         Ok(Self { revision, number, rungs, packs })
     }
 
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let segments: usize = self.packs.iter().map(|pack| pack.segments.len()).sum();
+        size_of::<Self>() + self.packs.len() * (size_of::<Pack>() + 32) + segments * size_of::<Segment>()
+    }
+
+    /// The bytes of a pack that was there when its rung was last looked at. No other one ever has its name.
+    pub async fn known_size(
+        app: &App,
+        (id, number): (VideoId, u32),
+        rung: &str,
+        (first, attempt): (u32, u32),
+    ) -> Option<i64> {
+        let shown = app.recent.revisions.last(&(id, number, Some(rung.to_owned()))).await?;
+        let name = (i64::from(first), i64::from(attempt));
+        let found = shown.packs.iter().find(|pack| (pack.first_segment, pack.attempt) == name);
+        found.map(|pack| pack.size_bytes)
+    }
+
     /// Nothing will be added to it any more.
     pub fn is_settled(&self) -> bool {
         self.revision.finished_at.is_some()
