@@ -35,6 +35,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -236,9 +237,11 @@ impl Live {
                 round.reset_after(if was_cut_off { LAPSE_EVERY } else { self.settings.lease });
                 continue;
             }
-            if let Err(error) = self.publishing.lapse_broadcasts().await {
+            let asked = Instant::now();
+            let lapsed = self.publishing.lapse_broadcasts().await;
+            was_cut_off = lapsed.is_err() || asked.elapsed() > LAPSE_EVERY;
+            if let Err(error) = lapsed {
                 tracing::warn!(%error, "broadcasts could not be looked after");
-                was_cut_off = true;
             }
             for video in self.videos() {
                 self.settle(video).await;

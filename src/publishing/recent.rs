@@ -38,7 +38,7 @@ pub trait OfVideo {
 
 /// An error that may be gone a moment later.
 pub trait Passing {
-    /// The database is out of reach.
+    /// What is needed for an answer is out of reach now.
     fn is_unavailable(&self) -> bool;
 }
 
