@@ -64,7 +64,7 @@ pub async fn hold() {
     println!("  CPU seconds of the server                         {cpu:>10.1}");
     println!("  memory before the players came, MB                {before:>10.1}");
     println!("  memory at the end of the minute, MB               {during:>10.1}");
-    println!("  memory 5 s after they left, MB                    {:>10.1}", memory());
+    println!("  memory 5 s after they left, the worker at the recording, MB {:>10.1}", memory());
     let released = last.map_or(f64::NAN, |last| last.duration_since(ended).as_secs_f64());
     println!("  from the request to end it to the last answer, 1 s or less wanted {released:>10.2} s\n");
     if errors.is_empty() {

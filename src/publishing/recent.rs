@@ -69,13 +69,23 @@ where
     where
         E: Passing + Send + Sync + 'static,
     {
-        let count = self.changes.count();
-        let now = (key.clone(), count);
-        if let Some(answer) = self.answers.get(&now).await {
-            return Ok(answer);
+        let now = (key, self.changes.count());
+        match self.answers.get(&now).await {
+            Some(answer) => Ok(answer),
+            // On the heap: thousands of players wait for what comes after this, and need none of it.
+            None => Box::pin(self.look(now, ask)).await,
         }
+    }
+
+    async fn look<E>(&self, now: (K, u64), ask: impl AsyncFnOnce() -> Result<V, E>) -> Result<V, Arc<E>>
+    where
+        E: Passing + Send + Sync + 'static,
+    {
+        let (key, count) = now.clone();
         let known = self.last.get(&key).await.filter(|(at, _)| self.changes.is_quiet(key.video(), *at));
-        let asked = self.answers.try_get_with(now, Box::pin(self.ask((&key, count), ask)));
+        // Made only by the one who asks: it is large, and thousands may wait with him.
+        let ask = async { Box::pin(self.ask((&key, count), ask)).await };
+        let asked = self.answers.try_get_with(now, ask);
         let Some((_, known)) = known else { return asked.await };
         if Instant::now() < *self.next() {
             return Ok(known);
