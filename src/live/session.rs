@@ -141,13 +141,13 @@ async fn leave(live: &Live, ingest: &Ingest, left: Left) {
 
 /// What becomes of a stream whose channel is to be kept. It goes on without the database for as long as the tape holds.
 async fn kept(tenure: Tenure, keep: impl Future<Output = Result<(), publishing::Error>>) -> Result<(), Left> {
-    let error: Box<dyn std::error::Error + Send + Sync> = match timeout(PATIENCE, keep).await {
+    let error = match timeout(PATIENCE, keep).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(publishing::Error::StreamKey)) => return Err(Left::Revoked),
         Ok(Err(publishing::Error::BroadcastOver)) => return Err(Left::Over),
         Ok(Err(publishing::Error::ChannelLost)) => return Err(Left::TakenOver),
-        Ok(Err(error)) => error.into(),
-        Err(late) => late.into(),
+        Ok(Err(error)) => error.to_string(),
+        Err(late) => late.to_string(),
     };
     tracing::warn!(broadcast = %tenure.id, error, "the channel could not be renewed");
     Ok(())
