@@ -363,6 +363,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_plays_what_he_knows_for_more_than_an_hour() {
+        assert_eq!(remembered("1h"), Ok(Span(MOST_STALE)));
+        assert!(remembered("61m").is_err() && remembered("soon").is_err());
+    }
+
+    #[test]
     fn a_span_has_a_unit() {
         assert_eq!("15m".parse::<Span>().map(|span| span.0).ok(), Some(Duration::from_mins(15)));
         assert!("soon".parse::<Span>().is_err());

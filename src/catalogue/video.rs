@@ -48,6 +48,13 @@ pub struct Video {
 }
 
 impl Video {
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let texts =
+            [&self.title, &self.description, &self.poster_alt].into_iter().chain(&self.withdrawn_reason);
+        size_of::<Self>() + texts.flat_map(|texts| texts.0.0.values()).map(String::len).sum::<usize>()
+    }
+
     /// What of it is shown; `None`: all.
     pub fn trim(&self) -> Option<Trim> {
         let trim = Trim { start_ms: self.trim_start_ms, end_ms: self.trim_end_ms };

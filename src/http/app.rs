@@ -17,9 +17,6 @@ use crate::domain::VideoId;
 use crate::live::Live;
 use crate::publishing::{Error, Publishing, Recent};
 
-/// About what a video takes in memory.
-const VIDEO_BYTES: usize = 2048;
-
 /// What the HTTP room is told at start.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -76,7 +73,7 @@ pub(super) struct Recents {
 impl Recents {
     fn new(publishing: &Publishing) -> Self {
         Self {
-            videos: Recent::new(publishing, |_| VIDEO_BYTES),
+            videos: Recent::new(publishing, |video| video.bytes()),
             revisions: Recent::new(publishing, |shown| shown.bytes()),
             events: Recent::new(publishing, |told| told.bytes()),
         }

@@ -24,11 +24,20 @@ const MOST_BYTES: u64 = 16 << 20;
 /// unless the video has changed since.
 pub struct Recent<K, V> {
     changes: Changes,
+    stale_if_error: Duration,
     answers: Cache<(K, u64), V>,
-    /// The last answers, each with what had been told when it was asked for.
-    last: Cache<K, (u64, V)>,
+    /// The last answers, for as long as somebody looks at them.
+    last: Cache<K, Known<V>>,
     /// Who has an older answer does not ask before.
     next: Mutex<Instant>,
+}
+
+/// An answer, how much had been told when it was asked for, and when that was.
+#[derive(Debug, Clone)]
+struct Known<V> {
+    value: V,
+    count: u64,
+    since: Instant,
 }
 
 /// What is asked for belongs to a video.
@@ -55,11 +64,12 @@ where
     fn over(changes: Changes, stale_if_error: Duration, bytes_of: fn(&V) -> usize) -> Self {
         let weight = move |value: &V| u32::try_from(bytes_of(value)).unwrap_or(u32::MAX);
         let answers = Cache::builder().weigher(move |_, value| weight(value));
-        let last = Cache::builder().weigher(move |_, (_, value)| weight(value));
+        let last = Cache::builder().weigher(move |_, known: &Known<V>| weight(&known.value));
         Self {
             changes,
+            stale_if_error,
             answers: answers.max_capacity(MOST_BYTES).time_to_live(FRESH).build(),
-            last: last.max_capacity(MOST_BYTES).time_to_live(stale_if_error).build(),
+            last: last.max_capacity(MOST_BYTES).time_to_idle(stale_if_error).build(),
             next: Mutex::new(Instant::now()),
         }
     }
@@ -82,27 +92,30 @@ where
         E: Passing + Send + Sync + 'static,
     {
         let (key, count) = now.clone();
-        let known = self.last.get(&key).await.filter(|(at, _)| self.changes.is_quiet(key.video(), *at));
+        let holds = |known: &Known<V>| {
+            known.since.elapsed() < self.stale_if_error && self.changes.is_quiet(key.video(), known.count)
+        };
+        let known = self.last.get(&key).await.filter(holds);
         // Made only by the one who asks: it is large, and thousands may wait with him.
         let ask = async { Box::pin(self.ask((&key, count), ask)).await };
         let asked = self.answers.try_get_with(now, ask);
-        let Some((_, known)) = known else { return asked.await };
+        let Some(known) = known else { return asked.await };
         if Instant::now() < *self.next() {
-            return Ok(known);
+            return Ok(known.value);
         }
         match timeout(PATIENCE, asked).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) if !error.is_unavailable() => Err(error),
             Ok(Err(_)) | Err(_) => {
                 *self.next() = Instant::now() + AGAIN;
-                Ok(known)
+                Ok(known.value)
             }
         }
     }
 
-    /// The last answer, where one is remembered: good for what never changes.
+    /// The last answer, however old: good for what never changes.
     pub async fn last(&self, key: &K) -> Option<V> {
-        Some(self.last.get(key).await?.1)
+        Some(self.last.get(key).await?.value)
     }
 
     async fn ask<E: Passing>(
@@ -110,9 +123,12 @@ where
         (key, count): (&K, u64),
         ask: impl AsyncFnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
+        let since = Instant::now();
         let answer = ask().await;
         match &answer {
-            Ok(value) => self.last.insert(key.clone(), (count, value.clone())).await,
+            Ok(value) => {
+                self.last.insert(key.clone(), Known { value: value.clone(), count, since }).await;
+            }
             Err(error) if error.is_unavailable() => {}
             // It is gone: nothing is known of it any more.
             Err(_) => self.last.invalidate(key).await,
@@ -223,6 +239,19 @@ mod tests {
         assert_eq!(began.elapsed(), PATIENCE);
         tokio::time::advance(AGAIN).await;
         assert_eq!(get(&recent, id, Ok(6)).await, Ok(6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_answer_is_good_only_for_what_never_changes() {
+        let (_, recent) = recent(Duration::from_mins(1));
+        let id = VideoId::new();
+        assert_eq!(get(&recent, id, Ok(5)).await, Ok(5));
+        recent.answers.invalidate_all();
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(get(&recent, id, Err(Trouble::Away)).await, Ok(5));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(get(&recent, id, Err(Trouble::Away)).await.is_err());
+        assert_eq!(recent.last(&id).await, Some(5));
     }
 
     #[tokio::test]

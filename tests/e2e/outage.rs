@@ -41,9 +41,11 @@ pub async fn with_bucket() -> (Server, Proxy) {
     (server, line)
 }
 
-async fn with_database() -> (Server, Postgres) {
+/// A server whose database can be stopped. What an owner of a broadcast holds lapses soon.
+pub async fn with_database() -> (Server, Postgres) {
     let postgres = Postgres::own().await;
-    let server = Server::start_with(&[("POLICAST_DATABASE_URL", &postgres.database().await)]).await;
+    let url = postgres.database().await;
+    let server = Server::start_with(&[("POLICAST_DATABASE_URL", &url), ("POLICAST_LIVE_LEASE", "2s")]).await;
     server.api.agency().await;
     (server, postgres)
 }

@@ -57,8 +57,7 @@ async fn a_clip_is_probed_inside_the_cage() {
 async fn niceness(task: &Task) -> i32 {
     let mut child = Child::spawn(Path::new(PROGRAM), task, CageLimits::default()).await.expect("started");
     child.next().await.expect("a question");
-    let process =
-        rustix::process::Pid::from_raw(i32::try_from(child.id().expect("alive")).expect("a process id"));
+    let process = rustix::process::Pid::from_raw(process_id(&child));
     rustix::process::getpriority_process(process).expect("a child of ours")
 }
 
@@ -145,14 +144,17 @@ async fn a_child_that_needs_more_memory_than_it_may_dies_alone() {
 #[tokio::test]
 async fn a_child_ends_when_its_worker_lets_go() {
     let child = spawn(1000, CageLimits::default()).await;
-    let process = Pid::from_raw(i32::try_from(child.id().expect("alive")).expect("a process id"));
+    let process = Pid::from_raw(process_id(&child));
     drop(child);
     while kill(process, None).is_ok() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
+fn process_id(child: &Child) -> i32 {
+    i32::try_from(child.id().expect("alive")).expect("a process id")
+}
+
 fn signal(child: &Child, signal: Signal) {
-    let process = i32::try_from(child.id().expect("alive")).expect("a process id");
-    kill(Pid::from_raw(process), signal).expect("ours to signal");
+    kill(Pid::from_raw(process_id(child)), signal).expect("ours to signal");
 }

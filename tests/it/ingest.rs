@@ -5,25 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use policast::catalogue::broadcast;
 use policast::domain::Timestamp;
-use policast::domain::broadcast::{DEFAULT_GRACE, Health};
-use policast::domain::key::Secret;
+use policast::domain::broadcast::Health;
 use policast::domain::media::{Fraction, Segment};
-use policast::publishing::{
-    BroadcastDraft, BroadcastPlan, Error, Fsck, Ingest, LiveForm, LiveRung, NewPack, Publishing, Seam,
-};
+use policast::publishing::{Error, Fsck, Ingest, LiveForm, LiveRung, NewPack, Publishing, Seam};
 use policast::storage::Key;
 
-use crate::world::{World, draft};
+use crate::world::World;
 
 /// Whoever has the channel is lost at once.
 const LOST: Duration = Duration::ZERO;
 const GONE: (&str, &str) = ("encoder_stopped", "it stopped");
-
-async fn announce(world: &World) -> Secret {
-    let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate: true };
-    let announced = BroadcastDraft { video: draft(), plan };
-    world.publishing.announce_broadcast(world.operator, announced).await.unwrap().2
-}
 
 /// Says that so many segments are kept, and the encoder is gone.
 async fn leave(publishing: &Publishing, ingest: &Ingest, kept: u32) {
@@ -37,7 +28,7 @@ async fn leave(publishing: &Publishing, ingest: &Ingest, kept: u32) {
 async fn a_successor_goes_on_after_all_that_players_may_know() {
     for world in World::both().await {
         let publishing = &world.publishing;
-        let key = announce(&world).await;
+        let (_, key) = world.announce(true).await;
         let first = publishing.begin_ingest(&key, "one", LOST).await.unwrap();
         assert_eq!(first.next(), 0);
         // Two may have begun before it is heard of for the first time, and whenever it was heard of last.
@@ -71,10 +62,10 @@ async fn a_successor_goes_on_after_all_that_players_may_know() {
 }
 
 #[tokio::test]
-async fn fsck_expects_the_initialisation_segments_of_every_tenure() {
+async fn fsck_expects_every_initialisation_segment_of_a_recording() {
     for world in World::both().await {
         let publishing = &world.publishing;
-        let key = announce(&world).await;
+        let (_, key) = world.announce(true).await;
         let ingest = publishing.begin_ingest(&key, "one", LOST).await.unwrap();
         let rate = Fraction { num: 25, den: 1 };
         let (picture, sound) =

@@ -5,14 +5,13 @@ use std::time::Duration;
 use policast::catalogue::broadcast;
 use policast::catalogue::push_target::{self, PushTarget};
 use policast::domain::BroadcastId;
-use policast::domain::broadcast::DEFAULT_GRACE;
 use policast::domain::key::Secret;
 use policast::domain::push::PushState;
-use policast::publishing::{BroadcastDraft, BroadcastPlan, Error, Ingest, Publishing, PushNote, TargetDraft};
+use policast::publishing::{Error, Ingest, Publishing, PushNote, TargetDraft};
 use serde_json::{Value, json};
 
 use crate::app::{App, request, stranger};
-use crate::world::{World, draft};
+use crate::world::World;
 
 const KEY: &str = "account-elsewhere-key";
 
@@ -98,9 +97,7 @@ async fn a_target_that_cannot_be_is_refused_by_name_and_without_its_key() {
 /// A broadcast with an encoder and one target.
 async fn under_way(world: &World) -> (Ingest, Secret, PushTarget) {
     let publishing = &world.publishing;
-    let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate: false };
-    let announced = BroadcastDraft { video: draft(), plan };
-    let (broadcast, _, key) = publishing.announce_broadcast(world.operator, announced).await.unwrap();
+    let (broadcast, key) = world.announce(false).await;
     let target = TargetDraft {
         name: "Elsewhere".to_owned(),
         url: "rtmp://live.example.org/app".parse().unwrap(),

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use policast::catalogue::broadcast::Broadcast;
 use policast::catalogue::{Db, video};
-use policast::domain::key::{Caller, Role};
+use policast::domain::broadcast::DEFAULT_GRACE;
+use policast::domain::key::{Caller, Role, Secret};
 use policast::domain::media::{MediaState, TICKS_PER_SECOND};
 use policast::domain::upload::Door;
 use policast::domain::{Clock, KeyId, Language, Texts, VideoId};
@@ -13,7 +15,8 @@ use policast::media::cage::CageLimits;
 use policast::media::ladder::LadderSettings;
 use policast::media::task;
 use policast::publishing::{
-    AccountDraft, Changes, Incoming, Limits, Publishing, Target, TopicDraft, VideoDraft,
+    AccountDraft, BroadcastDraft, BroadcastPlan, Changes, Incoming, Limits, Publishing, Target, TopicDraft,
+    VideoDraft,
 };
 use policast::storage::{Embedded, Storage};
 use policast::worker;
@@ -107,6 +110,15 @@ impl World {
         };
         let (publishing, stop) = (self.publishing.clone(), self.stop.clone());
         self.worker = Some(tokio::spawn(worker::run(publishing, settings, stop.clone(), stop)));
+    }
+
+    /// Announces a broadcast; it and its stream key.
+    pub async fn announce(&self, slate: bool) -> (Broadcast, Secret) {
+        let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate };
+        let announced = BroadcastDraft { video: draft(), plan };
+        let told = self.publishing.announce_broadcast(self.operator, announced).await;
+        let (broadcast, _, key) = told.expect("a broadcast");
+        (broadcast, key)
     }
 
     /// Uploads bytes as a new video.

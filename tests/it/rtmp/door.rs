@@ -5,12 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use policast::catalogue::broadcast::{self, Broadcast};
-use policast::domain::broadcast::DEFAULT_GRACE;
 use policast::domain::{BroadcastId, Clock, Timestamp};
 use policast::live::frame::Media;
 use policast::live::rtmp::{Destination, Error, Limits, Target};
 use policast::live::{self, Live};
-use policast::publishing::{BroadcastDraft, BroadcastPlan, Publishing};
+use policast::publishing::Publishing;
 use policast::storage::Key;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::encoder::Outcome;
-use crate::world::{World, draft};
+use crate::world::World;
 
 /// Encoders come from addresses of their own: a ban strikes one of them.
 const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -43,9 +42,7 @@ impl Door {
         let world = World::small().await;
         let clock = Clock::fixed(Timestamp(1_800_000_000_000));
         let publishing = Publishing { clock, ..world.publishing.clone() };
-        let plan = BroadcastPlan { starts_at: None, grace: DEFAULT_GRACE, dvr: None, slate: false };
-        let announced = BroadcastDraft { video: draft(), plan };
-        let (broadcast, _, key) = publishing.announce_broadcast(world.operator, announced).await.unwrap();
+        let (broadcast, key) = world.announce(false).await;
         let settings = live::Settings {
             node: "http://127.0.0.1:9".to_owned(),
             secret: Vec::new(),
