@@ -156,14 +156,20 @@ export function show(studio) {
   };
 }
 
-/** Whether a person said yes; the dialog gives the focus back by itself. */
+/**
+ * Whether a person said yes; the dialog gives the focus back by itself. Each question has a dialog of its own: browsers
+ * tell of an answer with the next picture only, when another may have been asked.
+ */
 function confirmed(question, yes) {
-  const dialog = at('confirm');
-  write(at('question'), { text: question });
-  write(at('yes'), { text: yes });
-  dialog.returnValue = 'no';
+  const dialog = at('confirm').content.firstElementChild.cloneNode(true);
+  write(dialog.querySelector('#question'), { text: question });
+  write(dialog.querySelector('#yes'), { text: yes });
+  at('confirm').after(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+    dialog.addEventListener('close', () => {
+      dialog.remove();
+      resolve(dialog.returnValue === 'yes');
+    });
   });
 }
