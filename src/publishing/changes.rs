@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{Notify, broadcast};
@@ -14,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::news::{self, Listener, News, Node};
 use crate::catalogue::{self, Db};
 use crate::domain::VideoId;
-use crate::domain::video::MOST_STALE;
 
 /// News kept for a slow listener; one that misses some looks again, so the number only bounds memory.
 const BACKLOG: usize = 1024;
+/// Videos whose last change is remembered one by one: a million may be told of in a row.
+const REMEMBERED: u64 = 10_000;
 /// The pause before listening again; without it a database that is away would be asked without end.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,17 +34,28 @@ pub struct Changes {
     count: Arc<AtomicU64>,
     /// The count at the last change of each video; `None`: of any.
     latest: Cache<Option<VideoId>, u64>,
+    /// The highest count that had to be forgotten.
+    forgotten: Arc<AtomicU64>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
+        let forgotten = Arc::new(AtomicU64::new(0));
+        let highest = forgotten.clone();
+        let latest = Cache::builder().max_capacity(REMEMBERED).eviction_policy(EvictionPolicy::lru());
+        let latest = latest.eviction_listener(move |_, count, cause| {
+            if cause.was_evicted() {
+                highest.fetch_max(count, Ordering::Release);
+            }
+        });
         Self {
             node: Node::new(),
             videos: broadcast::channel(BACKLOG).0,
             own: broadcast::channel(BACKLOG).0,
             work: Arc::new(Notify::new()),
             count: Arc::default(),
-            latest: Cache::builder().time_to_live(MOST_STALE).build(),
+            latest: latest.build(),
+            forgotten,
         }
     }
 }
@@ -66,7 +79,9 @@ impl Changes {
 
     /// The video has not changed since so much was told, as far as this node knows.
     pub fn is_quiet(&self, video: VideoId, since: u64) -> bool {
-        [Some(video), None].iter().all(|of| self.latest.get(of).is_none_or(|count| count <= since))
+        let known =
+            [Some(video), None].iter().all(|of| self.latest.get(of).is_none_or(|count| count <= since));
+        known && self.forgotten.load(Ordering::Acquire) <= since
     }
 
     /// There is work now.
@@ -164,5 +179,35 @@ fn next_waiting(own: &mut broadcast::Receiver<News>) -> Option<News> {
         Ok(news) => Some(news),
         Err(TryRecvError::Lagged(_)) => Some(News::Missed),
         Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_videos_change_one_that_changed_is_not_taken_for_quiet() {
+        let changes = Changes::default();
+        let (video, before) = (VideoId::new(), changes.count());
+        changes.tell(video);
+        for _ in 0..REMEMBERED * 2 {
+            changes.tell(VideoId::new());
+        }
+        changes.latest.run_pending_tasks();
+        assert!(changes.latest.entry_count() <= REMEMBERED);
+        assert!(!changes.is_quiet(video, before));
+        assert!(changes.is_quiet(video, changes.count()));
+    }
+
+    #[test]
+    fn what_changed_twice_disturbs_nothing_else() {
+        let changes = Changes::default();
+        let (video, before) = (VideoId::new(), changes.count());
+        let other = VideoId::new();
+        changes.tell(other);
+        changes.tell(other);
+        changes.latest.run_pending_tasks();
+        assert!(changes.is_quiet(video, before) && !changes.is_quiet(other, before));
     }
 }
