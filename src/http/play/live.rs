@@ -112,7 +112,7 @@ async fn playlist(
 }
 
 /// `{segment}-{epoch}.m4s` or `{segment}-{epoch}.{part}.m4s`, exactly as playlists say it.
-fn parse_media(file: &str) -> Option<(u32, Place)> {
+pub(super) fn parse_media(file: &str) -> Option<(u32, Place)> {
     if let Some((segment, epoch)) = parse_pack(file) {
         return Some((epoch, (segment, None)));
     }

@@ -6,6 +6,8 @@ pub mod gate;
 mod live;
 pub mod media;
 pub mod playlists;
+#[cfg(test)]
+mod properties;
 pub(super) mod revision;
 pub mod stills;
 pub mod token;

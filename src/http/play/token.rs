@@ -119,6 +119,20 @@ mod tests {
         assert!(matches!(tokens.check(&draft, &token), Err(Error::TokenExpired)));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_but_what_was_signed_is_a_token(text in "[-_.a-zA-Z0-9]{0,200}", at in 0..400_usize, byte in "[-_.a-zA-Z0-9]") {
+            let clock = Clock::fixed(Timestamp(1_000_000));
+            let (tokens, draft) = (tokens(&clock), video(VideoState::Draft));
+            let token = tokens.issue(&draft).expect("signed").expect("a token");
+            proptest::prop_assert!(tokens.check(&draft, &text).is_err());
+            let at = at % token.len();
+            let changed = format!("{}{byte}{}", &token[..at], &token[at + 1..]);
+            proptest::prop_assert_eq!(tokens.check(&draft, &changed).is_ok(), changed == token);
+            proptest::prop_assert!(tokens.check(&draft, &token[..at]).is_err());
+        }
+    }
+
     #[test]
     fn a_token_of_another_server_is_refused() {
         let clock = Clock::fixed(Timestamp(1_000_000));

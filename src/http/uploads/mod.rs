@@ -4,5 +4,7 @@ pub mod announce;
 pub mod look;
 pub mod metadata;
 pub mod parts;
+#[cfg(test)]
+mod properties;
 pub mod protocol;
 pub mod send;

@@ -12,6 +12,8 @@ mod command;
 mod connection;
 mod error;
 mod handshake;
+#[cfg(test)]
+mod properties;
 mod publisher;
 mod push;
 mod request;

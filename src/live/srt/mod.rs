@@ -13,6 +13,8 @@ mod handshake;
 mod hevc;
 mod listener;
 pub(super) mod pes;
+#[cfg(test)]
+mod properties;
 mod psi;
 mod publisher;
 mod request;
