@@ -95,7 +95,7 @@ fn join_embedded(folder: &Path, config: &Config) -> anyhow::Result<Storage> {
         endpoint: Some(format!("http://{}", config.s3.s3_listen)),
         public_endpoint: config.s3.s3_public_endpoint.clone(),
         bucket: embedded::BUCKET.to_owned(),
-        region: config.s3.s3_region.clone(),
+        region: embedded::REGION.to_owned(),
         access_key_id: credentials.access_key_id,
         secret_access_key: credentials.secret_access_key,
         checksums: storage::Checksums::WhenRequired,

@@ -8,15 +8,16 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use axum::http::HeaderValue;
 use axum::http::header::HOST;
-use s3s::service::S3Service;
+
+use super::guard::Guarded;
 
 #[derive(Debug, Clone)]
 pub(super) struct InProcess {
-    service: S3Service,
+    service: Guarded,
 }
 
 impl InProcess {
-    pub fn new(service: S3Service) -> Self {
+    pub fn new(service: Guarded) -> Self {
         Self { service }
     }
 
@@ -25,7 +26,7 @@ impl InProcess {
         http_client_fn(move |_, _| connector.clone())
     }
 
-    async fn answer(service: S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    async fn answer(service: Guarded, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         // A socket's client would send it, and the signature covers it.
         if let Some(host) =

@@ -9,6 +9,7 @@ mod condition;
 mod connector;
 mod credentials;
 mod deletes;
+mod guard;
 mod index;
 mod listing;
 mod multiparts;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ pub use credentials::Credentials;
 
 use backend::Backend;
 use connector::InProcess;
+use guard::Guarded;
 
 /// The bucket that is there from the start.
 pub const BUCKET: &str = "policast";
@@ -60,7 +62,7 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct Embedded {
     backend: Backend,
-    service: S3Service,
+    service: Guarded,
     credentials: Arc<Credentials>,
 }
 
@@ -119,9 +121,9 @@ impl Embedded {
     }
 }
 
-fn service(backend: Backend, credentials: &Credentials) -> S3Service {
+fn service(backend: Backend, credentials: &Credentials) -> Guarded {
     let mut builder = S3ServiceBuilder::new(backend);
     let secret = credentials.secret_access_key.as_str();
     builder.set_auth(SimpleAuth::from_single(credentials.access_key_id.as_str(), secret));
-    builder.build()
+    Guarded::new(builder.build())
 }

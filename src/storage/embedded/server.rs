@@ -7,10 +7,11 @@ use axum::error_handling::HandleError;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use axum::http::{HeaderName, Method};
-use s3s::service::S3Service;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+
+use super::guard::Guarded;
 
 /// How long a browser may remember the answer to a preflight.
 pub(super) const CORS_MAX_AGE: Duration = Duration::from_hours(1);
@@ -23,7 +24,7 @@ pub(super) const EXPOSED: [HeaderName; 5] =
 
 /// The signature covers the whole path: mount it on a port, never under a prefix.
 pub(super) async fn run(
-    service: S3Service,
+    service: Guarded,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {

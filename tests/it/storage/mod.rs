@@ -6,6 +6,7 @@ mod objects;
 mod opaque;
 mod place;
 mod presigned;
+mod signatures;
 
 pub use place::Place;
 
