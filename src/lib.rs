@@ -12,6 +12,7 @@
 //! - [`catalogue`]: all the SQL, one file per table, SQLite and PostgreSQL behind one `Db`.
 //! - [`storage`]: S3, always; `storage::embedded` is the S3 server for one machine.
 //! - [`domain`]: nouns and rules; no async, no I/O.
+//! - [`fault`]: where a test may stop or refuse a commit or a change to the bucket; nothing in a release build.
 //!
 //! A day in the life of a video: `http::uploads` takes the bytes through [`publishing::Receiver`] into the bucket;
 //! `Publishing::finish_upload`, where every door ends, asks for a probe; `worker::probe` looks at the source in the
@@ -23,6 +24,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod fault;
 pub mod http;
 pub mod live;
 pub mod media;

@@ -12,6 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Executor, Postgres, Sqlite, Transaction, pool::PoolConnection};
 
 use super::Error;
+use crate::fault::{self, Change};
 
 /// How long a query waits for a connection or for SQLite's one writer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -174,11 +175,14 @@ impl Tx {
 
     /// Makes the changes last.
     pub async fn commit(self) -> Result<(), Error> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Pg(tx) => tx.commit().await?,
-        }
-        Ok(())
+        fault::around(Change::Commit, async {
+            match self {
+                Self::Sqlite(tx) => tx.commit().await?,
+                Self::Pg(tx) => tx.commit().await?,
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -21,6 +21,8 @@ pub mod video;
 use db::on;
 pub use db::{Conn, Db, Read, Tx};
 
+use crate::fault::Injected;
+
 /// What can go wrong between us and the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -66,6 +68,12 @@ impl From<sqlx::Error> for Error {
             },
             _ => Self::Refused(error),
         }
+    }
+}
+
+impl From<Injected> for Error {
+    fn from(fault: Injected) -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::Error::other(fault)))
     }
 }
 

@@ -3,6 +3,8 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::fault::Injected;
+
 /// Why a bucket did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +49,12 @@ impl Error {
 
     pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable { source: source.into() }
+    }
+}
+
+impl From<Injected> for Error {
+    fn from(fault: Injected) -> Self {
+        Self::unavailable(fault)
     }
 }
 

@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 use super::objects::{size, timestamp, unquoted};
 use super::{Error, Key, PART_SIZE_MIN, Storage};
 use crate::domain::Timestamp;
+use crate::fault::{self, Change};
 
 /// Names one multipart upload; given by the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,7 +42,10 @@ impl Storage {
     pub async fn begin_multipart(&self, key: &Key) -> Result<MultipartId, Error> {
         let request = self.client.create_multipart_upload().bucket(&*self.bucket).key(key.as_str());
         let request = request.content_type(key.content_type()).cache_control(key.cache_control());
-        let begun = request.send().await.map_err(|error| self.asked(key.as_str()).refused(error))?;
+        let begun = fault::around(Change::BeginMultipart, async {
+            request.send().await.map_err(|error| self.asked(key.as_str()).refused(error))
+        })
+        .await?;
         Ok(MultipartId(begun.upload_id().unwrap_or_default().to_owned()))
     }
 
@@ -54,8 +58,11 @@ impl Storage {
         body: Bytes,
     ) -> Result<PartTag, Error> {
         let request = self.client.upload_part().bucket(&*self.bucket).key(key.as_str()).upload_id(&id.0);
-        let sent = request.part_number(part_number(number)).body(ByteStream::from(body)).send().await;
-        let stored = sent.map_err(|error| self.asked_part(key, id).refused(error))?;
+        let request = request.part_number(part_number(number)).body(ByteStream::from(body));
+        let stored = fault::around(Change::UploadPart, async {
+            request.send().await.map_err(|error| self.asked_part(key, id).refused(error))
+        })
+        .await?;
         Ok(PartTag(unquoted(stored.e_tag())))
     }
 
@@ -83,8 +90,11 @@ impl Storage {
         let listed =
             CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect()));
         let request = self.client.complete_multipart_upload().bucket(&*self.bucket).key(key.as_str());
-        let sent = request.upload_id(&id.0).multipart_upload(listed.build()).send().await;
-        let Err(error) = sent.map_err(|error| self.asked_part(key, id).refused(error)) else { return Ok(()) };
+        let request = request.upload_id(&id.0).multipart_upload(listed.build());
+        let made = fault::around(Change::CompleteMultipart, async {
+            request.send().await.map_err(|error| self.asked_part(key, id).refused(error))
+        });
+        let Err(error) = made.await else { return Ok(()) };
         match error {
             Error::MultipartMissing { .. } if self.is_made_of(key, parts).await? => Ok(()),
             Error::Refused { ref code, .. } if code == "InvalidPart" => {
@@ -118,10 +128,14 @@ impl Storage {
     /// Drops an unfinished upload and its parts; that there is none is no error.
     pub async fn abort_multipart(&self, key: &Key, id: &MultipartId) -> Result<(), Error> {
         let request = self.client.abort_multipart_upload().bucket(&*self.bucket).key(key.as_str());
-        match request.upload_id(&id.0).send().await.map_err(|error| self.asked_part(key, id).refused(error)) {
-            Err(Error::MultipartMissing { .. } | Error::NotFound { .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let request = request.upload_id(&id.0);
+        fault::around(Change::AbortMultipart, async {
+            match request.send().await.map_err(|error| self.asked_part(key, id).refused(error)) {
+                Err(Error::MultipartMissing { .. } | Error::NotFound { .. }) | Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .await
     }
 
     /// Every unfinished multipart upload of names that begin so.

@@ -10,6 +10,7 @@ use futures::Stream;
 
 use super::{Error, Key, Storage};
 use crate::domain::Timestamp;
+use crate::fault::{self, Change};
 
 /// What is known of an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +24,20 @@ pub struct Head {
 impl Storage {
     /// Stores an object; what was there before is replaced at once or not at all.
     pub async fn put(&self, key: &Key, body: Bytes) -> Result<(), Error> {
-        let sent = self.put_request(key, body).send().await;
-        sent.map(drop).map_err(|error| self.asked(key.as_str()).refused(error))
+        fault::around(Change::Put, async {
+            let sent = self.put_request(key, body).send().await;
+            sent.map(drop).map_err(|error| self.asked(key.as_str()).refused(error))
+        })
+        .await
     }
 
     /// Stores an object unless there is one already: then `PreconditionFailed`.
     pub async fn put_new(&self, key: &Key, body: Bytes) -> Result<(), Error> {
-        let sent = self.put_request(key, body).if_none_match("*").send().await;
-        sent.map(drop).map_err(|error| self.asked(key.as_str()).refused(error))
+        fault::around(Change::Put, async {
+            let sent = self.put_request(key, body).if_none_match("*").send().await;
+            sent.map(drop).map_err(|error| self.asked(key.as_str()).refused(error))
+        })
+        .await
     }
 
     fn put_request(
@@ -113,16 +120,22 @@ impl Storage {
         let request = self.client.copy_object().bucket(&*self.bucket).key(to.as_str()).copy_source(source);
         let request = request.content_type(to.content_type()).cache_control(to.cache_control());
         let request = request.metadata_directive(aws_sdk_s3::types::MetadataDirective::Replace);
-        request.send().await.map(drop).map_err(|error| self.asked(from.as_str()).refused(error))
+        fault::around(Change::Copy, async {
+            request.send().await.map(drop).map_err(|error| self.asked(from.as_str()).refused(error))
+        })
+        .await
     }
 
     /// Deletes an object; that there is none is no error.
     pub async fn delete(&self, key: &Key) -> Result<(), Error> {
-        let sent = self.client.delete_object().bucket(&*self.bucket).key(key.as_str()).send().await;
-        match sent.map_err(|error| self.asked(key.as_str()).refused(error)) {
-            Err(Error::NotFound { .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let request = self.client.delete_object().bucket(&*self.bucket).key(key.as_str());
+        fault::around(Change::Delete, async {
+            match request.send().await.map_err(|error| self.asked(key.as_str()).refused(error)) {
+                Err(Error::NotFound { .. }) | Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .await
     }
 
     /// Deletes everything whose name begins so, and says how many objects that were.
@@ -149,8 +162,11 @@ impl Storage {
         }
         let delete =
             Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(Error::unavailable)?;
-        let sent = self.client.delete_objects().bucket(&*self.bucket).delete(delete).send().await;
-        let output = sent.map_err(|error| self.asked("").refused(error))?;
+        let request = self.client.delete_objects().bucket(&*self.bucket).delete(delete);
+        let output = fault::around(Change::Delete, async {
+            request.send().await.map_err(|error| self.asked("").refused(error))
+        })
+        .await?;
         output.errors().first().map_or(Ok(()), |error| {
             Err(Error::Refused {
                 code: error.code().unwrap_or_default().to_owned(),

@@ -17,10 +17,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["publishing", "media", "storage", "domain"]),
     ("worker", &["publishing", "media", "storage", "catalogue", "domain"]),
     ("publishing", &["catalogue", "storage", "domain", "media::ladder", "media::timeline"]),
-    ("catalogue", &["domain"]),
-    ("storage", &["domain"]),
+    ("catalogue", &["domain", "fault"]),
+    ("storage", &["domain", "fault"]),
     ("media", &["domain"]),
     ("domain", &[]),
+    ("fault", &[]),
 ];
 
 const ROOMS: &[&str] = &[
@@ -28,6 +29,7 @@ const ROOMS: &[&str] = &[
     "cli",
     "config",
     "domain",
+    "fault",
     "http",
     "live",
     "media",

@@ -9,6 +9,7 @@ mod catalogue;
 mod clip;
 mod cut;
 mod errors;
+mod faults;
 mod ingest;
 mod lists;
 mod news;
