@@ -12,7 +12,7 @@ use tokio_util::codec::{Encoder, FramedRead, LengthDelimitedCodec};
 use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Channel, Told};
+use super::channel::{Channel, Subscription, Told};
 use super::window::{News, Window};
 use super::{FIRST_TARGET, Live};
 use crate::publishing::Owner;
@@ -59,15 +59,18 @@ enum Error {
 /// Everything a channel tells from now on and has told before, for another node. Ends where the node falls behind: it
 /// begins anew then.
 pub fn tell(channel: &Channel) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-    let (told, news) = channel.follow();
-    let hello = Hello { epoch: channel.look(|window| window.epoch), backlog: told.len() };
+    let Subscription { epoch, snapshot, events } = channel.subscribe();
+    let hello = Hello { epoch, backlog: snapshot.len() };
     let hello = serde_json::to_vec(&hello)
         .map_err(io::Error::other)
         .map(Bytes::from)
         .and_then(|hello| frame(&[hello]));
     let later =
-        futures::stream::unfold(news, |mut news| async move { Some((news.recv().await.ok()?, news)) });
-    let told = futures::stream::iter(told).chain(later).map(|(news, bytes)| {
+        futures::stream::unfold(
+            events,
+            |mut events| async move { Some((events.recv().await.ok()?, events)) },
+        );
+    let told = futures::stream::iter(snapshot).chain(later).map(|(news, bytes)| {
         let news = serde_json::to_vec(&news).map_err(io::Error::other)?;
         frame(&[news.into(), bytes])
     });

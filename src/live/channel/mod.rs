@@ -1,6 +1,8 @@
 //! A broadcast's running state on one node: the window, the bytes at its edge, and everybody who waits for more.
 
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +17,11 @@ use self::state::State;
 use super::audience::Audience;
 use super::cut::first_sample_end;
 use super::playlist::{self, MasterView, View};
-use super::window::{Closed, Init, Kept, Listed, News, Window};
+use super::window::{Closed, Init, Kept, Listed, News, Track, Window};
 use crate::domain::VideoId;
 
 /// A reload may ask for a part this many segments ahead at most (RFC 8216bis 6.2.5.2).
 const AHEAD: u32 = 2;
-/// News kept for a slow follower; one that misses some begins anew.
-const BACKLOG: usize = 1024;
 
 /// Where in a rung: the segment, and within it the part; no part: all of the segment.
 pub type Place = (u32, Option<u32>);
@@ -31,6 +31,14 @@ type Edge = (u32, u32);
 
 /// A piece of news and its bytes.
 pub type Told = (News, Bytes);
+
+/// A channel as of one moment, and every event after it.
+pub struct Subscription {
+    pub epoch: u32,
+    /// The news that leads to what the channel is at that moment.
+    pub snapshot: Vec<Told>,
+    pub events: broadcast::Receiver<Told>,
+}
 
 /// What a channel belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +70,6 @@ pub enum Unanswered {
 pub struct Channel {
     pub about: About,
     state: RwLock<State>,
-    news: broadcast::Sender<(News, Bytes)>,
     pub audience: Audience,
     /// Something can be played.
     playable: watch::Sender<bool>,
@@ -76,20 +83,9 @@ pub struct Channel {
 impl Channel {
     /// Goes on from this window.
     pub fn new(about: About, window: Window, target: u32) -> Arc<Self> {
-        let edges =
-            window.tracks.iter().map(|track| (track.init.rung.clone(), watch::Sender::new((track.open, 0))));
-        let state = State {
-            edges: edges.collect(),
-            window,
-            parts: HashMap::new(),
-            inits: HashMap::new(),
-            target,
-            held: false,
-        };
         Arc::new(Self {
             about,
-            state: RwLock::new(state),
-            news: broadcast::channel(BACKLOG).0,
+            state: RwLock::new(State::new(window, target)),
             audience: Audience::default(),
             playable: watch::Sender::new(false),
             followed: AtomicBool::new(false),
@@ -109,22 +105,20 @@ impl Channel {
     }
 
     fn tell_where(&self, counts: impl FnOnce(&Window) -> bool, news: News, bytes: Bytes) {
-        {
-            let mut state = self.write();
-            if !counts(&state.window) {
-                return;
-            }
-            state.window.apply(&news);
-            state.keep(&news, bytes.clone());
-            state.wake(&news);
-            if matches!(news, News::Tenure { .. }) {
-                lock(&self.rendered).clear();
-            }
-            let playable = state.window.is_playable();
-            self.playable.send_if_modified(|known| std::mem::replace(known, playable) != playable);
+        let mut state = self.write();
+        if !counts(&state.window) {
+            return;
         }
-        // Nobody following is no fault.
-        let _ = self.news.send((news, bytes));
+        state.window.apply(&news);
+        state.keep(&news, bytes.clone());
+        state.wake(&news);
+        if matches!(news, News::Tenure { .. }) {
+            lock(&self.rendered).clear();
+        }
+        let playable = state.window.is_playable();
+        self.playable.send_if_modified(|known| std::mem::replace(known, playable) != playable);
+        // Under the lock, so that events come in the order of their changes. Nobody subscribing is no fault.
+        let _ = state.events.send((news, bytes));
     }
 
     /// What comes now is told with the end, or once [`Self::release`] is called: whoever waits is answered once.
@@ -145,16 +139,7 @@ impl Channel {
     pub fn adopt(&self, other: &Self) {
         let mut theirs = other.write();
         let mut state = self.write();
-        let State { window, parts, inits, target, .. } = &mut *theirs;
-        std::mem::swap(&mut state.window, window);
-        std::mem::swap(&mut state.parts, parts);
-        std::mem::swap(&mut state.inits, inits);
-        state.target = *target;
-        let rungs: Vec<_> = state.window.tracks.iter().map(|track| track.init.rung.clone()).collect();
-        for rung in rungs {
-            state.edges.entry(rung.clone()).or_insert_with(|| watch::Sender::new((0, 0)));
-            state.move_edge(&rung);
-        }
+        state.replace_by(&mut theirs);
         lock(&self.rendered).clear();
         self.playable.send_replace(state.window.is_playable());
     }
@@ -195,10 +180,10 @@ impl Channel {
         self.look(|window| window.over)
     }
 
-    /// Everything that is known, as news, and what comes after it.
-    pub fn follow(&self) -> (Vec<Told>, broadcast::Receiver<Told>) {
+    /// Everything that is known and every event after it, each once; ends where another channel's state replaces this.
+    pub fn subscribe(&self) -> Subscription {
         let state = self.read();
-        (state.retell(), self.news.subscribe())
+        Subscription { epoch: state.window.epoch, snapshot: state.retell(), events: state.events.subscribe() }
     }
 
     /// The multivariant playlist; `None` before anything can be played.
@@ -311,9 +296,8 @@ impl Channel {
         let found: Vec<Salvaged> = found.collect();
         for Salvaged { init, closed, .. } in &found {
             let news = News::Closed { rung: init.rung.clone(), closed: closed.clone() };
-            if self.look(|window| window.track(&init.rung).is_some_and(|track| track.open <= closed.number)) {
-                self.tell(news, Bytes::new());
-            }
+            let is_open = |track: &Track| track.open <= closed.number;
+            self.tell_where(|window| window.track(&init.rung).is_some_and(is_open), news, Bytes::new());
         }
         found
     }
@@ -363,105 +347,4 @@ fn join(parts: &[Bytes]) -> Bytes {
         whole.extend_from_slice(part);
     }
     whole.freeze()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::window::tests::{closed, init, part};
-    use super::*;
-
-    fn running() -> Arc<Channel> {
-        let about = About { video: VideoId::new(), revision: 1 };
-        let channel = Channel::new(about, Window::new(1, 0, None), 2);
-        channel.tell(init("720p", 0), Bytes::from_static(b"init"));
-        for segment in [0_u8, 1] {
-            for number in 0..6 {
-                channel.tell(part("720p", segment.into(), number), Bytes::from(vec![segment; 2]));
-            }
-            channel.tell(closed("720p", segment.into()), Bytes::new());
-        }
-        channel
-    }
-
-    fn text(told: Result<Bytes, Unanswered>) -> String {
-        String::from_utf8(told.expect("a playlist").to_vec()).expect("UTF-8")
-    }
-
-    #[tokio::test]
-    async fn a_reload_waits_for_the_part_it_asks_for() {
-        let channel = running();
-        let waiting = channel.clone();
-        let told = tokio::join!(
-            async move { waiting.playlist("720p", (Some((2, Some(0))), false), "").await },
-            async { channel.tell(part("720p", 2, 0), Bytes::from_static(b"p")) }
-        );
-        assert!(text(told.0).contains("2-1.0.m4s\",INDEPENDENT"));
-    }
-
-    #[tokio::test]
-    async fn a_reload_too_far_ahead_is_refused() {
-        let told = running().playlist("720p", (Some((9, None)), false), "").await;
-        assert_eq!(told.err(), Some(Unanswered::TooFarAhead));
-    }
-
-    #[tokio::test]
-    async fn the_end_lets_everybody_go() {
-        let channel = running();
-        let waiting = channel.clone();
-        let told = tokio::join!(
-            async move { waiting.playlist("720p", (Some((3, Some(0))), false), "").await },
-            async { channel.tell(News::Over, Bytes::new()) }
-        );
-        assert!(text(told.0).ends_with("#EXT-X-ENDLIST\n"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_held_back_is_told_with_the_end_or_when_released() {
-        let ask = async |channel: &Channel| channel.playlist("720p", (Some((2, Some(0))), false), "").await;
-        for news in [Some(News::Over), None] {
-            let channel = running();
-            channel.hold();
-            channel.tell(part("720p", 2, 0), Bytes::from_static(b"p"));
-            let early = tokio::time::timeout(Duration::from_secs(1), ask(&channel)).await;
-            assert!(early.is_err(), "{early:?}");
-            match &news {
-                Some(over) => channel.tell(over.clone(), Bytes::new()),
-                None => channel.release(),
-            }
-            let told = text(ask(&channel).await);
-            assert_eq!(told.contains("#EXT-X-ENDLIST"), news.is_some(), "{told}");
-            assert_eq!(told.contains("2-1.0.m4s\",INDEPENDENT"), news.is_none(), "{told}");
-        }
-    }
-
-    #[test]
-    fn what_an_older_tenure_tells_is_heard_no_more() {
-        let channel = running();
-        channel.tell(News::Tenure { epoch: 2, next: 2, lost: 0 }, Bytes::new());
-        channel.tell_of(1, part("720p", 2, 0), Bytes::from_static(b"old"));
-        assert_eq!(channel.look(|window| window.tracks[0].newest()), Some((1, 5)));
-        channel.tell_of(2, part("720p", 2, 0), Bytes::from_static(b"new"));
-        assert_eq!(channel.look(|window| window.tracks[0].newest()), Some((2, 0)));
-    }
-
-    #[tokio::test]
-    async fn a_segment_is_its_parts() {
-        let channel = running();
-        assert_eq!(channel.media("720p", (1, (1, None))).await.as_deref(), Some(&[1_u8; 12][..]));
-        assert_eq!(channel.media("720p", (1, (1, Some(5)))).await.as_deref(), Some(&[1_u8; 2][..]));
-        assert_eq!(channel.media("720p", (2, (1, None))).await, None);
-    }
-
-    #[tokio::test]
-    async fn a_follower_comes_to_the_same_window() {
-        let channel = running();
-        channel.tell(part("720p", 2, 0), Bytes::from_static(b"p"));
-        let mirror = Channel::new(channel.about, Window::new(1, 0, None), 2);
-        for (news, bytes) in channel.follow().0 {
-            mirror.tell(news, bytes);
-        }
-        let text = |channel: &Channel| text(channel.render("720p", false, ""));
-        assert_eq!(text(&mirror), text(&channel));
-        assert_eq!(mirror.media("720p", (1, (2, Some(0)))).await.as_deref(), Some(&b"p"[..]));
-    }
 }

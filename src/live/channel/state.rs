@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::super::window::{News, Part, Window};
 use super::{Edge, Told};
 
 /// Closed segments whose bytes stay in memory: what players at the live edge ask for.
 const KEPT_SEGMENTS: u32 = 8;
+/// Events kept for a slow subscriber; one that misses some begins anew.
+const BACKLOG: usize = 1024;
 
 /// Changed by news alone.
 pub(super) struct State {
@@ -22,9 +24,40 @@ pub(super) struct State {
     pub target: u32,
     /// Nobody is woken but by the end.
     pub held: bool,
+    /// Beside what it tells of: nobody subscribes between a change and its event.
+    pub events: broadcast::Sender<Told>,
 }
 
 impl State {
+    /// Begins at this window.
+    pub fn new(window: Window, target: u32) -> Self {
+        let edges = window.tracks.iter();
+        let edges = edges.map(|track| (track.init.rung.clone(), watch::Sender::new((track.open, 0))));
+        Self {
+            edges: edges.collect(),
+            window,
+            parts: HashMap::new(),
+            inits: HashMap::new(),
+            target,
+            held: false,
+            events: broadcast::Sender::new(BACKLOG),
+        }
+    }
+
+    /// Takes the window and the bytes of another state. Subscribers end: no event leads from what they know to this.
+    pub fn replace_by(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.window, &mut other.window);
+        std::mem::swap(&mut self.parts, &mut other.parts);
+        std::mem::swap(&mut self.inits, &mut other.inits);
+        self.target = other.target;
+        self.events = broadcast::Sender::new(BACKLOG);
+        let rungs: Vec<_> = self.window.tracks.iter().map(|track| track.init.rung.clone()).collect();
+        for rung in rungs {
+            self.edges.entry(rung.clone()).or_insert_with(|| watch::Sender::new((0, 0)));
+            self.move_edge(&rung);
+        }
+    }
+
     /// Keeps the bytes of a piece of news, and forgets those nobody asks for any more.
     pub fn keep(&mut self, news: &News, bytes: Bytes) {
         match news {
