@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 
-use super::{Conn, Error, Page, on};
+use super::{Conn, Error, Page, dialect, on};
 use crate::domain::broadcast::{BroadcastState, Health};
 use crate::domain::{AccountId, BroadcastId, Timestamp, UploadId, VideoId};
 
@@ -32,6 +32,7 @@ pub struct Broadcast {
     pub epoch: i64,
     /// Where other nodes reach the owner.
     pub owner: Option<String>,
+    /// By the database's clock, as `interrupted_at`: nodes' own clocks disagree.
     pub lease_until: Option<Timestamp>,
     /// Number of the segment after the last that is kept.
     pub next_segment: i64,
@@ -52,6 +53,11 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
+    /// Its owner holds the channel at a moment of the database's clock.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.state == BroadcastState::Live && self.lease_until.is_some_and(|until| until > now)
+    }
+
     /// The state at a moment: one that is due and has no encoder yet is waiting.
     pub fn state_at(&self, now: Timestamp) -> BroadcastState {
         match self.state {
@@ -234,11 +240,11 @@ pub async fn set_key(
     Ok(())
 }
 
-/// Who takes a channel, until when, and where its recording goes.
+/// Who takes a channel, for how long, and where its recording goes.
 #[derive(Debug, Clone)]
 pub struct Taking<'a> {
     pub owner: &'a str,
-    pub lease_until: Timestamp,
+    pub lease: Duration,
     pub revision: u32,
     pub upload: UploadId,
     /// Segments it may tell players of before it is heard of again.
@@ -256,15 +262,15 @@ pub struct Going<'a> {
 
 /// Takes the channel; `None` where the broadcast is over.
 pub async fn begin(
-    conn: Conn<'_>,
+    mut conn: Conn<'_>,
     id: BroadcastId,
     taking: &Taking<'_>,
-    now: Timestamp,
 ) -> Result<Option<Tenure>, Error> {
+    let now = dialect::now(conn.again()).await?;
     let epoch: Option<i64> = on!(conn, c => sqlx::query_scalar(BEGIN)
         .bind(id)
         .bind(taking.owner)
-        .bind(taking.lease_until)
+        .bind(now.plus(taking.lease))
         .bind(i64::from(taking.revision))
         .bind(taking.upload)
         .bind(now)
@@ -288,11 +294,12 @@ pub async fn hold(conn: Conn<'_>, tenure: Tenure) -> Result<bool, Error> {
 
 /// Keeps the channel, and says how it goes; false where it is lost.
 pub async fn renew(
-    conn: Conn<'_>,
+    mut conn: Conn<'_>,
     tenure: Tenure,
-    lease_until: Timestamp,
+    lease: Duration,
     going: Going<'_>,
 ) -> Result<bool, Error> {
+    let lease_until = dialect::now(conn.again()).await?.plus(lease);
     let rows = on!(conn, c => sqlx::query(RENEW)
         .bind(tenure.id)
         .bind(tenure.epoch)

@@ -20,6 +20,7 @@ pub mod video;
 
 use db::on;
 pub use db::{Conn, Db, Read, Tx};
+pub use dialect::now;
 
 use crate::fault::Injected;
 

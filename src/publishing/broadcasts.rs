@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Error, Publishing, VideoDraft};
 use crate::catalogue::broadcast::{self, Broadcast, Line};
 use crate::catalogue::video::Video;
-use crate::catalogue::{Conn, Tx};
+use crate::catalogue::{self, Conn, Tx};
 use crate::domain::broadcast::{BroadcastState, MAX_GRACE, MIN_DVR};
 use crate::domain::key::{Caller, Secret};
 use crate::domain::{BroadcastId, Timestamp};
@@ -110,11 +110,11 @@ impl Publishing {
     /// Ends a broadcast. While a node owns its channel, that one closes what is open first, and the answer may still
     /// be `live`.
     pub async fn end_broadcast(&self, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
-        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let found = own_broadcast(tx.conn(), caller, id).await?;
+        let now = catalogue::now(tx.conn()).await?;
         broadcast::ask_end(tx.conn(), id, now).await?;
-        if found.state != BroadcastState::Live || found.lease_until.is_none_or(|until| until < now) {
+        if !found.is_held(now) {
             self.finish_broadcast(&mut tx, &found, now).await?;
         }
         let broadcast = broadcast::find(tx.conn(), id).await?.ok_or(Error::NotFound("broadcast"))?;

@@ -12,7 +12,7 @@ use crate::catalogue::broadcast::{self, Broadcast, Going, Taking, Tenure};
 use crate::catalogue::pack::Pack;
 use crate::catalogue::upload::Upload;
 use crate::catalogue::video::Video;
-use crate::catalogue::{Tx, job, pack, push_target, revision, rung, upload, video};
+use crate::catalogue::{self, Tx, job, pack, push_target, revision, rung, upload, video};
 use crate::domain::broadcast::{BroadcastState, Health};
 use crate::domain::job::Job;
 use crate::domain::key::Secret;
@@ -124,23 +124,23 @@ impl Publishing {
     /// Lets the holder of a stream key take its channel. While an owner holds it and its media
     /// comes, nobody else may.
     pub async fn begin_ingest(&self, key: &Secret, owner: &str, lease: Duration) -> Result<Ingest, Error> {
-        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let found = broadcast::find_by_key(tx.conn(), &key.digest()).await?.ok_or(Error::StreamKey)?;
-        video::lock(tx.conn(), found.video_id, now).await?;
+        video::lock(tx.conn(), found.video_id, self.clock.now()).await?;
         let broadcast = broadcast::find(tx.conn(), found.id).await?.ok_or(Error::StreamKey)?;
         if broadcast.state == BroadcastState::Ended || broadcast.end_requested {
             return Err(Error::BroadcastOver);
         }
-        if broadcast.state == BroadcastState::Live && broadcast.lease_until.is_some_and(|until| until > now) {
+        let now = catalogue::now(tx.conn()).await?;
+        if broadcast.is_held(now) {
             return Err(Error::ChannelTaken);
         }
         let video = video::find(tx.conn(), found.video_id).await?.ok_or(Error::BroadcastOver)?;
         let (revision, upload) = self.recording_of(&mut tx, (&broadcast, &video), now).await?;
         // Sound of a segment whose pictures were lost with the node before.
         pack::cut(tx.conn(), (video.id, revision), broadcast.next_segment).await?;
-        let taking = Taking { owner, lease_until: now.plus(lease), revision, upload, ahead: AHEAD };
-        let tenure = broadcast::begin(tx.conn(), broadcast.id, &taking, now).await?;
+        let taking = Taking { owner, lease, revision, upload, ahead: AHEAD };
+        let tenure = broadcast::begin(tx.conn(), broadcast.id, &taking).await?;
         let tenure = tenure.ok_or(Error::BroadcastOver)?;
         log(&mut tx, broadcast.id, ("encoder_came", "an encoder took the channel"), now).await?;
         tx.commit().await?;
@@ -175,7 +175,6 @@ impl Publishing {
         lease: Duration,
         (health, viewers, next): (&Health, u32, u32),
     ) -> Result<(), Error> {
-        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let found = broadcast::find_by_key(tx.conn(), &key.digest()).await?;
         let found = found.filter(|found| found.id == tenure.id).ok_or(Error::StreamKey)?;
@@ -183,7 +182,7 @@ impl Publishing {
             return Err(Error::BroadcastOver);
         }
         let going = Going { health, viewers, told: next + AHEAD };
-        if !broadcast::renew(tx.conn(), tenure, now.plus(lease), going).await? {
+        if !broadcast::renew(tx.conn(), tenure, lease, going).await? {
             return Err(Error::ChannelLost);
         }
         tx.commit().await?;
@@ -261,9 +260,9 @@ impl Publishing {
 
     /// The encoder went, for this reason: the broadcast waits for it, or ends where its people asked for that.
     pub async fn leave_ingest(&self, ingest: &Ingest, (code, message): (&str, &str)) -> Result<(), Error> {
-        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         hold(&mut tx, ingest.tenure).await?;
+        let now = catalogue::now(tx.conn()).await?;
         log(&mut tx, ingest.tenure.id, (code, message), now).await?;
         broadcast::close(tx.conn(), ingest.tenure).await?;
         broadcast::interrupt(tx.conn(), ingest.tenure, now).await?;
@@ -296,7 +295,7 @@ impl Publishing {
         let mut tx = self.db.begin().await?;
         hold(&mut tx, tenure).await?;
         let found = broadcast::find(tx.conn(), tenure.id).await?.ok_or(Error::ChannelLost)?;
-        if is_over(&found, self.clock.now()) {
+        if is_over(&found, catalogue::now(tx.conn()).await?) {
             return Err(Error::BroadcastOver);
         }
         broadcast::reserve(tx.conn(), tenure, next + AHEAD).await?;
@@ -305,28 +304,30 @@ impl Publishing {
 
     /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough.
     pub async fn lapse_broadcasts(&self) -> Result<(), Error> {
-        let now = self.clock.now();
-        let under_way = broadcast::list_under_way(self.db.read().await?.conn()).await?;
+        let mut read = self.db.read().await?;
+        let under_way = broadcast::list_under_way(read.conn()).await?;
+        let now = catalogue::now(read.conn()).await?;
+        drop(read);
         for found in under_way {
-            let lost =
-                found.state == BroadcastState::Live && found.lease_until.is_none_or(|until| until < now);
+            let lost = found.state == BroadcastState::Live && !found.is_held(now);
             if lost || is_over(&found, now) {
-                self.lapse(&found, now).await?;
+                self.lapse(&found).await?;
             }
         }
         Ok(())
     }
 
-    async fn lapse(&self, found: &Broadcast, now: Timestamp) -> Result<(), Error> {
+    async fn lapse(&self, found: &Broadcast) -> Result<(), Error> {
         let tenure = Tenure { id: found.id, epoch: found.epoch };
         let mut tx = self.db.begin().await?;
         if !broadcast::hold(tx.conn(), tenure).await? {
             return Ok(());
         }
         // Read again under the lock: the owner may have renewed in between.
+        let now = catalogue::now(tx.conn()).await?;
         let found = broadcast::find(tx.conn(), found.id).await?.ok_or(Error::NotFound("broadcast"))?;
         if found.state == BroadcastState::Live {
-            if found.lease_until.is_some_and(|until| until >= now) {
+            if found.is_held(now) {
                 return Ok(());
             }
             broadcast::interrupt(tx.conn(), tenure, found.lease_until.unwrap_or(now)).await?;
@@ -409,7 +410,7 @@ pub(super) async fn hold(tx: &mut Tx, tenure: Tenure) -> Result<(), Error> {
     if broadcast::hold(tx.conn(), tenure).await? { Ok(()) } else { Err(Error::ChannelLost) }
 }
 
-/// Nobody waits for an encoder any more.
+/// Nobody waits for an encoder any more at a moment of the database's clock.
 fn is_over(broadcast: &Broadcast, now: Timestamp) -> bool {
     let waited = broadcast.interrupted_at.is_some_and(|at| at.plus(broadcast.grace()) <= now);
     broadcast.state == BroadcastState::Interrupted && (broadcast.end_requested || waited)

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use policast::catalogue::broadcast;
-use policast::domain::Timestamp;
-use policast::domain::broadcast::Health;
+use policast::domain::broadcast::{BroadcastState, Health};
 use policast::domain::media::{Fraction, Segment};
+use policast::domain::{Clock, Timestamp};
 use policast::publishing::{Error, Fsck, Ingest, LiveForm, LiveRung, NewPack, Publishing, Seam};
 use policast::storage::Key;
 
@@ -14,6 +14,9 @@ use crate::world::World;
 
 /// Whoever has the channel is lost at once.
 const LOST: Duration = Duration::ZERO;
+/// Whoever has it keeps it through a test.
+const LEASE: Duration = Duration::from_mins(10);
+const HOURS: Duration = Duration::from_hours(5);
 const GONE: (&str, &str) = ("encoder_stopped", "it stopped");
 
 /// Says that so many segments are kept, and the encoder is gone.
@@ -58,6 +61,48 @@ async fn a_successor_goes_on_after_all_that_players_may_know() {
         leave(publishing, &fifth, 22).await;
         publishing.begin_slate(&fifth).await.unwrap().expect("a slate");
         assert_eq!(publishing.begin_ingest(&key, "six", LOST).await.unwrap().next(), 24);
+    }
+}
+
+/// A node over the same database whose clock is hours ahead.
+fn ahead(publishing: &Publishing) -> Publishing {
+    Publishing { clock: Clock::fixed(Clock::System.now().plus(HOURS)), ..publishing.clone() }
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_hours_ahead_takes_and_ends_no_other_nodes_broadcast() {
+    for world in World::both().await {
+        let (here, ahead) = (&world.publishing, ahead(&world.publishing));
+        let (announced, key) = world.announce(false).await;
+        let ingest = here.begin_ingest(&key, "here", LEASE).await.unwrap();
+        ahead.lapse_broadcasts().await.unwrap();
+        let taken = ahead.begin_ingest(&key, "ahead", LEASE).await;
+        assert!(matches!(taken, Err(Error::ChannelTaken)), "{taken:?}");
+        let found = ahead.end_broadcast(world.operator, announced.id).await.unwrap();
+        assert_eq!(found.state, BroadcastState::Live, "its owner closes what is open first");
+        let over = here.keep_ingest((&key, ingest.tenure), LEASE, (&Health::default(), 0, 0)).await;
+        assert!(matches!(over, Err(Error::BroadcastOver)), "{over:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_hours_ahead_waits_for_an_encoder_as_long_as_others_do() {
+    for world in World::both().await {
+        let (here, ahead) = (&world.publishing, ahead(&world.publishing));
+        let (announced, key) = world.announce(true).await;
+        let ingest = here.begin_ingest(&key, "here", LEASE).await.unwrap();
+        leave(here, &ingest, 3).await;
+        let slate = ahead.begin_slate(&ingest).await.unwrap().expect("a slate");
+        ahead.keep_slate(slate.tenure, 5).await.unwrap();
+        ahead.lapse_broadcasts().await.unwrap();
+        let found =
+            broadcast::find(here.db.read().await.unwrap().conn(), announced.id).await.unwrap().unwrap();
+        assert_eq!(found.state, BroadcastState::Interrupted);
+
+        // What such a node writes is no later than what others write, nor good for longer.
+        let ingest = ahead.begin_ingest(&key, "ahead", LOST).await.unwrap();
+        ahead.keep_ingest((&key, ingest.tenure), LOST, (&Health::default(), 0, 5)).await.unwrap();
+        assert!(here.begin_ingest(&key, "here", LEASE).await.is_ok());
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use policast::domain::broadcast::BroadcastState;
+use policast::domain::broadcast::{BroadcastState, Health};
+use policast::domain::key::Secret;
 use policast::live::frame::Media;
 use policast::live::rtmp::Limits;
+use policast::publishing::Tenure;
 
 use super::door::{Door, send, until};
 use crate::clip;
@@ -31,9 +33,12 @@ async fn an_encoder_that_is_silent_past_its_lease_goes_on_where_it_was() {
     let (before, after) = usual().media.split_at(usual().media.len() / 2);
     send(&mut target, before).await;
     until(async || (door.row().await.next_segment > 0).then_some(())).await;
-    // Ten seconds, as often as the session still renews in between.
+    // Lapsed at once, as often as the session still renews in between.
+    let row = door.row().await;
+    let (key, tenure) = (Secret::new(door.key.clone()), Tenure { id: row.id, epoch: row.epoch });
     until(async || {
-        door.publishing.clock.advance(Duration::from_secs(10));
+        let going = (&Health::default(), 0, 0);
+        door.publishing.keep_ingest((&key, tenure), Duration::ZERO, going).await.unwrap();
         door.publishing.lapse_broadcasts().await.unwrap();
         (door.row().await.state == BroadcastState::Interrupted).then_some(())
     })
