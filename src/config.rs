@@ -212,7 +212,7 @@ pub struct Live {
     /// And from one address (of IPv6: its /64) on all ports
     #[arg(long, env = "POLICAST_INGEST_PER_ADDRESS", default_value = "200", value_name = "N")]
     pub ingest_per_address: usize,
-    /// Bad stream keys an address may show in a minute before it is shut out for the rest of it
+    /// Different wrong stream keys an address may show in a minute, and times it may show one of them, before they get no answer
     #[arg(long, env = "POLICAST_INGEST_BAD_KEYS", default_value = "20", value_name = "N")]
     pub ingest_bad_keys: u32,
     /// Silence after which another encoder, or another node, may take a broadcast over

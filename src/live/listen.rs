@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::encoder::Encoder;
-use super::guests::Stay;
+use super::guests::{Stay, Turn};
 use super::{Live, rtmp, session};
 use crate::domain::key::Secret;
 use crate::publishing::{self, Ingest};
@@ -106,6 +106,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 let _ = live.publishing.leave_ingest(&ingest, told).await;
             }
         },
+        Err(Refusal::ShutOut) => tracing::debug!(%peer, "{}", Refusal::ShutOut.sentence()),
         Err(refusal) => {
             let sentence = refusal.sentence();
             tracing::info!(%peer, "{sentence}");
@@ -127,6 +128,8 @@ pub(super) enum Refusal {
     Key,
     Over,
     Taken,
+    /// Too many wrong keys came from its address: no answer, so that guessing tells nothing and costs little.
+    ShutOut,
     /// Nothing is wrong with the encoder.
     Unavailable,
 }
@@ -137,6 +140,7 @@ impl Refusal {
             Self::Key => "The stream key is wrong or was revoked; copy it again from the broadcast.",
             Self::Over => "The broadcast is over; announce another one.",
             Self::Taken => "Another encoder is sending to this broadcast; stop it first.",
+            Self::ShutOut => "Too many wrong stream keys came from this address; wait a minute.",
             Self::Unavailable => "The server can't take the stream now. Please try again.",
         }
     }
@@ -145,12 +149,11 @@ impl Refusal {
 /// Takes the channel for who holds its key, or says why not.
 pub(super) async fn admit(live: &Live, key: &Secret, stay: &Stay) -> Result<Ingest, Refusal> {
     use publishing::Error as E;
-    match take(live, key).await {
+    let turn = stay.may_check(key).await.ok_or(Refusal::ShutOut)?;
+    match take(live, key, turn).await {
         Ok(ingest) => Ok(ingest),
-        Err(E::StreamKey) => {
-            stay.blame();
-            Err(Refusal::Key)
-        }
+        Err(E::StreamKey) if stay.record_bad_key(key) => Err(Refusal::Key),
+        Err(E::StreamKey) => Err(Refusal::ShutOut),
         Err(E::BroadcastOver) => Err(Refusal::Over),
         Err(E::ChannelTaken) => Err(Refusal::Taken),
         Err(error) => {
@@ -161,10 +164,13 @@ pub(super) async fn admit(live: &Live, key: &Secret, stay: &Stay) -> Result<Inge
 }
 
 /// An encoder that stopped and comes back at once may find its last words still being said.
-async fn take(live: &Live, key: &Secret) -> Result<Ingest, publishing::Error> {
+async fn take(live: &Live, key: &Secret, turn: Turn) -> Result<Ingest, publishing::Error> {
+    let mut turn = Some(turn);
     let (owner, since) = (live.settings.node.as_str(), Instant::now());
     loop {
         let taken = live.publishing.begin_ingest(key, owner, live.settings.lease).await;
+        // Only the first answer says anything of the key.
+        drop(turn.take());
         if !matches!(taken, Err(publishing::Error::ChannelTaken)) || since.elapsed() > LAST_WORDS {
             return taken;
         }

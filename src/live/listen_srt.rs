@@ -49,15 +49,16 @@ pub async fn run(mut listener: Listener, live: Live, stop: CancellationToken) {
 
 async fn talk(mut request: Request, (live, stay): (Live, Stay), stop: &CancellationToken) {
     let peer = request.peer;
+    let key = Secret::new(request.key().unwrap_or_default());
     if let Err(error) = request.unlock() {
         tracing::info!(%peer, %error, "an encoder is not let in");
-        return stay.blame();
+        stay.record_bad_key(&key);
+        return;
     }
     if request.mode() != Mode::Publish {
         tracing::info!(%peer, "This server takes streams by SRT and sends none.");
         return request.reject(Reason::BadMode);
     }
-    let key = Secret::new(request.key().unwrap_or_default());
     match admit(&live, &key, &stay).await {
         Ok(ingest) => match request.permit() {
             Ok(publisher) => Box::pin(serve(publisher, live, (ingest, key), stop)).await,
@@ -100,6 +101,7 @@ fn reason(refusal: Refusal) -> Reason {
         Refusal::Key => Reason::Unauthorized,
         Refusal::Over => Reason::NotFound,
         Refusal::Taken => Reason::Conflict,
+        Refusal::ShutOut => Reason::Forbidden,
         Refusal::Unavailable => Reason::Unavailable,
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 
 use super::door::{BAD, Door, PATIENCE, send, until};
-use super::encoder::{command, handshake, header, opening, text};
+use super::encoder::{command, handshake, header, opening, opening_with, text};
 use crate::cut::usual::usual;
 
 /// Bad keys an address may show in a minute.
@@ -113,7 +113,7 @@ async fn ten_thousand_bad_keys_from_one_address_are_cut_off_while_another_stream
             send(&mut target, media.next().unwrap_or_default()).await;
         }
     }
-    // A ban lasts a minute, of which a slow machine may need more than one.
+    // A wrong key counts for a minute, of which a slow machine may need more than one.
     let minutes = begun.elapsed().as_secs() / 60 + 1;
     assert!((BAD_KEYS..=BAD_KEYS * minutes).contains(&answered), "{answered} answers in {minutes} minutes");
     for rest in media {
@@ -122,5 +122,32 @@ async fn ten_thousand_bad_keys_from_one_address_are_cut_off_while_another_stream
     target.finish().await.unwrap();
     assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
     assert_eq!(door.row().await.next_segment, 5);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn one_encoder_with_a_wrong_key_does_not_shut_out_who_shares_its_address() {
+    let door = Door::open(Limits::default()).await;
+    let mut answered = 0;
+    for _ in 0..2 * BAD_KEYS {
+        answered += u64::from(door.shows_bad_key(&opening()).await);
+    }
+    assert!((BAD_KEYS..2 * BAD_KEYS).contains(&answered), "{answered} answers");
+    assert!(door.shows_bad_key(&opening_with("another")).await, "another encoder's mistake is told");
+    door.push_from(BAD, &door.key).await.unwrap().finish().await.unwrap();
+    assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_gets_no_more_answers_and_a_good_key_from_it_is_let_in() {
+    let door = Door::open(Limits::default()).await;
+    let mut answered = 0;
+    for guess in 0..2 * BAD_KEYS {
+        answered += u64::from(door.shows_bad_key(&opening_with(&format!("live_{guess}"))).await);
+    }
+    assert!((BAD_KEYS..2 * BAD_KEYS).contains(&answered), "{answered} answers");
+    door.push_from(BAD, &door.key).await.unwrap().finish().await.unwrap();
+    assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
     door.close().await;
 }

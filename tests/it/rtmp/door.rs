@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::encoder::Outcome;
 use crate::world::World;
 
-/// Encoders come from addresses of their own: a ban strikes one of them.
+/// Encoders come from addresses of their own: wrong keys count for one of them.
 const GOOD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 pub const BAD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// How long anything here may take on a busy machine.
@@ -77,12 +77,17 @@ impl Door {
 
     /// Begins to push as the holder of `key`.
     pub async fn push(&self, key: &str) -> Result<Target<TcpStream>, Error> {
-        let tc_url = format!("rtmp://{}/live", self.address);
-        let destination = Destination { app: "live".to_owned(), tc_url, key: key.to_owned() };
-        Target::connect(self.connect(GOOD).await, &destination, &Limits::default()).await
+        self.push_from(GOOD, key).await
     }
 
-    /// Whether an answer comes to a wrong key; whoever is banned gets none.
+    /// The same from an address.
+    pub async fn push_from(&self, from: Ipv4Addr, key: &str) -> Result<Target<TcpStream>, Error> {
+        let tc_url = format!("rtmp://{}/live", self.address);
+        let destination = Destination { app: "live".to_owned(), tc_url, key: key.to_owned() };
+        Target::connect(self.connect(from).await, &destination, &Limits::default()).await
+    }
+
+    /// Whether an answer comes to a wrong key; after too many there is none.
     pub async fn shows_bad_key(&self, opening: &[u8]) -> bool {
         let mut socket = self.connect(BAD).await;
         let mut replies = Vec::new();

@@ -65,6 +65,11 @@ pub fn handshake() -> Vec<u8> {
 
 /// Handshake and commands at once, without waiting for any reply.
 pub fn opening() -> Vec<u8> {
+    opening_with("KEY?a=b")
+}
+
+/// The same with another key.
+pub fn opening_with(key: &str) -> Vec<u8> {
     let connect = object(&[
         ("app", text("live/")),
         ("tcUrl", text("rtmp://host/live")),
@@ -74,11 +79,11 @@ pub fn opening() -> Vec<u8> {
     [
         handshake(),
         command("connect", 1.0, &[connect]),
-        command("releaseStream", 2.0, &[vec![5], text("KEY?a=b")]),
-        command("FCPublish", 3.0, &[vec![5], text("KEY?a=b")]),
+        command("releaseStream", 2.0, &[vec![5], text(key)]),
+        command("FCPublish", 3.0, &[vec![5], text(key)]),
         command("whatIsThis", 9.0, &[]),
         command("createStream", 4.0, &[vec![5]]),
-        command("publish", 5.0, &[vec![5], text("KEY?a=b"), text("live")]),
+        command("publish", 5.0, &[vec![5], text(key), text("live")]),
     ]
     .concat()
 }
