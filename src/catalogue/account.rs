@@ -57,8 +57,10 @@ const INSERT: &str =
 const UPDATE: &str = "update account set name = $2, sector = $3, level = $4, region = $5,
     parent_id = (select p.id from account p where p.handle = $6), max_video_bytes = $7, quota_bytes = $8,
     updated_at = $9 where id = $1";
-const STORED: &str = "select cast(coalesce(sum(received), 0) as bigint) from upload
-    where account_id = $1 and state in ('open', 'finishing', 'finished')";
+const RESERVE: &str = "update account set used_bytes = used_bytes + cast($2 as bigint) where id = $1
+    and (cast($2 as bigint) <= 0 or quota_bytes is null or used_bytes + cast($2 as bigint) <= quota_bytes)";
+const COUNT: &str = "update account set used_bytes = used_bytes + cast($2 as bigint) where id = $1";
+const USED: &str = "select used_bytes from account where id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
@@ -71,7 +73,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_OF_BOTH,
     INSERT,
     UPDATE,
-    STORED,
+    RESERVE,
+    COUNT,
+    USED,
 ];
 
 /// What a list of accounts is narrowed by.
@@ -154,7 +158,21 @@ pub async fn update(conn: Conn<'_>, account: &Account) -> Result<(), Error> {
     Ok(())
 }
 
-/// Bytes of all the account's uploads that are kept or still arriving.
-pub async fn stored_bytes(conn: Conn<'_>, id: AccountId) -> Result<i64, Error> {
-    Ok(on!(conn, c => sqlx::query_scalar(STORED).bind(id).fetch_one(c).await?))
+/// Adds bytes that are promised to those the account keeps; false where its quota has no room for them. The row stays
+/// locked, so a transaction does this last.
+pub async fn reserve(conn: Conn<'_>, id: AccountId, bytes: i64) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(RESERVE).bind(id).bind(bytes).execute(c).await?.rows_affected());
+    Ok(rows > 0)
+}
+
+/// Adds bytes that are there, or takes off what is gone, whatever the quota; the last thing a transaction does.
+pub async fn count(conn: Conn<'_>, id: AccountId, bytes: i64) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(COUNT).bind(id).bind(bytes).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Bytes the account keeps or was promised room for.
+pub async fn used_bytes(conn: Conn<'_>, id: AccountId) -> Result<i64, Error> {
+    let used: Option<i64> = on!(conn, c => sqlx::query_scalar(USED).bind(id).fetch_optional(c).await?);
+    Ok(used.unwrap_or(0))
 }

@@ -76,7 +76,13 @@ macro_rules! select {
 
 const SELECT: &str = select!("where video_id = $1 and number = $2");
 const LIST: &str = select!("where video_id = $1 order by number desc");
-const LIST_RETIRED: &str = select!("where retire_at < $1 order by retire_at limit 100");
+// Where a job for it is dead, an operator decides.
+const LIST_DUE: &str = "select r.retire_at, r.video_id, r.number from revision r
+    where r.retire_at < $1 and (r.retire_at, r.video_id, r.number) > ($2, $3, $4)
+      and not exists (select 1 from job j where j.video_id = r.video_id
+        and j.name = 'retire/' || r.video_id || '/' || cast(r.number as text)
+        and j.state in ('queued', 'running', 'dead'))
+    order by r.retire_at, r.video_id, r.number limit 100";
 const NEXT: &str = "select coalesce(max(number), 0) + 1 from revision where video_id = $1";
 const INSERT: &str =
     "insert into revision (video_id, number, state, upload_id, ladder_version, warnings, provenance,
@@ -120,7 +126,7 @@ const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received
 pub(super) const STATEMENTS: &[&str] = &[
     SELECT,
     LIST,
-    LIST_RETIRED,
+    LIST_DUE,
     NEXT,
     INSERT,
     SET_PLAN,
@@ -146,9 +152,16 @@ pub async fn list(conn: Conn<'_>, video: VideoId) -> Result<Vec<Revision>, Error
     Ok(on!(conn, c => sqlx::query_as(LIST).bind(video).fetch_all(c).await?))
 }
 
-/// Revisions whose grace is over, a hundred at a time.
-pub async fn list_retired(conn: Conn<'_>, now: Timestamp) -> Result<Vec<Revision>, Error> {
-    Ok(on!(conn, c => sqlx::query_as(LIST_RETIRED).bind(now).fetch_all(c).await?))
+/// A revision whose grace is over: since when, and which.
+pub type Due = (Timestamp, VideoId, i64);
+
+/// Revisions whose grace is over and that no job removes yet, a hundred at a time, after this one.
+pub async fn list_due(conn: Conn<'_>, now: Timestamp, after: Option<&Due>) -> Result<Vec<Due>, Error> {
+    let (at, video, number) =
+        after.map_or((0, String::new(), 0), |(at, video, number)| (at.0, video.to_string(), *number));
+    Ok(
+        on!(conn, c => sqlx::query_as(LIST_DUE).bind(now).bind(at).bind(video).bind(number).fetch_all(c).await?),
+    )
 }
 
 /// Begins the next revision of a video; returns its number.

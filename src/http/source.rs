@@ -56,7 +56,7 @@ pub async fn put(
     let received = receive(&app, caller, &upload, (checksum, body)).await;
     if received.is_err() {
         let (publishing, upload) = (app.publishing.clone(), upload.clone());
-        app.tasks.spawn(async move { publishing.abandon_upload(&upload).await });
+        app.tasks.spawn(async move { publishing.abandon_failed(&upload).await });
     }
     received?;
     Ok(Json(look(&app, Viewer(Some(caller)), None, id).await?.1))

@@ -1,6 +1,8 @@
 //! The worker's share of uploading: puts the partials of a tus concatenation together, and finishes what a dead
 //! process could not.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
@@ -30,12 +32,28 @@ impl Publishing {
         let Some(upload) = found.filter(|upload| upload.state == UploadState::Finishing) else {
             return Ok(());
         };
-        if upload.concat != Concat::Final {
-            return self.finish_received(id).await;
+        let finished = if upload.concat == Concat::Final {
+            self.finish_final(&upload).await
+        } else {
+            self.finish_received(id).await
+        };
+        match finished {
+            // Deleted meanwhile: its purge takes the upload too.
+            Err(Error::NotFound("video")) => Ok(()),
+            finished => finished,
         }
-        let (size, sha256) = self.join(&upload).await?;
-        self.finish_upload(&upload, size, sha256.as_deref()).await?;
-        self.drop_partials(&upload).await
+    }
+
+    async fn finish_final(&self, upload: &Upload) -> Result<(), Error> {
+        let (size, sha256) = self.join(upload).await?;
+        self.finish_upload(upload, size, sha256.as_deref()).await?;
+        for partial in upload.partials.iter().collect::<BTreeSet<_>>() {
+            if let Err(error) = self.drop_partial(*partial).await {
+                // Its time runs out.
+                tracing::warn!(upload = %partial, %error, "a partial upload stays for now");
+            }
+        }
+        Ok(())
     }
 
     async fn join(&self, upload: &Upload) -> Result<(u64, Option<String>), Error> {
@@ -68,16 +86,6 @@ impl Publishing {
             part_size: usize::try_from(upload.part_size).unwrap_or(usize::MAX),
             hash: Sha256::new(),
         })
-    }
-
-    async fn drop_partials(&self, upload: &Upload) -> Result<(), Error> {
-        for partial in &upload.partials.0 {
-            self.storage.delete(&Key::partial(*partial)).await?;
-            let mut tx = self.db.begin().await?;
-            upload::delete(tx.conn(), *partial).await?;
-            tx.commit().await?;
-        }
-        Ok(())
     }
 }
 

@@ -104,6 +104,15 @@ impl Error {
         }
     }
 
+    /// A dependency is out of reach or full, whatever is asked of it.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Catalogue(error) => error.is_outage(),
+            Self::Storage(error) => error.is_outage(),
+            _ => false,
+        }
+    }
+
     /// The client hung up: nobody's fault, nothing to log.
     pub fn is_goodbye(&self) -> bool {
         matches!(self, Self::ClientGone)

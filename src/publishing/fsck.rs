@@ -206,6 +206,7 @@ impl Publishing {
             Object::Partial { upload } => upload::find(read.conn(), upload).await?.is_some(),
             Object::Tail { upload, offset } => upload::find(read.conn(), upload)
                 .await?
+                .filter(|upload| matches!(upload.state, UploadState::Open | UploadState::Finishing))
                 .is_some_and(|upload| upload.tail > 0 && unsigned(upload.received) == offset),
             Object::Pack { video, revision, .. } => {
                 let packs = pack::list(read.conn(), (video, revision), None).await?;

@@ -430,6 +430,7 @@ fn recording_upload(video: &Video, now: Timestamp) -> Upload {
         part_size: RECORDING_PART_BYTES,
         tail: 0,
         multipart: None,
+        reserved: Some(0),
         hash_state: None,
         sha256: None,
         fence: 0,

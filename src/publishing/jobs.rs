@@ -82,16 +82,23 @@ impl Publishing {
         let lost = job::list_lost(self.db.read().await?.conn()).await?;
         let now = self.clock.now();
         for row in &lost {
-            let mut tx = self.db.begin().await?;
-            if job::hold(tx.conn(), fence_of(row)).await? {
-                let holder = row.lease_by.as_deref().unwrap_or("its worker");
-                let error = format!("{holder} was lost: its lease ran out");
-                self.end_attempt(&mut tx, row, Giving { error: &error, for_good: false }, now).await?;
-                tx.commit().await?;
-                self.tell(&row.work);
+            if let Err(error) = self.reap_one(row, now).await {
+                tracing::warn!(job = %row.name, %error, "a lost job could not be returned to the queue");
             }
         }
         Ok(lost.len())
+    }
+
+    async fn reap_one(&self, row: &Row, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        if job::hold(tx.conn(), fence_of(row)).await? {
+            let holder = row.lease_by.as_deref().unwrap_or("its worker");
+            let error = format!("{holder} was lost: its lease ran out");
+            self.end_attempt(&mut tx, row, Giving { error: &error, for_good: false }, now).await?;
+            tx.commit().await?;
+            self.tell(&row.work);
+        }
+        Ok(())
     }
 
     async fn end_attempt(

@@ -1,16 +1,20 @@
 //! The verbs of the product, one transaction each: HTTP and the worker both come through here.
 
+mod abandon;
 mod accounts;
 mod broadcasts;
 mod changes;
 mod concat;
 mod error;
+mod finish;
 mod fsck;
+mod housekeeping;
 mod ingest;
 mod jobs;
 mod posters;
 mod processing;
 mod pushes;
+mod quota;
 mod receive;
 mod recent;
 mod reprocess;

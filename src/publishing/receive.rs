@@ -6,12 +6,13 @@ use sha1::Sha1;
 use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
 
+use super::quota::reserve;
 use super::uploads::{check_open, signed, source_key, unsigned};
 use super::{Error, Publishing};
 use crate::catalogue::upload::{self, Part, Upload};
 use crate::domain::UploadId;
 use crate::domain::key::Caller;
-use crate::domain::upload::{Concat, MAX_PARTS};
+use crate::domain::upload::{Concat, MAX_PARTS, UploadState};
 use crate::storage::{Key, MultipartId};
 
 /// A digest that a client may send with its bytes (tus 1.0, checksum).
@@ -78,6 +79,12 @@ impl Publishing {
         if before.concat == Concat::Final {
             return Err(Error::WrongDoor("a final upload takes no bytes"));
         }
+        // Its length was declared as what it has: nothing is written any more.
+        if before.state == UploadState::Finishing && before.is_whole() && offset == unsigned(before.received)
+        {
+            let most = offset;
+            return Ok(self.receiver((before, BytesMut::new()), most, checksum));
+        }
         check_open(&before, before.door)?;
         let expires_at = self.clock.now().plus(self.limits.upload_ttl);
         let mut tx = self.db.begin().await?;
@@ -86,17 +93,24 @@ impl Publishing {
         if offset != expected {
             return Err(Error::Offset { offset, expected });
         }
+        let most = match upload.length {
+            Some(length) => unsigned(length),
+            None => self.max_source_bytes(tx.conn(), upload.account_id).await?,
+        };
         tx.commit().await?;
-        self.receiver(upload, checksum).await
+        let mut tail = BytesMut::new();
+        if upload.tail > 0 {
+            tail.extend_from_slice(&self.storage.read_all(&Key::tail(upload.id, expected)).await?);
+        }
+        Ok(self.receiver((upload, tail), most, checksum))
     }
 
-    async fn receiver(&self, upload: Upload, checksum: Option<Checksum>) -> Result<Receiver, Error> {
-        let at = unsigned(upload.received);
-        let mut buffer = BytesMut::new();
-        if upload.tail > 0 {
-            buffer.extend_from_slice(&self.storage.read_all(&Key::tail(upload.id, at)).await?);
-        }
-        let most = upload.length.map_or(self.limits.max_upload_bytes, unsigned);
+    fn receiver(
+        &self,
+        (upload, buffer): (Upload, BytesMut),
+        most: u64,
+        checksum: Option<Checksum>,
+    ) -> Receiver {
         let check = checksum.map(|checksum| {
             let hasher = match checksum.kind {
                 ChecksumKind::Md5 => Hasher::Md5(md5::Md5::new()),
@@ -105,17 +119,17 @@ impl Publishing {
             };
             (checksum, hasher)
         });
-        Ok(Receiver {
+        Receiver {
             publishing: self.clone(),
             key: source_key(&upload),
             hash: resume(upload.hash_state.as_deref()),
             check,
             buffer,
             parts: Vec::new(),
-            at,
+            at: unsigned(upload.received),
             most,
             upload,
-        })
+        }
     }
 }
 
@@ -156,26 +170,32 @@ impl Receiver {
         if let Some((checksum, hasher)) = self.check.take() {
             hasher.verify(&checksum)?;
         }
-        if self.upload.length.map(unsigned) != Some(self.at) {
-            self.store_tail().await?;
-            return Ok(self.at);
-        }
-        if self.buffer.is_empty() {
-            self.advance(0).await?;
-        } else {
-            self.store_part().await?;
-        }
-        self.mark_whole().await?;
-        self.publishing.finish_received(self.upload.id).await?;
+        self.put_away().await?;
         Ok(self.at)
     }
 
     /// The client went away: what came is made durable, unless a digest was promised that now can't be checked.
     pub async fn rescue(mut self) -> Result<(), Error> {
-        if self.check.is_some() { Ok(()) } else { self.store_tail().await }
+        if self.check.is_some() { Ok(()) } else { self.put_away().await }
+    }
+
+    /// Makes what came durable; where those were the last bytes, finishes the upload.
+    async fn put_away(&mut self) -> Result<(), Error> {
+        if !self.is_whole() {
+            return self.store_tail().await;
+        }
+        if self.upload.state == UploadState::Open {
+            if self.buffer.is_empty() { self.advance(0).await? } else { self.store_part().await? }
+        }
+        self.publishing.finish_or_leave(self.upload.id).await
+    }
+
+    fn is_whole(&self) -> bool {
+        self.upload.length.map(unsigned) == Some(self.at)
     }
 
     async fn store_part(&mut self) -> Result<(), Error> {
+        self.make_room().await?;
         let multipart = self.open_multipart().await?;
         let number = (self.at - 1) / unsigned(self.upload.part_size) + 1;
         let part = u32::try_from(number).ok().filter(|_| number <= MAX_PARTS);
@@ -188,6 +208,18 @@ impl Receiver {
         if self.check.is_none() { self.advance(0).await } else { Ok(()) }
     }
 
+    /// Of an upload whose length nobody has declared, the bytes count as they come.
+    async fn make_room(&self) -> Result<(), Error> {
+        if self.upload.length.is_some() || self.at == unsigned(self.upload.received) {
+            return Ok(());
+        }
+        let mut tx = self.publishing.db.begin().await?;
+        if reserve(&mut tx, self.upload.id, self.at).await?.fence != self.upload.fence {
+            return Err(Error::TakenOver);
+        }
+        Ok(tx.commit().await?)
+    }
+
     async fn open_multipart(&mut self) -> Result<MultipartId, Error> {
         if let Some(id) = &self.upload.multipart {
             return Ok(MultipartId(id.clone()));
@@ -198,6 +230,7 @@ impl Receiver {
     }
 
     async fn store_tail(&mut self) -> Result<(), Error> {
+        self.make_room().await?;
         let tail = self.buffer.len();
         if tail > 0 && self.at != unsigned(self.upload.received) {
             let key = Key::tail(self.upload.id, self.at);
@@ -206,11 +239,12 @@ impl Receiver {
         self.advance(tail).await
     }
 
-    /// Tells the row how far the durable bytes go: `tail` of them in a tail object, the rest in parts.
+    /// Tells the row how far the durable bytes go: `tail` of them in a tail object, the rest in parts. Where those are
+    /// the last ones, the same transaction says that the upload is finishing and asks for the job that finishes it.
     async fn advance(&mut self, tail: usize) -> Result<(), Error> {
         let before = unsigned(self.upload.received);
         // The tail of before may become the last part without a byte coming: its length was declared late.
-        if self.at == before && self.parts.is_empty() {
+        if self.at == before && self.parts.is_empty() && !self.is_whole() {
             return Ok(());
         }
         let old_tail = (self.upload.tail > 0).then(|| Key::tail(self.upload.id, before));
@@ -219,6 +253,9 @@ impl Receiver {
         self.upload.tail = signed(tail as u64);
         let publishing = &self.publishing;
         self.upload.expires_at = publishing.clock.now().plus(publishing.limits.upload_ttl);
+        if self.is_whole() {
+            self.upload.state = UploadState::Finishing;
+        }
         let mut tx = publishing.db.begin().await?;
         for part in self.parts.drain(..) {
             upload::insert_part(tx.conn(), self.upload.id, &part).await?;
@@ -226,17 +263,17 @@ impl Receiver {
         if !upload::advance(tx.conn(), &self.upload).await? {
             return Err(Error::TakenOver);
         }
+        if self.upload.state == UploadState::Finishing {
+            publishing.enqueue_finish(&mut tx, &self.upload).await?;
+        }
         tx.commit().await?;
-        if let Some(key) = old_tail {
-            publishing.storage.delete(&key).await?;
+        if let Some(key) = old_tail
+            && let Err(error) = publishing.storage.delete(&key).await
+        {
+            // It goes with the upload's other leftovers.
+            tracing::warn!(%key, %error, "an old tail stays for now");
         }
         Ok(())
-    }
-
-    async fn mark_whole(&self) -> Result<(), Error> {
-        let mut tx = self.publishing.db.begin().await?;
-        self.publishing.enqueue_finish(&mut tx, &self.upload).await?;
-        Ok(tx.commit().await?)
     }
 }
 

@@ -1,57 +1,16 @@
-//! Taking away: revisions whose grace is over, deleted videos, and what dead processes left in the bucket.
+//! Taking away: revisions whose grace is over, deleted videos, and what attempts that died left beside a revision.
 
 use std::collections::HashSet;
 
-use super::uploads::source_key;
+use super::quota::recount;
 use super::{Error, Publishing};
 use crate::catalogue::{job, pack, revision, upload, video};
-use crate::domain::job::{Job, JobKind, JobState};
+use crate::domain::VideoId;
+use crate::domain::job::{JobKind, JobState};
 use crate::domain::media::MediaState;
-use crate::domain::{Timestamp, VideoId};
-use crate::storage::{Key, Multipart, Object};
+use crate::storage::{Key, Object};
 
 impl Publishing {
-    /// What every node does now and then: expire uploads, retire revisions, forget the old.
-    pub async fn tidy(&self) -> Result<(), Error> {
-        while self.expire_uploads().await? > 0 {}
-        let now = self.clock.now();
-        let retired = revision::list_retired(self.db.read().await?.conn(), now).await?;
-        for revision in retired {
-            let number = u32::try_from(revision.number).unwrap_or(0);
-            let work = Job::Retire { video: revision.video_id, revision: number };
-            let mut tx = self.db.begin().await?;
-            job::enqueue(tx.conn(), &work, None, now).await?;
-            tx.commit().await?;
-        }
-        self.changes.tell_work();
-        self.abort_strays(now.minus(self.limits.upload_ttl)).await?;
-        self.forget_old().await
-    }
-
-    /// Aborts multipart uploads begun before this which no upload knows of: a process died between the two.
-    async fn abort_strays(&self, before: Timestamp) -> Result<(), Error> {
-        for stray in self.storage.list_multiparts("").await? {
-            if stray.begun < before && !self.knows_multipart(&stray).await? {
-                self.abort_stray(&stray).await?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn abort_stray(&self, stray: &Multipart) -> Result<(), Error> {
-        match stray.key.parse::<Key>() {
-            Ok(key) => Ok(self.storage.abort_multipart(&key, &stray.id).await?),
-            Err(_) => Ok(()),
-        }
-    }
-
-    pub(super) async fn knows_multipart(&self, stray: &Multipart) -> Result<bool, Error> {
-        let key = stray.key.parse::<Key>();
-        let Some(id) = key.ok().and_then(|key| key.upload()) else { return Ok(false) };
-        let known = upload::find(self.db.read().await?.conn(), id).await?;
-        Ok(known.is_some_and(|upload| upload.multipart.as_deref() == Some(stray.id.0.as_str())))
-    }
-
     /// Removes a revision that plays no more.
     pub async fn retire(&self, id: VideoId, number: u32) -> Result<(), Error> {
         let mut read = self.db.read().await?;
@@ -79,13 +38,17 @@ impl Publishing {
         let uploads = upload::list_of_video(self.db.read().await?.conn(), id).await?;
         for upload in &uploads {
             self.drop_remains(upload).await?;
-            self.storage.delete(&source_key(upload)).await?;
         }
         for prefix in Key::video_prefixes(id) {
             self.storage.delete_prefix(&prefix).await?;
         }
         let mut tx = self.db.begin().await?;
+        video::lock(tx.conn(), id, self.clock.now()).await?;
+        let gone = upload::lock_of_video(tx.conn(), id).await?;
         video::purge(tx.conn(), id).await?;
+        for upload in gone.iter().filter(|upload| upload.counted() > 0) {
+            recount(&mut tx, upload.account_id, -upload.counted()).await?;
+        }
         Ok(tx.commit().await?)
     }
 

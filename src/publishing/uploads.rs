@@ -1,22 +1,21 @@
 //! Uploads from beginning to finished source: whatever the door, all end in `finish_upload`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::types::Json;
 
+use super::quota::{recount, reserve};
 use super::videos::owned;
 use super::{Error, Publishing, VideoDraft};
 use crate::catalogue::upload::Upload;
-use crate::catalogue::{Tx, account, job, revision, upload, video};
+use crate::catalogue::{Tx, job, revision, upload, video};
 use crate::domain::job::Job;
 use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
 use crate::domain::upload::{Concat, Door, MAX_PARTS, UploadState, cut_filename, part_bytes};
 use crate::domain::{AccountId, Refusal, RefusalCode, Timestamp, UploadId, VideoId};
-use crate::storage::{self, Key, MultipartId, Part as StoredPart, PartTag};
+use crate::storage::{self, Key, MultipartId, Part as StoredPart};
 
-/// How long after the last byte a finish that nobody completed is picked up by a worker, in seconds.
-const FINISH_SAFETY_SECS: u64 = 30;
 /// Partial uploads one concatenation may have.
 const MAX_PARTIALS: usize = 1000;
 
@@ -82,14 +81,16 @@ impl Publishing {
             (Some(_), true) => Concat::None,
             (Some(_), false) => Concat::Final,
         };
-        let length = match concat {
-            Concat::Final => Some(sum_partials(tx, caller, &incoming.partials).await?),
-            Concat::None | Concat::Partial => incoming.length,
+        let (length, moved) = match concat {
+            Concat::Final => {
+                let partials = self.lock_partials(tx, caller, &incoming.partials).await?;
+                let moved = partials.values().filter(|partial| partial.account_id == account);
+                let moved: Vec<Upload> = moved.cloned().collect();
+                (Some(sum_partials(&partials, &incoming.partials)?), moved)
+            }
+            Concat::None | Concat::Partial => (incoming.length, Vec::new()),
         };
-        // The partials of a concatenation were counted when they came.
-        if concat != Concat::Final {
-            self.check_size(tx, account, length.unwrap_or(0)).await?;
-        }
+        self.check_size(tx.conn(), account, length.unwrap_or(0)).await?;
         let now = self.clock.now();
         let upload = Upload {
             id: UploadId::new(),
@@ -104,6 +105,7 @@ impl Publishing {
             part_size: signed(part_bytes(length)),
             tail: 0,
             multipart: None,
+            reserved: Some(0),
             hash_state: None,
             sha256: None,
             fence: 0,
@@ -118,34 +120,31 @@ impl Publishing {
         if concat == Concat::Final {
             job::enqueue(tx.conn(), &Job::Assemble { upload: upload.id }, account, now).await?;
         }
+        move_promises(tx, account, &moved).await?;
+        reserve(tx, upload.id, length.unwrap_or(0)).await?;
         Ok(upload)
     }
 
-    /// A source of `size` bytes may come to this account.
-    pub(super) async fn check_size(
+    /// The partials that are named, each once, kept for as long as it may take to put them together.
+    async fn lock_partials(
         &self,
         tx: &mut Tx,
-        id: Option<AccountId>,
-        size: u64,
-    ) -> Result<(), Error> {
-        let account = match id {
-            Some(id) => account::find_by_id(tx.conn(), id).await?,
-            None => None,
-        };
-        let own = account.as_ref().and_then(|account| account.max_video_bytes);
-        let most = own.map_or(self.limits.max_upload_bytes, unsigned).min(self.limits.max_upload_bytes);
-        if size > most {
-            return Err(Error::TooLarge { size, most });
+        caller: Caller,
+        named: &[UploadId],
+    ) -> Result<BTreeMap<UploadId, Upload>, Error> {
+        if named.len() > MAX_PARTIALS {
+            return Err(Error::TooLarge { size: named.len() as u64, most: MAX_PARTIALS as u64 });
         }
-        if let Some((id, quota)) =
-            account.and_then(|account| account.quota_bytes.map(|quota| (account.id, quota)))
-        {
-            let (quota, stored) = (unsigned(quota), unsigned(account::stored_bytes(tx.conn(), id).await?));
-            if stored.saturating_add(size) > quota {
-                return Err(Error::Quota { quota, stored, size });
-            }
+        let until = self.clock.now().plus(self.limits.upload_ttl);
+        let mut partials = BTreeMap::new();
+        // In the order of their ids: two that name the same ones never wait for each other.
+        for id in named.iter().copied().collect::<BTreeSet<_>>() {
+            let partial = upload::lock(tx.conn(), id).await?.filter(|upload| may_touch(caller, upload));
+            let partial = partial.ok_or(Error::NotFound("upload"))?;
+            upload::keep(tx.conn(), id, until).await?;
+            partials.insert(id, partial);
         }
-        Ok(())
+        Ok(partials)
     }
 
     /// The upload, where the caller may touch it.
@@ -156,16 +155,26 @@ impl Publishing {
 
     /// Says how long a deferred upload will be (tus 1.0, creation-defer-length).
     pub async fn declare_length(&self, upload: &Upload, length: u64) -> Result<(), Error> {
-        if let Some(known) = upload.length.map(unsigned) {
-            return if known == length { Ok(()) } else { Err(Error::LengthKnown { length: known }) };
+        if upload.length.is_some() {
+            return known_length(upload, length);
+        }
+        let mut tx = self.db.begin().await?;
+        self.check_size(tx.conn(), upload.account_id, length).await?;
+        // Parts may have gone out at the first size: it stays.
+        let declared = upload::set_length(tx.conn(), upload.id, signed(length), upload.part_size).await?;
+        let upload = upload::find(tx.conn(), upload.id).await?.ok_or(Error::NotFound("upload"))?;
+        if !declared {
+            check_open(&upload, upload.door)?;
+            return known_length(&upload, length);
         }
         if unsigned(upload.received) > length {
             return Err(Error::PastLength { length });
         }
-        let mut tx = self.db.begin().await?;
-        self.check_size(&mut tx, upload.account_id, length).await?;
-        // Parts may have gone out at the first size: it stays.
-        upload::set_length(tx.conn(), upload.id, signed(length), upload.part_size).await?;
+        if upload.is_whole() {
+            upload::close(tx.conn(), upload.id, None).await?;
+            self.enqueue_finish(&mut tx, &upload).await?;
+        }
+        reserve(&mut tx, upload.id, length).await?;
         Ok(tx.commit().await?)
     }
 
@@ -180,41 +189,90 @@ impl Publishing {
         let upload = self.open_parts(caller, id, size).await?;
         let key = source_key(&upload);
         let multipart = MultipartId(upload.multipart.clone().unwrap_or_default());
+        let lengths =
+            numbers.iter().map(|number| part_length(&upload, *number)).collect::<Result<Vec<_>, _>>()?;
+        if upload.length.is_none() {
+            self.promise_parts(&upload, numbers).await?;
+        }
         let mut urls = Vec::with_capacity(numbers.len());
-        for &number in numbers {
-            if number == 0 || u64::from(number) > MAX_PARTS {
-                return Err(Error::PartNumber { number, most: MAX_PARTS });
-            }
-            let url = self.storage.presign_part(&key, &multipart, number, self.limits.part_url_ttl).await?;
+        for (&number, length) in numbers.iter().zip(lengths) {
+            let part = (&key, &multipart, number);
+            let url = self.storage.presign_part(part, length, self.limits.part_url_ttl).await?;
             urls.push(PartUrl { number, url });
         }
         Ok((upload, urls))
     }
 
-    /// The upload with its multipart upload begun in the bucket.
+    /// Nobody said how long the file is: room is kept for every part up to the last one asked for.
+    async fn promise_parts(&self, upload: &Upload, numbers: &[u32]) -> Result<(), Error> {
+        let last = numbers.iter().copied().max().map_or(0, u64::from);
+        let (size, whole) = (unsigned(upload.part_size), last.saturating_sub(1));
+        let mut tx = self.db.begin().await?;
+        let most = self.max_source_bytes(tx.conn(), upload.account_id).await?;
+        if size * whole > most {
+            return Err(Error::TooLarge { size: size * whole, most });
+        }
+        let room = (size * last).min(most);
+        let known = upload::lock(tx.conn(), upload.id).await?.ok_or(Error::NotFound("upload"))?;
+        if signed(room) > known.counted() {
+            reserve(&mut tx, upload.id, room).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// The upload with its multipart upload begun in the bucket, and room kept for its bytes.
     async fn open_parts(&self, caller: Caller, id: UploadId, size: Option<u64>) -> Result<Upload, Error> {
-        let mut upload = self.find_upload(caller, id).await?;
+        let upload = self.find_upload(caller, id).await?;
         check_open(&upload, Door::Parts)?;
         if let Some(size) = size {
-            let mut tx = self.db.begin().await?;
-            self.check_size(&mut tx, upload.account_id, size).await?;
+            self.check_size(self.db.read().await?.conn(), upload.account_id, size).await?;
         }
-        if upload.multipart.is_none() {
-            let key = source_key(&upload);
-            let multipart = self.storage.begin_multipart(&key).await?;
-            upload.multipart = Some(multipart.0.clone());
-            upload.length = size.map(signed);
-            upload.part_size = signed(part_bytes(size));
-            upload.expires_at = self.clock.now().plus(self.limits.upload_ttl);
-            let mut tx = self.db.begin().await?;
-            let first = upload::set_multipart(tx.conn(), &upload).await?;
-            tx.commit().await?;
-            if !first {
+        match (&upload.multipart, size) {
+            (None, _) => self.begin_parts(caller, upload, size).await,
+            (Some(_), Some(size)) => {
+                self.declare_length(&upload, size).await?;
+                self.find_upload(caller, id).await
+            }
+            (Some(_), None) => Ok(upload),
+        }
+    }
+
+    async fn begin_parts(
+        &self,
+        caller: Caller,
+        mut upload: Upload,
+        size: Option<u64>,
+    ) -> Result<Upload, Error> {
+        let key = source_key(&upload);
+        let multipart = self.storage.begin_multipart(&key).await?;
+        upload.multipart = Some(multipart.0.clone());
+        upload.length = size.map(signed);
+        upload.part_size = signed(part_bytes(size));
+        upload.expires_at = self.clock.now().plus(self.limits.upload_ttl);
+        match self.note_multipart(&upload, size).await {
+            Ok(true) => Ok(upload),
+            Ok(false) => {
                 self.storage.abort_multipart(&key, &multipart).await?;
-                upload = self.find_upload(caller, id).await?;
+                let other = self.find_upload(caller, upload.id).await?;
+                size.map_or(Ok(()), |size| known_length(&other, size))?;
+                Ok(other)
+            }
+            Err(error) => {
+                self.storage.abort_multipart(&key, &multipart).await?;
+                Err(error)
             }
         }
-        Ok(upload)
+    }
+
+    /// False where another request was first.
+    async fn note_multipart(&self, upload: &Upload, size: Option<u64>) -> Result<bool, Error> {
+        let mut tx = self.db.begin().await?;
+        let first = upload::set_multipart(tx.conn(), upload).await?;
+        if first {
+            reserve(&mut tx, upload.id, size.unwrap_or(0)).await?;
+        }
+        tx.commit().await?;
+        Ok(first)
     }
 
     /// Completes an upload whose parts went straight into the bucket.
@@ -228,67 +286,58 @@ impl Publishing {
         if upload.state == UploadState::Finished {
             return Ok(upload);
         }
-        check_open(&upload, Door::Parts)?;
-        let Some(multipart) = upload.multipart.clone().map(MultipartId) else {
-            return Err(Error::PartMissing { number: 1 });
-        };
-        let key = source_key(&upload);
-        let parts = match self.storage.list_parts(&key, &multipart).await {
-            // Completed before, and the process died before it could say so.
-            Err(storage::Error::MultipartMissing { .. }) if self.storage.head(&key).await?.is_some() => {
-                Vec::new()
-            }
-            listed => {
-                let parts = listed?;
-                check_parts(&upload, &parts, claimed)?;
-                parts
-            }
-        };
-        let size = parts.iter().map(|part| part.size_bytes).sum();
-        let mut tx = self.db.begin().await?;
-        self.check_size(&mut tx, upload.account_id, size).await?;
-        drop(tx);
-        if !parts.is_empty() {
-            self.storage.complete_multipart(&key, &multipart, &parts).await?;
+        if upload.state != UploadState::Finishing {
+            check_open(&upload, Door::Parts)?;
+            self.close_parts(&upload, claimed).await?;
         }
-        let size = self.storage.head(&key).await?.ok_or(Error::PartMissing { number: 1 })?.size_bytes;
-        self.finish_upload(&upload, size, None).await?;
+        self.finish_or_leave(id).await?;
         self.find_upload(caller, id).await
     }
 
-    /// Makes one object of an upload whose last byte has come. May be called again after a crash at any step.
-    pub async fn finish_received(&self, id: UploadId) -> Result<(), Error> {
-        let (upload, parts) = {
-            let mut read = self.db.read().await?;
-            let upload = upload::find(read.conn(), id).await?.ok_or(Error::NotFound("upload"))?;
-            (upload, upload::list_parts(read.conn(), id).await?)
+    /// Says which parts the source is made of, and asks for it to be made, in one transaction.
+    async fn close_parts(&self, upload: &Upload, claimed: &[StoredPart]) -> Result<(), Error> {
+        let Some(multipart) = upload.multipart.clone().map(MultipartId) else {
+            return Err(Error::PartMissing { number: 1 });
         };
-        if upload.state == UploadState::Finished {
+        let key = source_key(upload);
+        let parts = match self.storage.list_parts(&key, &multipart).await {
+            // Completed by a process that died before it could say so.
+            Err(storage::Error::MultipartMissing { .. }) => Vec::new(),
+            listed => listed?,
+        };
+        let size = if parts.is_empty() {
+            self.storage.head(&key).await?.ok_or(Error::PartMissing { number: 1 })?.size_bytes
+        } else {
+            check_parts(upload, &parts, claimed)?;
+            parts.iter().map(|part| part.size_bytes).sum()
+        };
+        let mut tx = self.db.begin().await?;
+        self.check_size(tx.conn(), upload.account_id, size).await?;
+        if !upload::close(tx.conn(), upload.id, Some(signed(size))).await? {
             return Ok(());
         }
-        let length = unsigned(upload.length.unwrap_or(upload.received));
-        if unsigned(upload.received) < length {
-            return Err(Error::Unfinished { received: unsigned(upload.received), length });
+        for part in parts {
+            let (number, size_bytes) = (i64::from(part.number), signed(part.size_bytes));
+            let part = upload::Part { number, size_bytes, etag: part.tag.0 };
+            upload::insert_part(tx.conn(), upload.id, &part).await?;
         }
-        let key = source_key(&upload);
-        let there = self.storage.head(&key).await?.is_some_and(|head| head.size_bytes == length);
-        match upload.multipart.clone().map(MultipartId) {
-            _ if there => {}
-            Some(multipart) => {
-                let parts: Vec<StoredPart> = parts.into_iter().map(stored).collect();
-                self.storage.complete_multipart(&key, &multipart, &parts).await?;
-            }
-            None => self.storage.put(&key, bytes::Bytes::new()).await?,
-        }
-        let digest = super::receive::digest_of(&upload);
-        self.finish_upload(&upload, length, digest.as_deref()).await
+        self.enqueue_finish(&mut tx, upload).await?;
+        reserve(&mut tx, upload.id, size).await?;
+        Ok(tx.commit().await?)
     }
 
     /// THE end of every door: the source is recorded, the video moves on, its probe is asked for, in one transaction.
     pub async fn finish_upload(&self, upload: &Upload, size: u64, sha256: Option<&str>) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let fresh = upload::finish(tx.conn(), upload.id, (signed(size), sha256), now).await?;
+        if let Some(id) = upload.video_id {
+            video::lock(tx.conn(), id, now).await?;
+        }
+        let before = upload::lock(tx.conn(), upload.id).await?.ok_or(Error::NotFound("upload"))?;
+        // What a final upload counts, its partials don't.
+        let reserved = before.reserved.filter(|bytes| before.concat == Concat::Partial && *bytes == 0);
+        let finished = (signed(size), sha256, reserved);
+        let fresh = upload::finish(tx.conn(), upload.id, finished, now).await?;
         // The safety net of `enqueue_finish`, where it still waits.
         job::withdraw(tx.conn(), &Job::Assemble { upload: upload.id }).await?;
         if let (true, Some(id)) = (fresh, upload.video_id) {
@@ -297,20 +346,15 @@ impl Publishing {
                 job::enqueue(tx.conn(), &Job::Digest { upload: upload.id }, upload.account_id, now).await?;
             }
         }
+        if fresh {
+            let counts = reserved.unwrap_or(signed(size));
+            recount(&mut tx, upload.account_id, counts - before.counted()).await?;
+        }
         tx.commit().await?;
         if let Some(id) = upload.video_id {
             self.changes.tell(id);
         }
-        self.sweep_arrivals(upload).await
-    }
-
-    /// What processes that died left of an upload beside its source: tails, and multipart uploads no row knows.
-    async fn sweep_arrivals(&self, upload: &Upload) -> Result<(), Error> {
-        self.storage.delete_prefix(&Key::tail_prefix(upload.id)).await?;
-        let key = source_key(upload);
-        for stray in self.storage.list_multiparts(key.as_str()).await? {
-            self.storage.abort_multipart(&key, &stray.id).await?;
-        }
+        self.clean_up(upload.id).await;
         Ok(())
     }
 
@@ -351,55 +395,6 @@ impl Publishing {
         }
         Ok(())
     }
-
-    /// Gives an upload up: its parts and its tail go from the bucket.
-    pub async fn abandon_upload(&self, upload: &Upload) -> Result<(), Error> {
-        let mut tx = self.db.begin().await?;
-        if !upload::set_state(tx.conn(), upload.id, UploadState::Abandoned).await? {
-            return Err(Error::UploadFinished);
-        }
-        tx.commit().await?;
-        self.drop_remains(upload).await
-    }
-
-    /// Takes what an unfinished upload left in the bucket.
-    pub(super) async fn drop_remains(&self, upload: &Upload) -> Result<(), Error> {
-        let key = source_key(upload);
-        if let Some(multipart) = upload.multipart.clone().map(MultipartId) {
-            match self.storage.abort_multipart(&key, &multipart).await {
-                Ok(()) | Err(storage::Error::MultipartMissing { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.sweep_arrivals(upload).await?;
-        if upload.concat == Concat::Partial {
-            self.storage.delete(&key).await?;
-        }
-        Ok(())
-    }
-
-    /// Abandons every upload whose time is over; returns how many.
-    pub async fn expire_uploads(&self) -> Result<usize, Error> {
-        let now = self.clock.now();
-        let expired = upload::list_expired(self.db.read().await?.conn(), now).await?;
-        for upload in &expired {
-            self.abandon_upload(upload).await?;
-            if upload.concat == Concat::Partial {
-                let mut tx = self.db.begin().await?;
-                upload::delete(tx.conn(), upload.id).await?;
-                tx.commit().await?;
-            }
-        }
-        Ok(expired.len())
-    }
-
-    /// Asks a worker to finish what the request that brought the last byte may not live to finish.
-    pub(super) async fn enqueue_finish(&self, tx: &mut Tx, upload: &Upload) -> Result<(), Error> {
-        let run_at = self.clock.now().plus(std::time::Duration::from_secs(FINISH_SAFETY_SECS));
-        upload::set_state(tx.conn(), upload.id, UploadState::Finishing).await?;
-        job::enqueue(tx.conn(), &Job::Assemble { upload: upload.id }, upload.account_id, run_at).await?;
-        Ok(())
-    }
 }
 
 /// Where an upload's bytes are, arriving and finished.
@@ -426,17 +421,15 @@ pub(super) fn check_open(upload: &Upload, door: Door) -> Result<(), Error> {
     }
 }
 
-async fn sum_partials(tx: &mut Tx, caller: Caller, partials: &[UploadId]) -> Result<u64, Error> {
-    if partials.len() > MAX_PARTIALS {
-        return Err(Error::TooLarge { size: partials.len() as u64, most: MAX_PARTIALS as u64 });
-    }
-    let mut sum = 0;
-    for id in partials {
-        let partial = upload::find(tx.conn(), *id).await?.filter(|upload| may_touch(caller, upload));
-        let partial = partial.ok_or(Error::NotFound("upload"))?;
+/// Bytes of the partials as they are named: one that is named twice counts twice.
+fn sum_partials(partials: &BTreeMap<UploadId, Upload>, named: &[UploadId]) -> Result<u64, Error> {
+    let mut sum: u64 = 0;
+    for partial in named.iter().filter_map(|id| partials.get(id)) {
         let (received, length) = (unsigned(partial.received), partial.length.map_or(u64::MAX, unsigned));
         match (partial.concat, partial.state) {
-            (Concat::Partial, UploadState::Finished | UploadState::Finishing) => sum += received,
+            (Concat::Partial, UploadState::Finished | UploadState::Finishing) => {
+                sum = sum.saturating_add(received);
+            }
             (Concat::Partial, UploadState::Open) => return Err(Error::Unfinished { received, length }),
             (Concat::Partial, UploadState::Abandoned) => {
                 return Err(Error::UploadGone("a partial has expired"));
@@ -445,6 +438,33 @@ async fn sum_partials(tx: &mut Tx, caller: Caller, partials: &[UploadId]) -> Res
         }
     }
     Ok(sum)
+}
+
+/// What these partials counted for, their final upload counts for from now on.
+async fn move_promises(tx: &mut Tx, account: Option<AccountId>, partials: &[Upload]) -> Result<(), Error> {
+    for partial in partials {
+        upload::set_reserved(tx.conn(), partial.id, 0).await?;
+    }
+    recount(tx, account, -partials.iter().map(Upload::counted).sum::<i64>()).await
+}
+
+fn known_length(upload: &Upload, length: u64) -> Result<(), Error> {
+    match upload.length.map(unsigned) {
+        Some(known) if known != length => Err(Error::LengthKnown { length: known }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of a presigned part, exactly; `None` while nobody has said how long the file is.
+fn part_length(upload: &Upload, number: u32) -> Result<Option<u64>, Error> {
+    let size = unsigned(upload.part_size).max(1);
+    let count = upload.length.map(|length| unsigned(length).div_ceil(size).max(1));
+    let most = count.unwrap_or(MAX_PARTS).min(MAX_PARTS);
+    if number == 0 || u64::from(number) > most {
+        return Err(Error::PartNumber { number, most });
+    }
+    let before = size * (u64::from(number) - 1);
+    Ok(upload.length.map(|length| (unsigned(length) - before).min(size)))
 }
 
 /// Parts go from 1 without a gap, as the client says they do, and to the declared length.
@@ -464,14 +484,6 @@ fn check_parts(upload: &Upload, parts: &[StoredPart], claimed: &[StoredPart]) ->
     match upload.length.map(unsigned) {
         Some(length) if length != size => Err(Error::Unfinished { received: size, length }),
         _ => Ok(()),
-    }
-}
-
-fn stored(part: upload::Part) -> StoredPart {
-    StoredPart {
-        number: u32::try_from(part.number).unwrap_or(0),
-        size_bytes: unsigned(part.size_bytes),
-        tag: PartTag(part.etag),
     }
 }
 

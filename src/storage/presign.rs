@@ -11,16 +11,17 @@ use super::{Error, Key, MultipartId, Storage};
 const EXPIRES_MAX: Duration = Duration::from_hours(7 * 24);
 
 impl Storage {
-    /// An address to PUT part `number` to.
+    /// An address to PUT part `number` to; where a length is given in bytes, a body of another length is refused.
     pub async fn presign_part(
         &self,
-        key: &Key,
-        id: &MultipartId,
-        number: u32,
+        (key, id, number): (&Key, &MultipartId, u32),
+        length: Option<u64>,
         expires: Duration,
     ) -> Result<String, Error> {
         let request = self.public.upload_part().bucket(&*self.bucket).key(key.as_str()).upload_id(&id.0);
-        let signed = request.part_number(part_number(number)).presigned(config(expires)?).await;
+        let length = length.and_then(|length| i64::try_from(length).ok());
+        let request = request.part_number(part_number(number)).set_content_length(length);
+        let signed = request.presigned(config(expires)?).await;
         signed.map(|signed| uri(&signed)).map_err(|error| self.asked(key.as_str()).refused(error))
     }
 

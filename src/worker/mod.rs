@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -245,18 +246,31 @@ impl Worker {
         }
     }
 
+    /// Lost jobs wait for nothing else: a bucket that is slow or away holds up only what is in it.
     async fn keep_house(&self, stop: &CancellationToken) {
-        let mut reap = tokio::time::interval(REAP_EVERY);
-        let mut tidy = tokio::time::interval(TIDY_EVERY);
+        let work = async { tokio::join!(self.keep_reaping(), self.keep_tidying()) };
+        tokio::select! {
+            _ = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn keep_reaping(&self) {
+        let mut every = tokio::time::interval(REAP_EVERY);
         loop {
-            let done = tokio::select! {
-                _ = reap.tick() => self.publishing.reap().await.map(drop),
-                _ = tidy.tick() => self.publishing.tidy().await,
-                () = stop.cancelled() => return,
-            };
-            if let Err(error) = done {
-                tracing::warn!(error = %Error::from(error).story(), "housekeeping will be tried again");
+            every.tick().await;
+            if let Err(error) = self.publishing.reap().await {
+                tracing::warn!(error = %Error::from(error).story(), "lost jobs will be looked for again");
             }
+        }
+    }
+
+    async fn keep_tidying(&self) {
+        let mut every = tokio::time::interval(TIDY_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            self.publishing.tidy().await;
         }
     }
 }

@@ -262,7 +262,7 @@ async fn lists_of_jobs_and_uploads_read_no_more_than_their_page() {
             .await;
         }
         cheap(&db, "expired uploads", async |conn| {
-            assert!(upload::list_expired(conn, Timestamp(i64::MAX)).await.expect("a list").is_empty());
+            assert!(upload::list_expired(conn, Timestamp(i64::MAX), None).await.expect("a list").is_empty());
         })
         .await;
         cheap(&db, "finished jobs", async |conn| job::expire(conn, Timestamp(0)).await.expect("an answer"))

@@ -183,7 +183,7 @@ async fn an_abandoned_upload_leaves_nothing_in_the_bucket() {
         world.publishing.limits.upload_ttl = Duration::ZERO;
         send(&world, upload.id, 9 * MIB, noise(10)).await.expect("taken");
         tokio::time::sleep(Duration::from_millis(5)).await;
-        world.publishing.expire_uploads().await.expect("expired");
+        world.publishing.tidy().await;
         assert_eq!(find(&world, upload.id).await.state, UploadState::Abandoned);
         assert_eq!(world.objects().await, Vec::<String>::new());
         let left = world.publishing.storage.list_multiparts("").await.expect("a list");

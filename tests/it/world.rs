@@ -15,14 +15,16 @@ use policast::media::cage::CageLimits;
 use policast::media::ladder::LadderSettings;
 use policast::media::task;
 use policast::publishing::{
-    AccountDraft, BroadcastDraft, BroadcastPlan, Changes, Incoming, Limits, Publishing, Target, TopicDraft,
-    VideoDraft,
+    AccountDraft, BroadcastDraft, BroadcastPlan, Changes, Finding, Fsck, Incoming, Limits, Publishing,
+    Target, TopicDraft, VideoDraft,
 };
-use policast::storage::{Embedded, Storage};
+use policast::storage::{Checksums, Embedded, S3Settings, Storage};
 use policast::worker;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::faulty::Faults;
 
 /// How long a clip of seconds may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -56,6 +58,34 @@ impl World {
     /// One of each.
     pub async fn both() -> [Self; 2] {
         [Self::small().await, Self::large().await]
+    }
+
+    /// One of each, whose bucket may be told to be out of order.
+    pub async fn with_faults() -> [(Self, Faults); 2] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let embedded = Embedded::open(&folder.path().join("objects"), None).await.expect("embedded S3");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let keys = embedded.credentials().clone();
+        let faults = Faults::before(&format!("http://{}", listener.local_addr().expect("an address"))).await;
+        tokio::spawn(async move { embedded.serve(listener, CancellationToken::new()).await });
+        let storage = Storage::connect(&S3Settings {
+            endpoint: Some(faults.endpoint.clone()),
+            public_endpoint: None,
+            bucket: "policast".to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key_id: keys.access_key_id.clone(),
+            secret_access_key: keys.secret_access_key.clone(),
+            checksums: Checksums::WhenRequired,
+        });
+        let db = Db::sqlite(&folder.path().join("policast.db")).await.expect("SQLite");
+        let small = (Self::over(db, storage, folder).await, faults);
+
+        let settings = crate::weed::settings().await;
+        let faults = Faults::before(settings.endpoint.as_deref().expect("an address")).await;
+        let storage = Storage::connect(&S3Settings { endpoint: Some(faults.endpoint.clone()), ..settings });
+        let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
+        let large = Self::over(db, storage, tempfile::tempdir().expect("a folder")).await;
+        [small, (large, faults)]
     }
 
     /// The names of all objects in the bucket.
@@ -173,6 +203,11 @@ impl World {
             worker.await.expect("the worker ends in order");
         }
     }
+}
+
+/// Everything `fsck` finds.
+pub async fn fsck(world: &World, check: &Fsck) -> Vec<Finding> {
+    world.publishing.fsck(check).await.expect("checked")
 }
 
 /// What is said of a new video.

@@ -20,7 +20,8 @@ const MAX_NUMBERS: usize = 1000;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Bytes of the whole file; said with the first request it is checked, and it decides the size of a part.
+    /// Bytes of the whole file. Room is kept for them, they decide the size of a part, and each address takes exactly
+    /// its part's bytes. Where it is left out, room is kept for every part up to the last one asked for.
     #[schema(minimum = 0)]
     size_bytes: Option<u64>,
     /// 1 to 10,000; at most 1,000 of them.

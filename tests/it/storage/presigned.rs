@@ -27,7 +27,7 @@ async fn parts_put_to_presigned_addresses_become_the_object(place: &Place) {
     let sizes = [(1, 5 * 1024 * 1024), (3, 1000)];
     let mut parts = Vec::new();
     for (number, size) in sizes {
-        let url = place.storage.presign_part(&key, &id, number, HOUR).await.unwrap();
+        let url = place.storage.presign_part((&key, &id, number), Some(size as u64), HOUR).await.unwrap();
         assert!(url.starts_with(&place.endpoint), "{url}");
         let body = bytes(size, u8::try_from(number).unwrap());
         let answer = place.http.put(url).body(body).send().await.unwrap();

@@ -37,7 +37,7 @@ const ACTED_ON: [(&str, &str); 17] = [
 async fn part(place: &Place) -> (policast::storage::Key, MultipartId, String) {
     let key = source();
     let id = place.storage.begin_multipart(&key).await.unwrap();
-    let url = place.storage.presign_part(&key, &id, 1, HOUR).await.unwrap();
+    let url = place.storage.presign_part((&key, &id, 1), None, HOUR).await.unwrap();
     (key, id, url)
 }
 
