@@ -43,6 +43,8 @@ pub struct Video {
     /// What is shown begins here, in milliseconds, and ends there; `None`: at the end.
     pub trim_start_ms: i64,
     pub trim_end_ms: Option<i64>,
+    /// How often the links to it while it isn't public were called back.
+    pub preview: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -85,7 +87,7 @@ macro_rules! select {
             "select v.id, v.account_id, (select a.handle from account a where a.id = v.account_id) as account,
              v.topic_id, (select t.slug from topic t where t.id = v.topic_id) as topic, v.title, v.description,
              v.language, v.state, v.published_at, v.withdrawn_reason, v.poster_alt, v.poster, v.poster_upload,
-             v.poster_error, v.media_state, v.error, v.revision, v.upload_id, v.trim_start_ms, v.trim_end_ms, v.created_at, v.updated_at from ",
+             v.poster_error, v.media_state, v.error, v.revision, v.upload_id, v.trim_start_ms, v.trim_end_ms, v.preview, v.created_at, v.updated_at from ",
             $($rest),+
         )
     };
@@ -168,6 +170,7 @@ const REFUSE_POSTER: &str =
 const HIDE_POSTER: &str = "update video set poster = null, updated_at = $2 where id = $1";
 const REMOVE_POSTER: &str = "update video set poster = null, poster_upload = null, poster_error = null,
     updated_at = $2 where id = $1";
+const CALL_BACK: &str = "update video set preview = preview + 1 where id = $1 and deleted_at is null";
 const TOUCH: &str = "update video set updated_at = $2 where id = $1";
 const DELETE: &str = "update video set deleted_at = $2, state = 'withdrawn', updated_at = $2
     where id = $1 and deleted_at is null";
@@ -195,6 +198,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     REFUSE_POSTER,
     HIDE_POSTER,
     REMOVE_POSTER,
+    CALL_BACK,
     TOUCH,
     DELETE,
     PURGE,
@@ -307,6 +311,12 @@ async fn list_part(
         .bind(i64::from(filter.limit) + 1)
         .fetch_all(c)
         .await?))
+}
+
+/// Counts one more calling back of its links.
+pub async fn call_back(conn: Conn<'_>, id: VideoId) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(CALL_BACK).bind(id).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// Adds a video.

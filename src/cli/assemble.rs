@@ -46,6 +46,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
             max_poster_bytes: config.limits.max_poster_bytes,
             upload_ttl: config.limits.upload_ttl.0,
             part_url_ttl: config.limits.part_url_ttl.0,
+            token_ttl: config.delivery.token_ttl.0,
             revision_grace: config.limits.revision_grace.0,
             stale_if_error: config.delivery.stale_if_error.0,
             push_private: config.live.push_allow_private,

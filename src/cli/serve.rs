@@ -13,10 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use super::assemble::{self, Rooms};
 use super::doors::Doors;
-use crate::catalogue::setting;
 use crate::config::{Config, Role};
-use crate::domain::key::Secret;
 use crate::domain::media::TICKS_PER_SECOND;
+use crate::domain::secret::Keys;
 use crate::live::Live;
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
@@ -31,8 +30,6 @@ const DRAIN: Duration = Duration::from_secs(30);
 const PROGRAM: &str = "/proc/self/exe";
 /// What lower rungs of a broadcast would make after so long is late for everybody.
 const RUNGS_SILENCE: Duration = Duration::from_secs(10);
-/// The setting that holds the secret of playback tokens.
-const TOKEN_SECRET: &str = "token_secret";
 
 /// Told to stop: gently, then at once.
 #[derive(Clone, Default)]
@@ -126,18 +123,22 @@ impl Server {
             let stop = shutdown.cut.clone();
             tasks.spawn(async move { embedded.serve(listener, stop).await });
         }
-        let secret = token_secret(&self.rooms.publishing).await?;
+        let secrets = self.rooms.publishing.open_secrets().await.context("secrets")?;
         let pulls = (tasks.clone(), shutdown.drain.clone());
-        let live = Live::new(self.rooms.publishing.clone(), live_settings(&self.config, &secret), pulls);
+        let live =
+            Live::new(self.rooms.publishing.clone(), live_settings(&self.config, &secrets.nodes), pulls);
         let ingest = self.doors.addresses(&self.config)?;
         let (changes, db) = (self.rooms.publishing.changes.clone(), self.rooms.publishing.db.clone());
         let told = CancellationToken::new();
         let all_told = told.clone();
         tasks.spawn(async move { changes.run(&db, &all_told).await });
+        let (publishing, stop) = (self.rooms.publishing.clone(), shutdown.drain.clone());
+        let followed = secrets.clone();
+        tasks.spawn(async move { publishing.follow_secrets(&followed, &stop).await });
         let api = match self.api {
             Some(listener) => {
                 let rooms = (self.rooms.publishing.clone(), live.clone());
-                let router = router(&self.config, rooms, (ingest, secret), &tasks);
+                let router = router(&self.config, rooms, (ingest, secrets.playback), &tasks);
                 tracing::info!(url = self.config.public_url(), "serving");
                 Some(serve_http(listener, router, shutdown.clone()))
             }
@@ -179,11 +180,11 @@ fn go_live(live: &Live, doors: Doors, tasks: &TaskTracker, shutdown: &Shutdown) 
     tasks.spawn(live.clone().keep_house(stop()));
 }
 
-fn live_settings(config: &Config, secret: &[u8]) -> live::Settings {
+fn live_settings(config: &Config, keys: &Keys) -> live::Settings {
     let settings = &config.live;
     live::Settings {
         node: config.node_url(),
-        secret: secret.to_vec(),
+        keys: keys.clone(),
         lease: settings.live_lease.0,
         buffer_bytes: settings.live_buffer_bytes,
         doors: live::guests::Limits {
@@ -228,12 +229,12 @@ pub(super) async fn listen(
 fn router(
     config: &Config,
     (publishing, live): (Publishing, Live),
-    (ingest, token_secret): (http::Ingest, Vec<u8>),
+    (ingest, token_keys): (http::Ingest, Keys),
     tasks: &TaskTracker,
 ) -> Router {
     let settings = http::Settings {
         public_url: config.public_url(),
-        token_secret,
+        token_keys,
         token_ttl: config.delivery.token_ttl.0,
         body_idle_timeout: config.limits.body_idle_timeout.0,
         cdn_url: config.delivery.cdn_url.clone(),
@@ -242,15 +243,6 @@ fn router(
     };
     let app = http::App::new(publishing, live, settings, tasks.clone());
     http::router(app.clone(), web::router(app))
-}
-
-/// The secret every node signs playback tokens with; the first to start makes it.
-async fn token_secret(publishing: &Publishing) -> anyhow::Result<Vec<u8>> {
-    let mut tx = publishing.db.begin().await?;
-    setting::insert(tx.conn(), TOKEN_SECRET, &Secret::generate().digest()).await?;
-    let secret = setting::find(tx.conn(), TOKEN_SECRET).await?;
-    tx.commit().await?;
-    Ok(secret.context("the playback secret could not be kept")?.into_bytes())
 }
 
 async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) -> std::io::Result<()> {

@@ -9,6 +9,7 @@ pub mod key;
 pub mod media;
 pub mod push;
 pub mod refusal;
+pub mod secret;
 pub mod text;
 pub mod time;
 pub mod topic;

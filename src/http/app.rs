@@ -14,6 +14,7 @@ use super::writers::Writers;
 use crate::catalogue::Read;
 use crate::catalogue::video::Video;
 use crate::domain::VideoId;
+use crate::domain::secret::Keys;
 use crate::live::Live;
 use crate::publishing::{Error, Publishing, Recent};
 
@@ -22,8 +23,8 @@ use crate::publishing::{Error, Publishing, Recent};
 pub struct Settings {
     /// The address under which browsers reach us, without a slash at its end.
     pub public_url: String,
-    /// Signs playback tokens; the same on every node.
-    pub token_secret: Vec<u8>,
+    /// Sign playback tokens; the same on every node.
+    pub token_keys: Keys,
     /// How long a signed playback address is good.
     pub token_ttl: Duration,
     /// How long a request's body may say nothing.
@@ -92,7 +93,7 @@ impl App {
     /// The state over these rooms; `tasks` is waited for at shutdown.
     pub fn new(publishing: Publishing, live: Live, settings: Settings, tasks: TaskTracker) -> Self {
         Self(Arc::new(Rooms {
-            tokens: Tokens::new(&settings.token_secret, settings.token_ttl, publishing.clock.clone()),
+            tokens: Tokens::new(settings.token_keys.clone(), settings.token_ttl, publishing.clock.clone()),
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
             writers: Writers::default(),
             live,

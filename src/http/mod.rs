@@ -20,6 +20,7 @@ mod nodes;
 mod page;
 pub mod play;
 mod poster;
+mod preview;
 mod problem;
 mod reply;
 mod source;
@@ -81,6 +82,7 @@ fn questions() -> OpenApiRouter<App> {
         // Members, for what is their account's.
         .routes(routes!(videos::list, videos::add))
         .routes(routes!(videos::find, videos::change, videos::delete))
+        .routes(routes!(preview::call_back))
         .routes(routes!(uploads::parts::parts))
         .routes(routes!(uploads::parts::finish))
         .routes(routes!(broadcasts::list, broadcasts::add))

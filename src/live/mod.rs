@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::VideoId;
+use crate::domain::secret::Keys;
 use crate::publishing::{Ingest, Owner, Publishing, Recent};
 
 use channel::{About, Channel};
@@ -65,7 +66,7 @@ pub struct Settings {
     /// Where other nodes reach this one.
     pub node: String,
     /// What all nodes share.
-    pub secret: Vec<u8>,
+    pub keys: Keys,
     /// How long an owner may be silent before another encoder may take its channel.
     pub lease: Duration,
     /// Bytes of a recording that may wait for the bucket.
@@ -100,7 +101,7 @@ impl Live {
         settings: Settings,
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
-        let pass = NodePass::new(&settings.secret, publishing.clock.clone());
+        let pass = NodePass::new(settings.keys.clone(), publishing.clock.clone());
         let owners = Recent::new(&publishing, |_| OWNER_BYTES);
         Self {
             owners: Arc::new(owners),

@@ -6,6 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Clock;
+use crate::domain::secret::Keys;
 
 /// Who it is for; a viewer's token lacks it.
 const AUDIENCE: &str = "policast-node";
@@ -15,8 +16,7 @@ const GOOD_FOR: Duration = Duration::from_mins(5);
 /// Issues and checks the passes of nodes.
 #[derive(Clone)]
 pub struct NodePass {
-    signing: EncodingKey,
-    checking: DecodingKey,
+    keys: Keys,
     clock: Clock,
 }
 
@@ -28,17 +28,19 @@ struct Claims {
 }
 
 impl NodePass {
-    /// Passes under this secret.
-    pub fn new(secret: &[u8], clock: Clock) -> Self {
-        Self { signing: EncodingKey::from_secret(secret), checking: DecodingKey::from_secret(secret), clock }
+    /// Passes under these secrets.
+    pub fn new(keys: Keys, clock: Clock) -> Self {
+        Self { keys, clock }
     }
 
     /// A pass to show to another node.
     pub fn issue(&self) -> String {
-        let exp = self.clock.now().plus(GOOD_FOR).0 / 1000;
+        let now = self.clock.now();
+        let exp = now.plus(GOOD_FOR).0 / 1000;
         let claims = Claims { aud: AUDIENCE.to_owned(), exp };
         // Refused there, and told in the log, if it can't be signed.
-        encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_default()
+        encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&self.keys.signing(now)))
+            .unwrap_or_default()
     }
 
     /// Whether a pass is good.
@@ -47,7 +49,8 @@ impl NodePass {
         // The expiry is held against our own clock below.
         rules.validate_exp = false;
         rules.set_audience(&[AUDIENCE]);
-        let found = decode::<Claims>(pass, &self.checking, &rules);
-        found.is_ok_and(|data| data.claims.exp * 1000 > self.clock.now().0)
+        let now = self.clock.now();
+        let read = |secret: &[u8]| decode::<Claims>(pass, &DecodingKey::from_secret(secret), &rules).ok();
+        self.keys.find(now, read).is_some_and(|data| data.claims.exp * 1000 > now.0)
     }
 }

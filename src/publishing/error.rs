@@ -90,6 +90,8 @@ pub enum Error {
     TargetPrivate,
     #[error("{field} is out of bounds: {}", bounds(*.least, *.most))]
     Span { field: &'static str, least: Duration, most: Option<Duration> },
+    #[error("secret in the database can't be read")]
+    Secret(#[source] serde_json::Error),
     #[error("client went away")]
     ClientGone,
 }

@@ -19,6 +19,7 @@ mod receive;
 mod recent;
 mod reprocess;
 mod retire;
+mod secrets;
 mod settle;
 mod story;
 mod uploads;
@@ -47,6 +48,7 @@ pub use receive::{Checksum, ChecksumKind, Receiver};
 pub use recent::{OfVideo, Passing, Recent};
 pub(crate) use reprocess::is_unfit;
 pub use reprocess::{Estimate, Reprocess};
+pub use secrets::Secrets;
 pub use story::{JobTale, RevisionTale, Story, UploadTale};
 pub use uploads::{Incoming, PartUrl, Target};
 pub(crate) use uploads::{source_key, unsigned};
@@ -63,6 +65,8 @@ pub struct Limits {
     pub upload_ttl: Duration,
     /// How long a presigned part address is good.
     pub part_url_ttl: Duration,
+    /// How long a signed playback address is good.
+    pub token_ttl: Duration,
     /// How long a replaced revision plays on.
     pub revision_grace: Duration,
     /// How long what was known lately is answered while the database is out of reach; `MOST_STALE` at most.
@@ -78,6 +82,7 @@ impl Default for Limits {
             max_poster_bytes: 10 << 20,
             upload_ttl: Duration::from_hours(24),
             part_url_ttl: Duration::from_hours(1),
+            token_ttl: Duration::from_hours(12),
             revision_grace: Duration::from_hours(1),
             stale_if_error: Duration::from_mins(10),
             push_private: false,

@@ -83,6 +83,7 @@ impl Publishing {
             upload_id: None,
             trim_start_ms: 0,
             trim_end_ms: None,
+            preview: 0,
             created_at: now,
             updated_at: now,
         };
@@ -163,6 +164,16 @@ impl Publishing {
         tx.commit().await?;
         self.changes.tell(id);
         Ok(video)
+    }
+
+    /// Makes every link to the video while it isn't public worthless: they carry how often that was done.
+    pub async fn call_back_previews(&self, caller: Caller, id: VideoId) -> Result<(), Error> {
+        let mut tx = self.db.begin().await?;
+        owned(tx.conn(), caller, id).await?;
+        video::call_back(tx.conn(), id).await?;
+        tx.commit().await?;
+        self.changes.tell(id);
+        Ok(())
     }
 
     /// Deletes a video: gone from every page at once, its objects by a job.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
+use policast::domain::Timestamp;
 use policast::domain::key::Role;
+use policast::domain::secret::{Keyring, Keys};
 use policast::http::{App as State, Ingest, Settings, router};
 use policast::live::{self, Live};
 use policast::publishing::KeyDraft;
@@ -17,7 +19,7 @@ use tower::ServiceExt;
 use crate::world::World;
 
 /// What the nodes of a test share.
-pub const NODES_SECRET: &[u8] = b"the nodes of this test";
+pub const NODES_SECRET: &str = "the nodes of this test";
 /// What absolute addresses begin with.
 pub const PUBLIC: &str = "https://video.example";
 
@@ -52,18 +54,9 @@ impl App {
     }
 
     async fn over(world: World) -> Self {
-        let settings = Settings {
-            public_url: PUBLIC.to_owned(),
-            token_secret: b"secret".to_vec(),
-            token_ttl: Duration::from_hours(1),
-            body_idle_timeout: Duration::from_secs(2),
-            cdn_url: None,
-            cache_bytes: 64 << 20,
-            ingest: Ingest::default(),
-        };
         let pulls = (TaskTracker::new(), CancellationToken::new());
         let live = Live::new(world.publishing.clone(), live_settings(), pulls);
-        let state = State::new(world.publishing.clone(), live, settings, TaskTracker::new());
+        let state = State::new(world.publishing.clone(), live, http_settings(), TaskTracker::new());
         Self {
             operator: issue(&world, None, Role::Admin).await,
             admin: issue(&world, Some("agency"), Role::Admin).await,
@@ -131,6 +124,11 @@ async fn issue(world: &World, account: Option<&str>, role: Role) -> String {
     world.publishing.issue_key(draft).await.expect("a key").1.reveal().to_owned()
 }
 
+/// One secret, as nodes hold theirs.
+pub fn keys_of(secret: &str) -> Keys {
+    Keys::new(Keyring::new(secret.to_owned(), Timestamp(0)))
+}
+
 /// A request.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
     let path = path.strip_prefix(PUBLIC).unwrap_or(path);
@@ -166,10 +164,22 @@ impl Reply {
     }
 }
 
-fn live_settings() -> live::Settings {
+pub fn http_settings() -> Settings {
+    Settings {
+        public_url: PUBLIC.to_owned(),
+        token_keys: keys_of("secret"),
+        token_ttl: Duration::from_hours(1),
+        body_idle_timeout: Duration::from_secs(2),
+        cdn_url: None,
+        cache_bytes: 64 << 20,
+        ingest: Ingest::default(),
+    }
+}
+
+pub fn live_settings() -> live::Settings {
     live::Settings {
         node: PUBLIC.to_owned(),
-        secret: NODES_SECRET.to_vec(),
+        keys: keys_of(NODES_SECRET),
         lease: Duration::from_secs(6),
         buffer_bytes: 64 << 20,
         doors: live::guests::Limits::default(),

@@ -7,7 +7,7 @@ use policast::domain::Clock;
 use policast::http::openapi;
 use policast::live::NodePass;
 
-use crate::app::{App, NODES_SECRET, request, stranger};
+use crate::app::{App, NODES_SECRET, keys_of, request, stranger};
 
 /// What it takes to be let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,7 @@ const MATRIX: &[(&str, &str, Takes)] = &[
     ("put", "/api/v1/videos/{id}/poster", Member),
     ("delete", "/api/v1/videos/{id}/poster", Member),
     ("get", "/api/v1/videos/{id}/events", Nothing),
+    ("delete", "/api/v1/videos/{id}/preview", Member),
     ("options", "/api/v1/uploads", Nothing),
     ("post", "/api/v1/uploads", Member),
     ("get", "/api/v1/uploads/{id}", Member),
@@ -156,8 +157,8 @@ async fn routes_of_nodes_let_in_nodes_and_nobody_else() {
     let ask =
         |method, key| app.ask(request(method, &path, &[("content-type", "application/json")], report()), key);
     let keys = [&app.editor, &app.publisher, &app.admin, &app.operator].map(|key| Some(key.as_str()));
-    let pass = |secret: &[u8]| NodePass::new(secret, Clock::default()).issue();
-    let (pass, forged) = (pass(NODES_SECRET), pass(b"another secret"));
+    let pass = |secret: &str| NodePass::new(keys_of(secret), Clock::default()).issue();
+    let (pass, forged) = (pass(NODES_SECRET), pass("another secret"));
     for method in ["GET", "POST"] {
         assert_eq!(ask(method, None).await.problem(), (401, "key_missing".to_owned()));
         for key in keys.into_iter().chain([Some(forged.as_str())]) {

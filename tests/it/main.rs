@@ -26,6 +26,7 @@ mod processing;
 mod quota;
 mod receiving;
 mod rtmp;
+mod secrets;
 mod srt;
 mod storage;
 mod targets;

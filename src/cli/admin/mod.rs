@@ -3,6 +3,7 @@
 mod accounts;
 mod jobs;
 mod media;
+mod secrets;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(accounts::Key),
+    /// The instance's own secrets
+    #[command(subcommand)]
+    Secret(secrets::Secret),
     /// Process videos again
     Reprocess(media::Reprocess),
     /// Let a video play an earlier revision again
@@ -70,6 +74,7 @@ async fn carry_out(args: &Args, publishing: &Publishing) -> anyhow::Result<ExitC
         Command::Account(command) => accounts::account(publishing, command, format).await,
         Command::Topic(command) => accounts::topic(publishing, command, format).await,
         Command::Key(command) => accounts::key(publishing, command, format).await,
+        Command::Secret(command) => secrets::run(publishing, command, format).await,
         Command::Reprocess(command) => media::reprocess(publishing, command, format).await,
         Command::Rollback(command) => media::rollback(publishing, command).await,
         Command::Why(command) => media::why(publishing, command, format).await,

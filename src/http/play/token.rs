@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Error;
 use crate::catalogue::video::Video;
+use crate::domain::secret::Keys;
 use crate::domain::video::VideoState;
 use crate::domain::{Clock, VideoId};
 
 /// Issues and checks tokens; cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
-    signing: EncodingKey,
-    checking: DecodingKey,
+    keys: Keys,
     ttl: Duration,
     clock: Clock,
 }
@@ -27,16 +27,14 @@ struct Claims {
     /// Given out when the video was withdrawn already: only its account gets these.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     withdrawn: bool,
+    /// How often the video's links had been called back.
+    #[serde(default)]
+    preview: i64,
 }
 
 impl Tokens {
-    pub(in crate::http) fn new(secret: &[u8], ttl: Duration, clock: Clock) -> Self {
-        Self {
-            signing: EncodingKey::from_secret(secret),
-            checking: DecodingKey::from_secret(secret),
-            ttl,
-            clock,
-        }
+    pub(in crate::http) fn new(keys: Keys, ttl: Duration, clock: Clock) -> Self {
+        Self { keys, ttl, clock }
     }
 
     /// A token for a video that isn't public, as it stands now; `None` for a public one, which needs none.
@@ -44,9 +42,12 @@ impl Tokens {
         if video.state == VideoState::Published {
             return Ok(None);
         }
-        let exp = self.clock.now().plus(self.ttl).0 / 1000;
-        let claims = Claims { video: video.id, exp, withdrawn: video.state == VideoState::Withdrawn };
-        let token = encode(&Header::new(Algorithm::HS256), &claims, &self.signing);
+        let now = self.clock.now();
+        let exp = now.plus(self.ttl).0 / 1000;
+        let withdrawn = video.state == VideoState::Withdrawn;
+        let claims = Claims { video: video.id, exp, withdrawn, preview: video.preview };
+        let secret = EncodingKey::from_secret(&self.keys.signing(now));
+        let token = encode(&Header::new(Algorithm::HS256), &claims, &secret);
         token.map(Some).map_err(|error| Error::Internal(Box::new(error)))
     }
 
@@ -56,14 +57,16 @@ impl Tokens {
         // The expiry is held against our own clock below.
         rules.validate_exp = false;
         rules.required_spec_claims.clear();
-        let Ok(data) = decode::<Claims>(token, &self.checking, &rules) else {
+        let now = self.clock.now();
+        let read = |secret: &[u8]| decode::<Claims>(token, &DecodingKey::from_secret(secret), &rules).ok();
+        let claims = self.keys.find(now, read).ok_or(Error::TokenInvalid)?.claims;
+        if claims.preview != video.preview {
             return Err(Error::TokenInvalid);
-        };
-        let claims = data.claims;
+        }
         if claims.video != video.id || (video.state == VideoState::Withdrawn && !claims.withdrawn) {
             return Err(Error::TokenInvalid);
         }
-        if claims.exp * 1000 <= self.clock.now().0 { Err(Error::TokenExpired) } else { Ok(()) }
+        if claims.exp * 1000 <= now.0 { Err(Error::TokenExpired) } else { Ok(()) }
     }
 }
 
@@ -73,6 +76,7 @@ mod tests {
 
     use super::*;
     use crate::domain::media::MediaState;
+    use crate::domain::secret::Keyring;
     use crate::domain::{AccountId, Language, Texts, Timestamp, TopicId};
 
     fn video(state: VideoState) -> Video {
@@ -99,13 +103,15 @@ mod tests {
             upload_id: None,
             trim_start_ms: 0,
             trim_end_ms: None,
+            preview: 0,
             created_at: now,
             updated_at: now,
         }
     }
 
     fn tokens(clock: &Clock) -> Tokens {
-        Tokens::new(b"secret", Duration::from_mins(1), clock.clone())
+        let keys = Keys::new(Keyring::new("secret".to_owned(), Timestamp(0)));
+        Tokens::new(keys, Duration::from_mins(1), clock.clone())
     }
 
     #[test]
@@ -137,7 +143,8 @@ mod tests {
     fn a_token_of_another_server_is_refused() {
         let clock = Clock::fixed(Timestamp(1_000_000));
         let draft = video(VideoState::Draft);
-        let other = Tokens::new(b"other", Duration::from_mins(1), clock.clone());
+        let keys = Keys::new(Keyring::new("other".to_owned(), Timestamp(0)));
+        let other = Tokens::new(keys, Duration::from_mins(1), clock.clone());
         let token = other.issue(&draft).expect("signed").expect("a token");
         assert!(matches!(tokens(&clock).check(&draft, &token), Err(Error::TokenInvalid)));
     }
@@ -152,5 +159,17 @@ mod tests {
         assert!(tokens.check(&shown, &token).is_err());
         let own = tokens.issue(&shown).expect("signed").expect("a token");
         assert!(tokens.check(&shown, &own).is_ok());
+    }
+
+    #[test]
+    fn a_link_that_was_called_back_is_refused_and_the_next_one_is_good() {
+        let clock = Clock::fixed(Timestamp(1_000_000));
+        let tokens = tokens(&clock);
+        let mut draft = video(VideoState::Draft);
+        let token = tokens.issue(&draft).expect("signed").expect("a token");
+        draft.preview += 1;
+        assert!(matches!(tokens.check(&draft, &token), Err(Error::TokenInvalid)));
+        let next = tokens.issue(&draft).expect("signed").expect("a token");
+        assert!(tokens.check(&draft, &next).is_ok());
     }
 }

@@ -45,7 +45,7 @@ impl Door {
         let (broadcast, key) = world.announce(false).await;
         let settings = live::Settings {
             node: "http://127.0.0.1:9".to_owned(),
-            secret: Vec::new(),
+            keys: crate::app::keys_of(""),
             lease: Duration::from_secs(6),
             buffer_bytes: 64 << 20,
             doors: live::guests::Limits::default(),
