@@ -167,6 +167,15 @@ pub struct Delivery {
     /// CDN in front of public media; players are redirected there
     #[arg(long, env = "POLICAST_CDN_URL", value_name = "URL")]
     pub cdn_url: Option<String>,
+    /// Webhook that a cache in front is told by what to drop
+    #[arg(long, env = "POLICAST_PURGE_URL", value_name = "URL", hide_env_values = true)]
+    pub purge_url: Option<String>,
+    /// Shown to it as a bearer's token
+    #[arg(long, env = "POLICAST_PURGE_TOKEN", value_name = "SECRET", hide_env_values = true)]
+    pub purge_token: Option<String>,
+    /// It may lie inside this machine or the network around it
+    #[arg(long, env = "POLICAST_PURGE_ALLOW_PRIVATE", default_value = "false", value_name = "BOOL", action = clap::ArgAction::Set)]
+    pub purge_allow_private: bool,
     /// Memory for media that is asked for often
     #[arg(long, env = "POLICAST_CACHE_BYTES", default_value = "67108864", value_name = "BYTES")]
     pub cache_bytes: u64,

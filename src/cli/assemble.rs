@@ -8,6 +8,7 @@ use super::output;
 use crate::catalogue::{Db, key};
 use crate::config::{Checksums, Config};
 use crate::domain::Clock;
+use crate::domain::cdn::PurgeHook;
 use crate::domain::key::{Role, Secret};
 use crate::publishing::{Changes, KeyDraft, Limits, Publishing};
 use crate::storage::embedded::{self, Credentials, OpenError};
@@ -50,6 +51,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
             revision_grace: config.limits.revision_grace.0,
             stale_if_error: config.delivery.stale_if_error.0,
             push_private: config.live.push_allow_private,
+            purge_hook: purge_hook(config),
         },
         changes: Changes::default(),
     };
@@ -101,6 +103,12 @@ fn join_embedded(folder: &Path, config: &Config) -> anyhow::Result<Storage> {
         secret_access_key: credentials.secret_access_key,
         checksums: storage::Checksums::WhenRequired,
     }))
+}
+
+fn purge_hook(config: &Config) -> Option<PurgeHook> {
+    let delivery = &config.delivery;
+    let (url, token) = (delivery.purge_url.clone()?, delivery.purge_token.clone());
+    Some(PurgeHook { url, token, allow_private: delivery.purge_allow_private })
 }
 
 fn make_folder(folder: &Path) -> anyhow::Result<()> {

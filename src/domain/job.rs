@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cdn::CacheTag;
 use super::words::words;
 use super::{PosterId, UploadId, VideoId};
 
@@ -29,6 +30,8 @@ pub enum Job {
     Retire { video: VideoId, revision: u32 },
     /// Removes everything of a deleted video.
     Purge { video: VideoId },
+    /// Tells caches to drop what carries this tag; `at` in epoch milliseconds tells one time from the next.
+    Invalidate { tag: CacheTag, at: i64 },
 }
 
 words! {
@@ -43,6 +46,7 @@ words! {
         Poster = "poster",
         Retire = "retire",
         Purge = "purge",
+        Invalidate = "invalidate",
     }
 }
 
@@ -84,6 +88,7 @@ impl Job {
             Self::Poster { .. } => JobKind::Poster,
             Self::Retire { .. } => JobKind::Retire,
             Self::Purge { .. } => JobKind::Purge,
+            Self::Invalidate { .. } => JobKind::Invalidate,
         }
     }
 
@@ -99,13 +104,14 @@ impl Job {
             | Self::Stills { video, revision }
             | Self::Retire { video, revision } => format!("{kind}/{video}/{revision}"),
             Self::Purge { video } => format!("{kind}/{video}"),
+            Self::Invalidate { tag, at } => format!("{kind}/{tag}/{at}"),
         }
     }
 
     /// The lane it waits in.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Assemble { .. } | Self::Probe { .. } => Lane::Steps,
+            Self::Assemble { .. } | Self::Probe { .. } | Self::Invalidate { .. } => Lane::Steps,
             Self::Stills { .. } | Self::Poster { .. } => Lane::Stills,
             Self::Audio { .. } | Self::Chunk { .. } => Lane::Encodes,
             Self::Digest { .. } | Self::Retire { .. } | Self::Purge { .. } => Lane::Housekeeping,
@@ -143,6 +149,8 @@ impl Job {
     pub fn max_attempts(&self) -> u32 {
         match self {
             Self::Retire { .. } | Self::Purge { .. } | Self::Digest { .. } | Self::Assemble { .. } => 20,
+            // Most of a day: until then somebody looks after the cache.
+            Self::Invalidate { .. } => 100,
             _ => 4,
         }
     }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod address;
 pub mod broadcast;
+pub mod cdn;
 pub mod id;
 pub mod job;
 pub mod key;

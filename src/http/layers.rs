@@ -18,6 +18,8 @@ use super::{Error, error};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What players ask for.
 const PLAYBACK: &str = "/play/";
+/// Answers carry keys, stream keys and tokens, and differ by who asks: no cache keeps one.
+const API: &str = "/api/v1/";
 /// A longer request id is somebody's idea of a joke.
 const MAX_REQUEST_ID: usize = 128;
 /// How long an answer that isn't a stream may take.
@@ -117,8 +119,13 @@ fn cors_layer() -> CorsLayer {
 /// Headers that keep a browser from reading more into an answer than there is. Pages set their own.
 pub async fn harden(request: Request, next: Next) -> Response {
     let playback = request.uri().path().starts_with(PLAYBACK);
+    let api = request.uri().path().starts_with(API);
     let mut response = next.run(request).await;
+    let refused = response.status().is_client_error() || response.status().is_server_error();
     let headers = response.headers_mut();
+    if api || refused {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

@@ -3,6 +3,7 @@
 mod abandon;
 mod accounts;
 mod broadcasts;
+mod caches;
 mod changes;
 mod concat;
 mod error;
@@ -31,6 +32,7 @@ use crate::catalogue::Db;
 pub use crate::catalogue::broadcast::Tenure;
 pub use crate::catalogue::push_target::{Push, PushNote};
 use crate::domain::Clock;
+use crate::domain::cdn::PurgeHook;
 use crate::storage::Storage;
 
 pub use accounts::{AccountDraft, KeyDraft, TopicDraft};
@@ -73,6 +75,8 @@ pub struct Limits {
     pub stale_if_error: Duration,
     /// Broadcasts may be pushed on into the network around this machine.
     pub push_private: bool,
+    /// Where caches in front of us are told to drop their copies.
+    pub purge_hook: Option<PurgeHook>,
 }
 
 impl Default for Limits {
@@ -86,6 +90,7 @@ impl Default for Limits {
             revision_grace: Duration::from_hours(1),
             stale_if_error: Duration::from_mins(10),
             push_private: false,
+            purge_hook: None,
         }
     }
 }

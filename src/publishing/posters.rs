@@ -9,6 +9,7 @@ use crate::catalogue::job::Fence;
 use crate::catalogue::revision::Still;
 use crate::catalogue::video::{Poster, Video};
 use crate::catalogue::{Tx, job, video};
+use crate::domain::cdn::CacheTag;
 use crate::domain::job::{Job, JobState};
 use crate::domain::key::Caller;
 use crate::domain::{PosterId, Refusal, RefusalCode, Timestamp, VideoId};
@@ -65,6 +66,7 @@ impl Publishing {
             return Ok(());
         }
         video::remove_poster(tx.conn(), id, now).await?;
+        self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
         tx.commit().await?;
         self.changes.tell(id);
         self.drop_shown(&before).await?;
@@ -81,6 +83,9 @@ impl Publishing {
         video::lock(tx.conn(), id, now).await?;
         let before = video::find(tx.conn(), id).await?;
         let shown = video::set_poster(tx.conn(), id, &Poster { id: poster, still }, now).await?;
+        if shown {
+            self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
+        }
         job::end(&mut tx, fence, (JobState::Done, None), now).await?;
         tx.commit().await?;
         self.changes.tell(id);

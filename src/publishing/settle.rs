@@ -7,6 +7,7 @@ use crate::catalogue::revision::Revision;
 use crate::catalogue::rung::Rung;
 use crate::catalogue::video::Video;
 use crate::catalogue::{Tx, job, pack, revision, rung, video};
+use crate::domain::cdn::CacheTag;
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{MediaState, RungState};
 use crate::domain::{Refusal, RefusalCode, Timestamp, VideoId};
@@ -161,6 +162,7 @@ impl Publishing {
         let grace_over = now.plus(self.limits.revision_grace);
         match plays {
             Some(old) if better && old != number => {
+                self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
                 revision::set_retire(tx.conn(), (id, old), Some(grace_over)).await?;
             }
             Some(old) if verdict.settled && old != number => {
@@ -190,6 +192,7 @@ impl Publishing {
         let error = target.error.map(|Json(error)| error);
         video::set_media(tx.conn(), id, (target.state, error.as_ref()), now).await?;
         video::set_source(tx.conn(), id, target.upload_id, now).await?;
+        self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
         tx.commit().await?;
         self.changes.tell(id);
         Ok(())

@@ -8,6 +8,7 @@ use super::{Error, Publishing};
 use crate::catalogue::video::Video;
 use crate::catalogue::{Conn, account, job, search, topic, video};
 use crate::domain::account::Handle;
+use crate::domain::cdn::CacheTag;
 use crate::domain::job::Job;
 use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
@@ -161,6 +162,9 @@ impl Publishing {
         change(&mut video)?;
         video.updated_at = self.clock.now();
         video::update(tx.conn(), &video).await?;
+        if video.state == VideoState::Withdrawn {
+            self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
+        }
         tx.commit().await?;
         self.changes.tell(id);
         Ok(video)
@@ -186,6 +190,7 @@ impl Publishing {
             job::cancel(tx.conn(), row.id, now).await?;
         }
         job::enqueue(tx.conn(), &Job::Purge { video: id }, Some(video.account_id), now).await?;
+        self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
         tx.commit().await?;
         self.changes.tell(id);
         Ok(())

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::domain::{PosterId, UploadId, VideoId};
 
-/// Media and stills never change under their name: whoever has them may keep them for a year.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// Media and stills never change under their name: a viewer may keep them for a year. A cache that viewers share asks
+/// again within minutes, because a video may be taken back.
+pub const SHOWN: &str = "public, max-age=31536000, s-maxage=300, immutable";
 /// Sources and what is on the way to one are nobody's to cache.
 const PRIVATE: &str = "private, no-store";
 
@@ -163,7 +164,7 @@ impl Key {
             | Object::Partial { .. }
             | Object::Tail { .. }
             | Object::NewPoster { .. } => PRIVATE,
-            _ => IMMUTABLE,
+            _ => SHOWN,
         }
     }
 }

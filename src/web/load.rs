@@ -24,7 +24,8 @@ pub(super) async fn watch(app: &App, id: VideoId, token: Option<String>) -> Resu
     if row.state == VideoState::Withdrawn && token.is_none() {
         return page(app, &row, (None, None), token).await;
     }
-    gate::enter(app, id, Bearer { token: token.clone(), trim: None }).await?;
+    let pass = gate::enter(app, id, Bearer { token, trim: None }).await?;
+    let token = pass.token().map(ToOwned::to_owned);
     let links = Links::with_token(app, token.clone());
     let shown = view::describe_shared(app, &row, &links).await?;
     let broadcast = shown.broadcast.map(|broadcast| Broadcast {

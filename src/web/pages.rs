@@ -74,7 +74,12 @@ async fn video_page(
     render: fn(&watch::Page, &Language) -> askama::Result<String>,
 ) -> Response {
     let page = find(&app, &id, asked.token).await;
-    answer(&app, &language, framing, page, render)
+    let private = page.as_ref().is_ok_and(|page| page.token.is_some());
+    let mut response = answer(&app, &language, framing, page, render);
+    if private {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    }
+    response
 }
 
 async fn find(app: &App, id: &str, token: Option<String>) -> Result<watch::Page, Error> {

@@ -3,6 +3,7 @@
 mod chunk;
 mod digest;
 mod encode;
+mod invalidate;
 mod lease;
 mod pack;
 mod poster;
@@ -71,6 +72,8 @@ pub enum Error {
     Rungs(String),
     #[error("the source can't be passed through: {0}")]
     Unfit(String),
+    #[error("purge hook {0}")]
+    PurgeHook(String),
     #[error("row of the {0} is gone")]
     Gone(&'static str),
 }
@@ -198,6 +201,7 @@ impl Worker {
         let fence = fence_of(row);
         let publishing = &self.publishing;
         match row.work.0 {
+            Job::Invalidate { ref tag, .. } => self.invalidate(tag).await?,
             Job::Assemble { upload } => self.assemble(upload).await?,
             Job::Digest { upload } => return self.digest(fence, upload).await,
             Job::Probe { video, revision } => return self.probe(row, (video, revision)).await,

@@ -62,7 +62,7 @@ impl App {
             admin: issue(&world, Some("agency"), Role::Admin).await,
             publisher: issue(&world, Some("agency"), Role::Publisher).await,
             editor: issue(&world, Some("agency"), Role::Editor).await,
-            router: router(state, Router::new()),
+            router: router(state.clone(), policast::web::router(state)),
             world,
         }
     }

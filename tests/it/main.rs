@@ -6,6 +6,7 @@ mod app;
 mod auth;
 mod cage;
 mod catalogue;
+mod cdn;
 mod clip;
 mod cut;
 mod errors;

@@ -1,6 +1,7 @@
 //! `policast admin`: the operator's commands, on the same verbs as HTTP.
 
 mod accounts;
+mod caches;
 mod jobs;
 mod media;
 mod secrets;
@@ -38,6 +39,8 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(accounts::Key),
+    /// Have caches in front drop their copies
+    Purge(caches::Purge),
     /// The instance's own secrets
     #[command(subcommand)]
     Secret(secrets::Secret),
@@ -74,6 +77,7 @@ async fn carry_out(args: &Args, publishing: &Publishing) -> anyhow::Result<ExitC
         Command::Account(command) => accounts::account(publishing, command, format).await,
         Command::Topic(command) => accounts::topic(publishing, command, format).await,
         Command::Key(command) => accounts::key(publishing, command, format).await,
+        Command::Purge(command) => caches::purge(publishing, command).await,
         Command::Secret(command) => secrets::run(publishing, command, format).await,
         Command::Reprocess(command) => media::reprocess(publishing, command, format).await,
         Command::Rollback(command) => media::rollback(publishing, command).await,

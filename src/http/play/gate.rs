@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderValue;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::super::{App, Error};
 use crate::catalogue::video::{self, Video};
 use crate::domain::VideoId;
+use crate::domain::cdn::CacheTag;
 use crate::domain::trim::Trim;
 use crate::domain::video::VideoState;
 use crate::publishing;
+use crate::storage::SHOWN;
 
-/// Playlists and media that change, or that not everybody may see.
+/// What changes: every cache asks again.
 const FRESH: &str = "no-cache";
-const FRESH_PRIVATE: &str = "private, no-cache";
-/// What never changes under its address.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-const IMMUTABLE_PRIVATE: &str = "private, max-age=31536000, immutable";
+/// What not everybody may see: no cache keeps it.
+const PRIVATE: &str = "private, no-store";
 
 /// A permission for what isn't public.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -46,7 +48,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Nobody needs a token for it, and none was shown.
+    /// Everybody may play it.
     pub fn is_public(&self) -> bool {
         self.token.is_none()
     }
@@ -70,13 +72,31 @@ impl Pass {
         self.token.as_ref().map(|token| format!("?token={token}")).unwrap_or_default()
     }
 
+    /// The token it needs.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// Marks what caches may keep, so that they can drop it by video and by account.
+    pub fn tagged(&self, mut response: Response) -> Response {
+        if self.is_public() {
+            let video = CacheTag::Video(self.video.id);
+            let account = CacheTag::Account(self.video.account.clone());
+            for (name, between) in [("cache-tag", ','), ("surrogate-key", ' ')] {
+                if let Ok(tags) = HeaderValue::from_str(&format!("{video}{between}{account}")) {
+                    response.headers_mut().insert(name, tags);
+                }
+            }
+        }
+        response
+    }
+
     /// The cache rule of what never changes under its address, or of what does.
     pub fn cache_control(&self, immutable: bool) -> &'static str {
         match (immutable, self.is_public()) {
-            (true, true) => IMMUTABLE,
-            (true, false) => IMMUTABLE_PRIVATE,
+            (true, true) => SHOWN,
             (false, true) => FRESH,
-            (false, false) => FRESH_PRIVATE,
+            (_, false) => PRIVATE,
         }
     }
 }
@@ -84,16 +104,15 @@ impl Pass {
 /// Lets in who may play this video now; to others a video that isn't public isn't there.
 pub async fn enter(app: &App, id: VideoId, bearer: Bearer) -> Result<Pass, Error> {
     let video = app.recent.videos.get(id, async || find(app, id).await).await?;
-    match &bearer.token {
-        Some(token) if video.state != VideoState::Published => app.tokens.check(&video, token)?,
+    // For what is public a token changes nothing: caches would keep a copy for each.
+    let token = bearer.token.filter(|_| video.state != VideoState::Published);
+    match &token {
+        Some(token) => app.tokens.check(&video, token)?,
         None if video.state != VideoState::Published => {
             return Err(publishing::Error::NotFound("video").into());
         }
-        _ => {}
+        None => {}
     }
-    // A token shown for a public video may be anything: it must not get into a playlist unread.
-    let token =
-        bearer.token.filter(|token| token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)));
     Ok(Pass { video, token, trim: bearer.trim })
 }
 

@@ -47,13 +47,14 @@ pub async fn file(
         live::running(&app, &pass.video).await.filter(|channel| channel.about.revision == number)
         && let Some(response) = live::file(&channel, &pass, (&rung, &file, &reload), headers).await?
     {
-        return Ok(response);
+        return Ok(pass.tagged(response));
     }
     if let Some(response) = live::farewell(&app, &pass, (number, &rung, &file, &reload), headers).await {
-        return Ok(response);
+        return Ok(pass.tagged(response));
     }
     // On the heap: at the live edge thousands wait here, and need none of it.
-    Box::pin(recorded(&app, &pass, (number, &rung, &file), (method, headers))).await
+    let response = Box::pin(recorded(&app, &pass, (number, &rung, &file), (method, headers))).await?;
+    Ok(pass.tagged(response))
 }
 
 /// What the rows and the bucket have of it.

@@ -36,7 +36,7 @@ pub async fn master(
     if let Some(channel) = live::running(&app, &pass.video).await
         && let Some(answer) = live::master(&channel, &pass, &headers)
     {
-        return answer;
+        return answer.map(|response| pass.tagged(response));
     }
     let plays =
         matches!(pass.video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);
@@ -47,7 +47,8 @@ pub async fn master(
     if master.variants.is_empty() {
         return Err(publishing::Error::NotFound("media").into());
     }
-    answer(&playlist::master(&master).into(), pass.cache_control(false), &headers)
+    let text = playlist::master(&master).into();
+    Ok(pass.tagged(answer(&text, pass.cache_control(false), &headers)?))
 }
 
 /// One rung's playlist, or that of its keyframes alone.

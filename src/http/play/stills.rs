@@ -40,7 +40,9 @@ pub async fn still(
     let key = match file.as_str() {
         "poster.jpg" if revision.poster.is_some() => Key::still(id, number, Still::Poster),
         "storyboard.jpg" if revision.storyboard.is_some() => Key::still(id, number, Still::Storyboard),
-        "storyboard.vtt" if revision.storyboard.is_some() => return index(&pass, &revision, &headers),
+        "storyboard.vtt" if revision.storyboard.is_some() => {
+            return Ok(pass.tagged(index(&pass, &revision, &headers)?));
+        }
         _ => return Err(publishing::Error::NotFound("still").into()),
     };
     picture(&app, &pass, &key, &headers).await
@@ -77,10 +79,11 @@ pub fn file_name(poster: PosterId) -> String {
 }
 
 async fn picture(app: &App, pass: &Pass, key: &Key, headers: &HeaderMap) -> Result<Response, Error> {
-    match media::redirect(app, pass, key) {
-        Some(elsewhere) => Ok(elsewhere),
-        None => media::whole(app, pass, key, headers).await,
-    }
+    let response = match media::redirect(app, pass, key) {
+        Some(elsewhere) => elsewhere,
+        None => media::whole(app, pass, key, headers).await?,
+    };
+    Ok(pass.tagged(response))
 }
 
 /// Which part of the sheet shows which moment, by the same plan that made the sheet.
