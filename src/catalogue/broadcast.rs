@@ -60,10 +60,7 @@ impl Broadcast {
 
     /// The state at a moment: one that is due and has no encoder yet is waiting.
     pub fn state_at(&self, now: Timestamp) -> BroadcastState {
-        match self.state {
-            BroadcastState::Scheduled if self.starts_at.is_none_or(|at| at <= now) => BroadcastState::Waiting,
-            state => state,
-        }
+        self.state.at(self.starts_at, now)
     }
 
     /// How long it waits for an encoder that dropped.

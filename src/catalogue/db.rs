@@ -9,15 +9,29 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Connection, Executor, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, Postgres, SqlSafeStr, Sqlite, Transaction, pool::PoolConnection,
+};
 
 use super::Error;
+use super::held::Held;
 use crate::fault::{self, Change};
 
 /// How long a query waits for a connection or for SQLite's one writer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// Readers a node keeps open on either engine.
-const CONNECTIONS: u32 = 16;
+/// How many connections a node keeps open, and how long a question waits for one.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool {
+    /// On SQLite readers; it has one writer besides.
+    pub connections: u32,
+    pub acquire_timeout: Duration,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { connections: 16, acquire_timeout: PATIENCE }
+    }
+}
 
 /// The database, cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,13 +45,23 @@ pub enum Db {
 }
 
 /// A connection outside a transaction.
-pub enum Read {
+pub struct Read {
+    conn: ReadConn,
+    _held: Held,
+}
+
+enum ReadConn {
     Sqlite(PoolConnection<Sqlite>),
     Pg(PoolConnection<Postgres>),
 }
 
 /// A transaction; dropped without `commit` it never was.
-pub enum Tx {
+pub struct Tx {
+    conn: TxConn,
+    _held: Held,
+}
+
+enum TxConn {
     Sqlite(Transaction<'static, Sqlite>),
     Pg(Transaction<'static, Postgres>),
 }
@@ -50,12 +74,13 @@ pub enum Conn<'a> {
 
 /// Runs the same expression on whichever engine is behind.
 macro_rules! on {
-    ($conn:expr, $c:ident => $run:expr) => {
+    ($conn:expr, $c:ident => $run:expr) => {{
+        $crate::catalogue::held::count_statement();
         match $conn {
             $crate::catalogue::db::Conn::Sqlite($c) => $run,
             $crate::catalogue::db::Conn::Pg($c) => $run,
         }
-    };
+    }};
 }
 
 pub(super) use on;
@@ -63,6 +88,11 @@ pub(super) use on;
 impl Db {
     /// Opens or creates the SQLite file. Every commit is synced: what was acknowledged is durable.
     pub async fn sqlite(file: &Path) -> Result<Self, Error> {
+        Self::sqlite_pooled(file, Pool::default()).await
+    }
+
+    /// The same with a pool of another size.
+    pub async fn sqlite_pooled(file: &Path, limits: Pool) -> Result<Self, Error> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -73,18 +103,25 @@ impl Db {
         // On a full disk SQLite rolls back by itself, and the driver believes the transaction open for ever after: such a
         // connection can't begin another one and is replaced.
         let pool = |size| {
-            let options = SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
+            let options = SqlitePoolOptions::new().max_connections(size);
+            let options = options.acquire_timeout(limits.acquire_timeout);
             options.before_acquire(|used, _| Box::pin(async { Ok(!used.is_in_transaction()) }))
         };
         let write = pool(1).connect_with(options.clone()).await?;
-        let read = pool(CONNECTIONS).connect_with(options).await?;
+        let read = pool(limits.connections).connect_with(options).await?;
         Ok(Self::Sqlite { read, write })
     }
 
     /// Connects to PostgreSQL 15 or newer.
     pub async fn postgres(url: &str) -> Result<Self, Error> {
+        Self::postgres_pooled(url, Pool::default()).await
+    }
+
+    /// The same with a pool of another size.
+    pub async fn postgres_pooled(url: &str, limits: Pool) -> Result<Self, Error> {
         let options = sqlx::postgres::PgConnectOptions::from_str(url)?;
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(limits.connections);
+        let pool = pool.acquire_timeout(limits.acquire_timeout);
         Ok(Self::Pg(pool.connect_with(options).await?))
     }
 
@@ -99,26 +136,31 @@ impl Db {
 
     /// A connection for questions that change nothing.
     pub async fn read(&self) -> Result<Read, Error> {
-        Ok(match self {
-            Self::Sqlite { read, .. } => Read::Sqlite(read.acquire().await?),
-            Self::Pg(pool) => Read::Pg(pool.acquire().await?),
-        })
+        let held = Held::ask();
+        let conn = match self {
+            Self::Sqlite { read, .. } => ReadConn::Sqlite(read.acquire().await?),
+            Self::Pg(pool) => ReadConn::Pg(pool.acquire().await?),
+        };
+        Ok(Read { conn, _held: held })
     }
 
     /// A transaction for changes.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("begin immediate").await?),
-            Self::Pg(pool) => Tx::Pg(pool.begin().await?),
-        })
+        let held = Held::ask();
+        let conn = match self {
+            Self::Sqlite { write, .. } => TxConn::Sqlite(write.begin_with("begin immediate").await?),
+            Self::Pg(pool) => TxConn::Pg(pool.begin().await?),
+        };
+        Ok(Tx { conn, _held: held })
     }
 
     /// Prepares every statement, which shows that the schema is this binary's; returns how many there are.
     pub async fn check_statements(&self) -> Result<usize, Error> {
         let mut read = self.read().await?;
         let mut count = 0;
-        for statement in super::statements() {
-            on!(read.conn(), c => c.prepare(sqlx::SqlStr::from_static(statement)).await.map(drop)?);
+        for statement in super::statements(matches!(self, Self::Sqlite { .. })) {
+            let statement = AssertSqlSafe(statement).into_sql_str();
+            on!(read.conn(), c => c.prepare(statement).await.map(drop)?);
             count += 1;
         }
         Ok(count)
@@ -147,9 +189,9 @@ impl Db {
 impl Read {
     /// To ask a question through.
     pub fn conn(&mut self) -> Conn<'_> {
-        match self {
-            Self::Sqlite(conn) => Conn::Sqlite(conn),
-            Self::Pg(conn) => Conn::Pg(conn),
+        match &mut self.conn {
+            ReadConn::Sqlite(conn) => Conn::Sqlite(conn),
+            ReadConn::Pg(conn) => Conn::Pg(conn),
         }
     }
 }
@@ -167,18 +209,18 @@ impl Conn<'_> {
 impl Tx {
     /// To ask a question or make a change through.
     pub fn conn(&mut self) -> Conn<'_> {
-        match self {
-            Self::Sqlite(tx) => Conn::Sqlite(tx),
-            Self::Pg(tx) => Conn::Pg(tx),
+        match &mut self.conn {
+            TxConn::Sqlite(tx) => Conn::Sqlite(tx),
+            TxConn::Pg(tx) => Conn::Pg(tx),
         }
     }
 
     /// Makes the changes last.
     pub async fn commit(self) -> Result<(), Error> {
         fault::around(Change::Commit, async {
-            match self {
-                Self::Sqlite(tx) => tx.commit().await?,
-                Self::Pg(tx) => tx.commit().await?,
+            match self.conn {
+                TxConn::Sqlite(tx) => tx.commit().await?,
+                TxConn::Pg(tx) => tx.commit().await?,
             }
             Ok(())
         })
@@ -194,7 +236,7 @@ mod tests {
     async fn a_transaction_that_sqlite_rolled_back_by_itself_is_no_hindrance_to_the_next() {
         let folder = tempfile::tempdir().expect("a folder");
         let db = Db::sqlite(&folder.path().join("policast.db")).await.expect("a database");
-        let Tx::Sqlite(mut tx) = db.begin().await.expect("a transaction") else { return };
+        let TxConn::Sqlite(mut tx) = db.begin().await.expect("a transaction").conn else { return };
         tx.execute("rollback").await.expect("rolled back");
         drop(tx);
         db.begin().await.expect("another").commit().await.expect("committed");

@@ -13,6 +13,37 @@ pub async fn now(conn: Conn<'_>) -> Result<Timestamp, Error> {
     }))
 }
 
+/// One statement in the words of each engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect {
+    pub sqlite: &'static str,
+    pub postgres: &'static str,
+}
+
+impl Dialect {
+    /// The words of the engine behind.
+    pub fn on(&self, conn: &Conn<'_>) -> &'static str {
+        self.of(matches!(conn, Conn::Sqlite(_)))
+    }
+
+    /// The words of SQLite or of PostgreSQL.
+    pub fn of(&self, is_sqlite: bool) -> &'static str {
+        if is_sqlite { self.sqlite } else { self.postgres }
+    }
+}
+
+/// A statement over the texts of a JSON list, as the table `each (value)`: one question for a whole page.
+macro_rules! each {
+    ($before:expr, $list:literal, $after:expr) => {
+        $crate::catalogue::dialect::Dialect {
+            sqlite: concat!($before, " json_each(", $list, ") each ", $after),
+            postgres: concat!($before, " jsonb_array_elements_text(", $list, ") each ", $after),
+        }
+    };
+}
+
+pub(super) use each;
+
 /// Where the nodes over one PostgreSQL tell each other news.
 pub const CHANNEL: &str = "policast";
 

@@ -4,10 +4,12 @@ pub mod account;
 pub mod broadcast;
 mod db;
 mod dialect;
+mod held;
 pub mod idempotency;
 pub mod job;
 pub mod key;
 pub mod news;
+pub mod overview;
 pub mod pack;
 pub mod push_target;
 pub mod revision;
@@ -17,10 +19,13 @@ pub mod setting;
 pub mod topic;
 pub mod upload;
 pub mod video;
+mod video_list;
 
 use db::on;
-pub use db::{Conn, Db, Read, Tx};
+pub use db::{Conn, Db, Pool, Read, Tx};
+use dialect::Dialect;
 pub use dialect::now;
+pub use held::{count_statements, one_connection};
 
 use crate::fault::Injected;
 
@@ -103,8 +108,8 @@ fn condition(code: &str) -> Condition {
     }
 }
 
-/// Every statement of every table.
-fn statements() -> impl Iterator<Item = &'static str> {
+/// Every statement of every table, in the words of one engine.
+fn statements(is_sqlite: bool) -> impl Iterator<Item = String> {
     let tables = [
         account::STATEMENTS,
         broadcast::STATEMENTS,
@@ -121,7 +126,10 @@ fn statements() -> impl Iterator<Item = &'static str> {
         upload::STATEMENTS,
         video::STATEMENTS,
     ];
-    tables.into_iter().flatten().copied()
+    let dialects = [overview::DIALECT, search::DIALECT, video_list::DIALECT];
+    let dialects = dialects.into_iter().flatten().map(move |statement: &Dialect| statement.of(is_sqlite));
+    let all = tables.into_iter().flatten().copied().chain(dialects).map(str::to_owned);
+    all.chain(video_list::statements(is_sqlite))
 }
 
 /// A page of rows and the cursor of the next.

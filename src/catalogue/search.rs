@@ -1,51 +1,54 @@
 //! Search in every script: tokens made by one function of ours, because neither engine splits Chinese into words.
 
+use sqlx::types::Json;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::dialect::{Dialect, each};
 use super::{Conn, Error, on};
-use crate::domain::VideoId;
 use crate::domain::topic::Slug;
+use crate::domain::{AccountId, VideoId};
 
 /// Tokens kept of a video at most; a page of text more would only make the index larger.
 const MAX_TOKENS: usize = 400;
 
+/// A token that more videos have is not worth beginning with: two such are merged. Looking up one video after another in
+/// the others costs some microseconds each.
+pub(super) const FREQUENT: i64 = 500;
+
 const CLEAR: &str = "delete from video_token where video_id = $1";
-const INSERT: &str = "insert into video_token (token, video_id) values ($1, $2) on conflict do nothing";
-// The reason for the range is in `video`.
-const COUNT: &str = "select count(*) from (select 1 as one from video_token where token >= $1 and token <= $1
-    order by token, video_id limit 1000) counted";
+// Its account is a token too: what is searched there is one more range of the same index.
+const INSERT: Dialect = each!(
+    "insert into video_token (token, video_id, state)
+     select '@' || v.account_id, v.id, v.state from video v where v.id = $1
+     union all select each.value, v.id, v.state from video v,",
+    "$2",
+    "where v.id = $1 on conflict do nothing"
+);
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[CLEAR, INSERT, COUNT];
+pub(super) const STATEMENTS: &[&str] = &[CLEAR];
+/// The same of those that each engine has words of its own for.
+pub(super) const DIALECT: &[Dialect] = &[INSERT];
 
 /// Indexes a video under this text and its topic instead of whatever was before.
 pub async fn index(mut conn: Conn<'_>, video: VideoId, topic: &Slug, text: &str) -> Result<(), Error> {
     on!(conn.again(), c => sqlx::query(CLEAR).bind(video).execute(c).await.map(drop)?);
     let topics = topic.path().iter().map(topic_token).collect::<Vec<_>>();
-    for token in tokens(text).into_iter().take(MAX_TOKENS).chain(topics) {
-        on!(conn.again(), c => sqlx::query(INSERT).bind(token).bind(video).execute(c).await.map(drop)?);
-    }
+    let tokens = Json(tokens(text).into_iter().take(MAX_TOKENS).chain(topics).collect::<Vec<_>>());
+    let insert = INSERT.on(&conn);
+    on!(conn, c => sqlx::query(insert).bind(video).bind(tokens).execute(c).await.map(drop)?);
     Ok(())
+}
+
+/// The token of all videos of an account.
+pub(super) fn account_token(account: AccountId) -> String {
+    format!("@{account}")
 }
 
 /// The token of all videos of a topic or below it: they lie together in one index, whichever topic each is of.
 pub(super) fn topic_token(topic: &Slug) -> String {
     format!("/{topic}")
-}
-
-/// The same tokens, the one of the fewest videos first; all that more than a thousand have are alike.
-pub(super) async fn rarest_first(mut conn: Conn<'_>, tokens: Vec<String>) -> Result<Vec<String>, Error> {
-    if tokens.len() < 2 {
-        return Ok(tokens);
-    }
-    let mut counted: Vec<(i64, String)> = Vec::new();
-    for token in tokens {
-        let videos = on!(conn.again(), c => sqlx::query_scalar(COUNT).bind(&token).fetch_one(c).await?);
-        counted.push((videos, token));
-    }
-    counted.sort_by_key(|(videos, _)| *videos);
-    Ok(counted.into_iter().map(|(_, token)| token).collect())
 }
 
 /// The tokens of a text: words in lower case without diacritics, and every two neighbours of a CJK run.

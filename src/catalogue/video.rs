@@ -3,16 +3,14 @@
 use sqlx::types::Json;
 
 use super::revision::Still;
-use super::{Conn, Error, Page, account, on, search};
+pub use super::video_list::{Filter, Sight, list};
+use super::{Conn, Error, on};
 use crate::domain::account::Handle;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
 use crate::domain::video::{PosterState, VideoState};
 use crate::domain::{AccountId, Language, PosterId, Refusal, Texts, Timestamp, TopicId, UploadId, VideoId};
-
-/// Words of a search that count; with the topic as many tokens as the lists have places for.
-const WORDS: usize = 4;
 
 /// A video, with the words for its account and topic.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -93,64 +91,9 @@ macro_rules! select {
     };
 }
 
-/// A list along one index: a range over its columns, in its order. An equation of all but the id would say the same
-/// and leave PostgreSQL free to go through every video by id and drop what does not fit, which it does where it takes
-/// what fits for frequent. `coalesce` hides from it the equations that are there. It sees the end of a range only where
-/// the first column changes, so the one with fewer videos to a value comes first.
-macro_rules! list {
-    ($from:literal, $within:literal, $order:literal) => {
-        select!(
-            $from,
-            " where ",
-            $within,
-            " and v.deleted_at is null
-              and coalesce(v.account_id = $2, true)
-              and coalesce(v.state = $3, true)
-              and coalesce(v.media_state = $4, true)
-              and ((select true from video_token k where k.token = $5 and k.video_id = v.id) or $5 is null)
-              and ((select true from video_token k where k.token = $6 and k.video_id = v.id) or $6 is null)
-              and ((select true from video_token k where k.token = $7 and k.video_id = v.id) or $7 is null)
-              and ((select true from video_token k where k.token = $8 and k.video_id = v.id) or $8 is null)
-              and ((select true from video_token k where k.token = $9 and k.video_id = v.id) or $9 is null)
-            order by ",
-            $order,
-            " limit $10"
-        )
-    };
-}
-
+/// What every list selects, of the videos that are to be named after it.
+pub(super) const COLUMNS: &str = select!("");
 const SELECT: &str = select!("video v where v.id = $1 and v.deleted_at is null");
-const LIST: &str = list!("video v", "v.id < coalesce($1, 'g')", "v.id desc");
-const LIST_OF_STATE: &str = list!(
-    "video v",
-    "v.state >= $3 and (v.state, v.id) < ($3, coalesce($1, 'g'))",
-    "v.state desc, v.id desc"
-);
-const LIST_OF_MEDIA: &str = list!(
-    "video v",
-    "v.media_state >= $4 and (v.media_state, v.id) < ($4, coalesce($1, 'g'))",
-    "v.media_state desc, v.id desc"
-);
-const LIST_OF_BOTH_STATES: &str = list!(
-    "video v",
-    "(v.media_state, v.state) >= ($4, $3) and (v.media_state, v.state, v.id) < ($4, $3, coalesce($1, 'g'))",
-    "v.media_state desc, v.state desc, v.id desc"
-);
-const LIST_OF_ACCOUNT: &str = list!(
-    "video v",
-    "v.account_id >= $2 and (v.account_id, v.id) < ($2, coalesce($1, 'g'))",
-    "v.account_id desc, v.id desc"
-);
-const LIST_OF_ACCOUNT_AND_STATE: &str = list!(
-    "video v",
-    "(v.account_id, v.state) >= ($2, $3) and (v.account_id, v.state, v.id) < ($2, $3, coalesce($1, 'g'))",
-    "v.account_id desc, v.state desc, v.id desc"
-);
-const LIST_OF_TOKEN: &str = list!(
-    "video_token d join video v on v.id = d.video_id",
-    "d.token >= $5 and (d.token, d.video_id) < ($5, coalesce($1, 'g'))",
-    "d.token desc, d.video_id desc"
-);
 const INSERT: &str =
     "insert into video (id, account_id, topic_id, title, description, language, state, poster_alt,
     media_state, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -172,7 +115,8 @@ const REMOVE_POSTER: &str = "update video set poster = null, poster_upload = nul
     updated_at = $2 where id = $1";
 const CALL_BACK: &str = "update video set preview = preview + 1 where id = $1 and deleted_at is null";
 const TOUCH: &str = "update video set updated_at = $2 where id = $1";
-const DELETE: &str = "update video set deleted_at = $2, state = 'withdrawn', updated_at = $2
+// The state is none that anybody may ask for: no list goes past it.
+const DELETE: &str = "update video set deleted_at = $2, state = 'deleted', updated_at = $2
     where id = $1 and deleted_at is null";
 const PURGE: &str = "delete from video where id = $1 and deleted_at is not null";
 const EXISTS: &str = "select count(*) from video where id = $1";
@@ -180,13 +124,6 @@ const EXISTS: &str = "select count(*) from video where id = $1";
 /// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
     SELECT,
-    LIST,
-    LIST_OF_STATE,
-    LIST_OF_MEDIA,
-    LIST_OF_BOTH_STATES,
-    LIST_OF_ACCOUNT,
-    LIST_OF_ACCOUNT_AND_STATE,
-    LIST_OF_TOKEN,
     INSERT,
     UPDATE,
     SET_MEDIA,
@@ -205,112 +142,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     EXISTS,
 ];
 
-/// Whose list it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sight {
-    /// All there is.
-    #[default]
-    Everything,
-    /// What is published.
-    Public,
-    /// What is published, and all of this account.
-    Member(AccountId),
-}
-
-/// What a list of videos is narrowed by.
-#[derive(Debug, Default)]
-pub struct Filter {
-    pub sight: Sight,
-    pub account: Option<Handle>,
-    /// This topic and all below it.
-    pub topic: Option<Slug>,
-    pub state: Option<VideoState>,
-    pub media_state: Option<MediaState>,
-    /// Tokens that must all be there; the first four count.
-    pub tokens: Vec<String>,
-    pub cursor: Option<VideoId>,
-    pub limit: u32,
-}
-
 /// The video of an id; `None` also once it is deleted.
 pub async fn find(conn: Conn<'_>, id: VideoId) -> Result<Option<Video>, Error> {
     Ok(on!(conn, c => sqlx::query_as(SELECT).bind(id).fetch_optional(c).await?))
-}
-
-/// A page of videos, newest first.
-pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Error> {
-    let account = match &filter.account {
-        Some(handle) => match account::find_id(conn.again(), handle).await? {
-            Some(id) => Some(id),
-            None => return Ok(Page { items: Vec::new(), next: None }),
-        },
-        None => None,
-    };
-    let topic = filter.topic.iter().map(search::topic_token);
-    let tokens = topic.chain(filter.tokens.iter().take(WORDS).cloned()).collect();
-    let tokens = search::rarest_first(conn.again(), tokens).await?;
-    let parts = parts(filter.sight, account, filter.state);
-    let mut rows = Vec::new();
-    for part in &parts {
-        rows.extend(list_part(conn.again(), filter, part, &tokens).await?);
-    }
-    if parts.len() > 1 {
-        rows.sort_unstable_by_key(|video| std::cmp::Reverse(video.id));
-        // Published between two of the questions, a video is in both answers.
-        rows.dedup_by_key(|video| video.id);
-    }
-    Ok(Page::of(rows, filter.limit, |video| video.id.to_string()))
-}
-
-/// Videos of one account and of one state; `None`: of any.
-type Part = (Option<AccountId>, Option<VideoState>);
-
-/// What the reader may see, in parts that each lie together in an index.
-fn parts(sight: Sight, account: Option<AccountId>, state: Option<VideoState>) -> Vec<Part> {
-    let public = (account, Some(VideoState::Published));
-    let mut parts = match sight {
-        Sight::Everything => return vec![(account, state)],
-        Sight::Member(own) if account == Some(own) => return vec![(account, state)],
-        Sight::Member(own) if account.is_none() => {
-            let own = |state| (Some(own), Some(state));
-            vec![public, own(VideoState::Draft), own(VideoState::Withdrawn)]
-        }
-        Sight::Public | Sight::Member(_) => vec![public],
-    };
-    parts.retain(|(_, of)| state.is_none() || state == *of);
-    parts
-}
-
-async fn list_part(
-    conn: Conn<'_>,
-    filter: &Filter,
-    (account, state): &Part,
-    tokens: &[String],
-) -> Result<Vec<Video>, Error> {
-    let statement = match (account, tokens.first(), state, filter.media_state) {
-        (Some(_), _, None, _) => LIST_OF_ACCOUNT,
-        (Some(_), _, Some(_), _) => LIST_OF_ACCOUNT_AND_STATE,
-        (None, Some(_), ..) => LIST_OF_TOKEN,
-        (None, None, Some(_), Some(_)) => LIST_OF_BOTH_STATES,
-        (None, None, Some(_), None) => LIST_OF_STATE,
-        (None, None, None, Some(_)) => LIST_OF_MEDIA,
-        (None, None, None, None) => LIST,
-    };
-    // Not kept prepared: PostgreSQL then plans it for these values, not for any.
-    Ok(on!(conn, c => sqlx::query_as(statement)
-        .persistent(false)
-        .bind(filter.cursor)
-        .bind(account)
-        .bind(state)
-        .bind(filter.media_state)
-        .bind(tokens.first())
-        .bind(tokens.get(1))
-        .bind(tokens.get(2))
-        .bind(tokens.get(3))
-        .bind(tokens.get(4))
-        .bind(i64::from(filter.limit) + 1)
-        .fetch_all(c)
-        .await?))
 }
 
 /// Counts one more calling back of its links.

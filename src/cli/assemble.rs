@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::output;
-use crate::catalogue::{Db, key};
+use crate::catalogue::{Db, Pool, key};
 use crate::config::{Checksums, Config};
 use crate::domain::Clock;
 use crate::domain::cdn::PurgeHook;
@@ -23,12 +23,13 @@ pub struct Rooms {
 
 /// Opens the database, without touching its schema.
 pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    let pool = Pool { connections: config.database_connections, ..Pool::default() };
     if let Some(url) = &config.database_url {
-        Db::postgres(url).await.context("PostgreSQL at POLICAST_DATABASE_URL")
+        Db::postgres_pooled(url, pool).await.context("PostgreSQL at POLICAST_DATABASE_URL")
     } else {
         make_folder(&config.data_dir)?;
         let file = config.data_dir.join("policast.db");
-        Db::sqlite(&file).await.with_context(|| format!("SQLite at {}", file.display()))
+        Db::sqlite_pooled(&file, pool).await.with_context(|| format!("SQLite at {}", file.display()))
     }
 }
 

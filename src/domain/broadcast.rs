@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Timestamp;
 use super::words::words;
 
 /// How long a broadcast waits for an encoder that dropped, unless it says otherwise.
@@ -25,6 +26,16 @@ words! {
         Interrupted = "interrupted",
         /// Over; the recording is at the same address.
         Ended = "ended",
+    }
+}
+
+impl BroadcastState {
+    /// The state at a moment: a scheduled broadcast that is due and has no encoder yet is waiting.
+    pub fn at(self, starts_at: Option<Timestamp>, now: Timestamp) -> Self {
+        match self {
+            Self::Scheduled if starts_at.is_none_or(|at| at <= now) => Self::Waiting,
+            state => state,
+        }
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
-use crate::catalogue::Conn;
-use crate::catalogue::job;
-use crate::catalogue::pack::{self, Pack};
-use crate::catalogue::revision::Revision;
+use sqlx::types::Json;
+
+use crate::catalogue::overview::{self, Overview, Pack};
 use crate::domain::job::Job;
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, Timeline};
 use crate::publishing::span;
@@ -41,21 +39,19 @@ struct Stretch {
     share: f64,
 }
 
-/// What there is of a revision: of a settled one from sums, of one under way from every segment.
-pub async fn read(mut conn: Conn<'_>, revision: &Revision) -> Result<Coverage, Error> {
-    let id = (revision.video_id, u32::try_from(revision.number).unwrap_or(0));
-    let end = revision.timeline.as_ref().map(|timeline| timeline.end);
-    if revision.finished_at.is_none() {
-        let coverage = Coverage::growing(&pack::list(conn.again(), id, None).await?, end);
-        let Some(timeline) = &revision.timeline else { return Ok(coverage) };
-        let jobs = job::list_of_revision(conn, id.0, id.1).await?;
-        return Ok(coverage.with_work(jobs.iter().map(|job| (&job.work.0, job.progress)), timeline));
-    }
-    let sizes = pack::list_sizes(conn.again(), id).await?;
-    Ok(Coverage::settled(sizes, &pack::list_last(conn, id).await?, end))
-}
-
 impl Coverage {
+    /// What there is of a revision: of a settled one from sums, of one under way from every segment.
+    pub fn of(overview: &Overview) -> Self {
+        let end = overview.timeline.as_ref().map(|timeline| timeline.end);
+        if overview.settled {
+            return Self::settled(list(overview.rungs.as_ref()), end);
+        }
+        let coverage = Self::growing(list(overview.packs.as_ref()), end);
+        let Some(timeline) = &overview.timeline else { return coverage };
+        let work = list(overview.work.as_ref());
+        coverage.with_work(work.iter().map(|work| (&work.job, work.progress)), timeline)
+    }
+
     fn growing(packs: &[Pack], end: Option<Ticks>) -> Self {
         let mut rungs: BTreeMap<String, Rung> = BTreeMap::new();
         for pack in packs {
@@ -83,16 +79,13 @@ impl Coverage {
         self
     }
 
-    fn settled(sizes: Vec<(String, i64)>, last: &[Pack], end: Option<Ticks>) -> Self {
-        let ends = |name: &str| {
-            let pack = last.iter().find(|pack| pack.rung == name)?;
-            pack.segments.last().map(|segment| segment.start + segment.duration)
+    fn settled(rungs: &[overview::Rung], end: Option<Ticks>) -> Self {
+        let made = |rung: &overview::Rung| {
+            let bytes = u64::try_from(rung.bytes?).unwrap_or(0);
+            let ticks = rung.last.map_or(0, |segment| segment.start + segment.duration);
+            Some((rung.name.clone(), Rung { bytes, ticks, packs: Vec::new() }))
         };
-        let rung = |(name, bytes): (String, i64)| {
-            let ticks = ends(&name).unwrap_or(0);
-            (name, Rung { bytes: u64::try_from(bytes).unwrap_or(0), ticks, packs: Vec::new() })
-        };
-        Self { rungs: sizes.into_iter().map(rung).collect(), end, settled: true, ..Self::default() }
+        Self { rungs: rungs.iter().filter_map(made).collect(), end, settled: true, ..Self::default() }
     }
 
     /// How long the video is: as planned, and once all is made as it turned out.
@@ -122,6 +115,11 @@ impl Coverage {
     }
 }
 
+/// What a statement made a list of, or nothing.
+fn list<T>(rows: Option<&Json<Vec<T>>>) -> &[T] {
+    rows.map_or(&[], |rows| rows.0.as_slice())
+}
+
 impl Stretch {
     /// How much more the job has been through than these packs hold of its stretch.
     fn ahead_of(&self, packs: &[(i64, Ticks)]) -> Ticks {
@@ -135,8 +133,6 @@ impl Stretch {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::types::Json;
-
     use super::*;
     use crate::domain::media::Segment;
 
@@ -152,12 +148,8 @@ mod tests {
         Pack {
             rung: "720p".to_owned(),
             first_segment,
-            attempt: 1,
             size_bytes: i64::try_from(size).unwrap_or(0),
-            segments: Json(segments),
-            init: 0,
-            discontinuity: false,
-            shown_at: None,
+            segments,
         }
     }
 
@@ -208,8 +200,10 @@ mod tests {
 
     #[test]
     fn a_settled_video_is_as_long_as_it_turned_out() {
-        let last = [pack(2, &[(360_000, 1000), (90_000, 1000)])];
-        let coverage = Coverage::settled(vec![("720p".to_owned(), 4000)], &last, Some(9 * 360_000));
+        let rung = serde_json::json!({"name": "720p", "position": 0, "audio": 0, "state": "ready", "error": null,
+            "bytes": 4000, "last": {"start": 3 * 360_000, "duration": 90_000, "size_bytes": 1000, "key_bytes": 0}});
+        let rung = serde_json::from_value(rung).expect("a rung");
+        let coverage = Coverage::settled(&[rung], Some(9 * 360_000));
         assert_eq!(coverage.duration(), Some(3 * 360_000 + 90_000));
     }
 }

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Error, error};
+use crate::catalogue::one_connection;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What players ask for.
@@ -54,6 +55,11 @@ pub async fn identify(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await
+}
+
+/// Lets no handler hold a connection to the database and ask for another.
+pub async fn hold_one_connection(request: Request, next: Next) -> Response {
+    one_connection(next.run(request)).await
 }
 
 /// The caller's own where it is well-formed, or a new one.

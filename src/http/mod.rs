@@ -48,11 +48,12 @@ const MAX_JSON_BYTES: usize = 1 << 20;
 /// Everything there is to be asked, with the pages for people beside it.
 pub fn router(app: App, pages: Router) -> Router {
     let (api, document) = api().split_for_parts();
-    api.layer(from_fn_with_state(app.clone(), idempotency::once))
+    api.layer(from_fn(layers::hold_one_connection))
+        .layer(from_fn_with_state(app.clone(), idempotency::once))
         .merge(document::router(document::complete(document)))
         .merge(nodes::routes())
         .with_state(app)
-        .merge(pages)
+        .merge(pages.layer(from_fn(layers::hold_one_connection)))
         .layer(from_fn(layers::cors))
         .layer(from_fn(layers::harden))
         .layer(CatchPanicLayer::custom(layers::catch))

@@ -1,23 +1,22 @@
 //! A video in JSON, as much of it as the viewer may see.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Viewer;
-use super::coverage::{self, Coverage};
+use super::coverage::Coverage;
 use super::play::stills;
 use super::words::ByLanguage;
 use super::{App, Error};
-use crate::catalogue::revision::{self, Revision};
-use crate::catalogue::rung::Rung as Row;
-use crate::catalogue::video::Video as VideoRow;
-use crate::catalogue::{Conn, broadcast, rung, upload, video};
+use crate::catalogue::overview::{self, Overview, Owner, Rung as Row};
+use crate::catalogue::video::{self, Video as VideoRow};
 use crate::domain::account::Handle;
 use crate::domain::broadcast::BroadcastState;
 use crate::domain::media::{MediaState, RungState, TICKS_PER_SECOND};
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
-use crate::domain::upload::UploadState;
 use crate::domain::video::{PosterState, VideoState};
 use crate::domain::{BroadcastId, Language, Refusal, Texts, Timestamp, VideoId};
 use crate::publishing;
@@ -216,33 +215,63 @@ pub async fn look(
 
 /// The video for this viewer, with the addresses the viewer may use.
 pub async fn describe(app: &App, viewer: Viewer, video: &VideoRow) -> Result<Video, Error> {
-    let links = Links::new(app, viewer, video)?;
-    let mut read = app.read().await?;
-    let media = if sees_all(viewer, video) { Some(media(read.conn(), video, &links).await?) } else { None };
-    let own = viewer.covers(video.account_id);
-    let source = if own { source(read.conn(), video).await? } else { None };
-    let broadcast = broadcast(read.conn(), app, video).await?;
-    let poster_upload = if own { poster_upload(video) } else { None };
-    Ok(Video { poster_upload, broadcast, ..outline(video, &links, media, source) })
+    let described = describe_page(app, viewer, std::slice::from_ref(video)).await?;
+    described.into_iter().next().ok_or(publishing::Error::NotFound("video").into())
+}
+
+/// The videos for this viewer, by one question however many they are.
+pub async fn describe_page(app: &App, viewer: Viewer, videos: &[VideoRow]) -> Result<Vec<Video>, Error> {
+    let owner = match viewer.0 {
+        None => Owner::Nobody,
+        Some(caller) => caller.account.map_or(Owner::Everybody, Owner::Account),
+    };
+    let mut overviews = overviews(app, videos, owner).await?;
+    let described = videos.iter().map(|video| {
+        let links = Links::new(app, viewer, video)?;
+        let overview = overviews.remove(&video.id);
+        let own = viewer.covers(video.account_id);
+        let media = sees_all(viewer, video).then(|| media(video, overview.as_ref(), &links));
+        let source = overview.as_ref().filter(|_| own).and_then(source);
+        let broadcast = overview.as_ref().and_then(|overview| broadcast(app, overview));
+        let poster_upload = if own { poster_upload(video) } else { None };
+        Ok(Video { poster_upload, broadcast, ..outline(video, &links, media, source) })
+    });
+    described.collect()
 }
 
 /// The video with these links, for who was let in already.
 pub async fn describe_shared(app: &App, video: &VideoRow, links: &Links) -> Result<Video, Error> {
-    let mut read = app.read().await?;
-    let media = media(read.conn(), video, links).await?;
-    let broadcast = broadcast(read.conn(), app, video).await?;
-    Ok(Video { broadcast, ..outline(video, links, Some(media), None) })
+    let mut overviews = overviews(app, std::slice::from_ref(video), Owner::Nobody).await?;
+    Ok(describe_known(app, video, overviews.remove(&video.id).as_ref(), links))
 }
 
-async fn broadcast(conn: Conn<'_>, app: &App, video: &VideoRow) -> Result<Option<Broadcast>, Error> {
-    let found = broadcast::find_by_video(conn, video.id).await?;
-    Ok(found.map(|row| Broadcast {
-        id: row.id,
-        state: row.state_at(app.publishing.clock.now()),
-        starts_at: row.starts_at,
-        started_at: row.started_at,
-        ended_at: row.ended_at,
-    }))
+/// The same without a question: from what is known of the video.
+pub fn describe_known(app: &App, video: &VideoRow, known: Option<&Overview>, links: &Links) -> Video {
+    let media = media(video, known, links);
+    let broadcast = known.and_then(|overview| broadcast(app, overview));
+    Video { broadcast, ..outline(video, links, Some(media), None) }
+}
+
+/// What there is of each video, by its id.
+pub async fn overviews(
+    app: &App,
+    videos: &[VideoRow],
+    owner: Owner,
+) -> Result<HashMap<VideoId, Overview>, Error> {
+    let ids: Vec<VideoId> = videos.iter().map(|video| video.id).collect();
+    let found = overview::list(app.read().await?.conn(), &ids, owner).await?;
+    Ok(found.into_iter().map(|overview| (overview.video_id, overview)).collect())
+}
+
+fn broadcast(app: &App, overview: &Overview) -> Option<Broadcast> {
+    let (id, state) = (overview.broadcast_id?, overview.broadcast_state?);
+    Some(Broadcast {
+        id,
+        state: state.at(overview.starts_at, app.publishing.clock.now()),
+        starts_at: overview.starts_at,
+        started_at: overview.started_at,
+        ended_at: overview.ended_at,
+    })
 }
 
 fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option<Source>) -> Video {
@@ -274,42 +303,24 @@ fn poster_upload(video: &VideoRow) -> Option<PosterUpload> {
     video.poster_state().map(|state| PosterUpload { state, error })
 }
 
-async fn source(mut conn: Conn<'_>, video: &VideoRow) -> Result<Option<Source>, Error> {
-    let Some(id) = video.upload_id else { return Ok(None) };
-    let found = upload::find(conn.again(), id).await?;
-    let Some(upload) = found.filter(|upload| upload.state == UploadState::Finished) else { return Ok(None) };
-    let same_as = match &upload.sha256 {
-        Some(sha256) => upload::list_same(conn, video.account_id, sha256, video.id).await?,
-        None => Vec::new(),
-    };
-    Ok(Some(Source {
-        sha256: upload.sha256,
-        size_bytes: upload.received,
-        filename: upload.filename,
-        uploaded_at: upload.finished_at,
-        same_as,
-    }))
+fn source(overview: &Overview) -> Option<Source> {
+    let same_as = overview.same_as.iter().flat_map(|ids| ids.split(','));
+    Some(Source {
+        sha256: overview.sha256.clone(),
+        size_bytes: overview.source_bytes?,
+        filename: overview.filename.clone().unwrap_or_default(),
+        uploaded_at: overview.uploaded_at,
+        same_as: same_as.filter_map(|id| id.parse().ok()).collect(),
+    })
 }
 
-/// The revision that plays, or while none does the one that is being made.
-async fn find_revision(mut conn: Conn<'_>, video: &VideoRow) -> Result<Option<Revision>, Error> {
-    match video.revision.and_then(|number| u32::try_from(number).ok()) {
-        Some(number) => Ok(revision::find(conn.again(), video.id, number).await?),
-        None => Ok(revision::list(conn, video.id).await?.into_iter().next()),
-    }
-}
-
-async fn media(mut conn: Conn<'_>, video: &VideoRow, links: &Links) -> Result<Media, Error> {
-    let revision = find_revision(conn.again(), video).await?;
-    let (rows, covered) = match &revision {
-        Some(revision) => {
-            let id = (video.id, u32::try_from(revision.number).unwrap_or(0));
-            (rung::list(conn.again(), id.0, id.1).await?, coverage::read(conn, revision).await?)
-        }
-        None => (Vec::new(), Coverage::default()),
-    };
-    let rungs: Vec<Rung> = rows.iter().map(|row| describe_rung(row, &covered)).collect();
-    Ok(Media {
+fn media(video: &VideoRow, overview: Option<&Overview>, links: &Links) -> Media {
+    let covered = overview.map(Coverage::of).unwrap_or_default();
+    let mut rows: Vec<&Row> =
+        overview.and_then(|it| it.rungs.as_ref()).map_or(&[][..], |rungs| rungs).iter().collect();
+    rows.sort_unstable_by_key(|rung| rung.position);
+    let rungs: Vec<Rung> = rows.into_iter().map(|row| describe_rung(row, &covered)).collect();
+    Media {
         state: video.media_state,
         progress: overall(video.media_state, &rungs),
         duration_ms: covered.duration().map(|ticks| {
@@ -318,37 +329,38 @@ async fn media(mut conn: Conn<'_>, video: &VideoRow, links: &Links) -> Result<Me
         }),
         error: video.error.as_ref().map(|error| error.0.clone()),
         rungs,
-        ..addresses(video, revision.as_ref(), links)
-    })
+        ..addresses(video, overview, links)
+    }
 }
 
-fn addresses(video: &VideoRow, revision: Option<&Revision>, links: &Links) -> Media {
+fn addresses(video: &VideoRow, overview: Option<&Overview>, links: &Links) -> Media {
     let id = video.id;
     let plays = matches!(video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);
-    let probe = revision.and_then(|revision| revision.probe.as_ref());
+    let probe = overview.and_then(|overview| overview.probe.as_ref());
     let still = |file: &str| links.to(&format!("/play/{id}/{file}"));
     let uploaded = video.poster.as_ref().map(|poster| stills::file_name(poster.id));
-    let frame = revision.filter(|revision| revision.poster.is_some());
-    let frame = frame.map(|revision| format!("{}/poster.jpg", revision.number));
+    let number = overview.and_then(|overview| overview.revision);
+    let frame = number.filter(|_| overview.is_some_and(|overview| overview.has_poster));
+    let frame = frame.map(|number| format!("{number}/poster.jpg"));
     let poster = uploaded.or(frame).map(|file| Poster {
         url: still(&file),
         alt: video.poster_alt.pick(&video.language).to_owned(),
         alts: video.poster_alt.0.clone(),
     });
-    let storyboard = revision.filter(|revision| revision.storyboard.is_some());
+    let storyboard = number.filter(|_| overview.is_some_and(|overview| overview.has_storyboard));
     Media {
         state: video.media_state,
         progress: 0.0,
         duration_ms: None,
         width: probe.map(|probe| probe.video.width),
         height: probe.map(|probe| probe.video.height),
-        revision: revision.map(|revision| revision.number),
+        revision: number,
         rungs: Vec::new(),
         hls: plays.then(|| links.to(&format!("/play/{id}/master.m3u8"))),
         poster,
-        storyboard: storyboard.map(|revision| still(&format!("{}/storyboard.vtt", revision.number))),
+        storyboard: storyboard.map(|number| still(&format!("{number}/storyboard.vtt"))),
         error: None,
-        warnings: revision.map(|revision| revision.warnings.0.clone()).unwrap_or_default(),
+        warnings: overview.and_then(|it| it.warnings.as_ref()).map(|list| list.0.clone()).unwrap_or_default(),
     }
 }
 
@@ -357,7 +369,11 @@ fn describe_rung(row: &Row, covered: &Coverage) -> Rung {
         name: row.name.clone(),
         state: row.state,
         bitrate: covered.bitrate(&row.name),
-        progress: if row.state == RungState::Ready { 1.0 } else { covered.progress(&row.name, row.audio) },
+        progress: if row.state == RungState::Ready {
+            1.0
+        } else {
+            covered.progress(&row.name, row.audio == 1)
+        },
         error: row.error.clone(),
     }
 }

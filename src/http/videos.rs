@@ -9,7 +9,7 @@ use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
 use super::play::gate::Permit;
 use super::reply::{Created, Gone};
-use super::video::{UploadTo, Video, describe, look};
+use super::video::{UploadTo, Video, describe, describe_page, look};
 use super::words::Words;
 use super::{App, Error};
 use crate::catalogue::video::{self, Filter, Sight};
@@ -113,10 +113,7 @@ pub async fn list(
 ) -> Result<Json<Page<Video>>, Error> {
     let filter = filter(viewer, narrowing)?;
     let page = video::list(app.read().await?.conn(), &filter).await?;
-    let mut items = Vec::with_capacity(page.items.len());
-    for video in &page.items {
-        items.push(describe(&app, viewer, video).await?);
-    }
+    let items = describe_page(&app, viewer, &page.items).await?;
     Ok(Json(Page { items, next: page.next }))
 }
 

@@ -4,11 +4,12 @@ use super::home::{self, Narrowed, NarrowedBy};
 use super::links;
 use super::pages::Asked;
 use super::watch::{Account, Broadcast, Media, Page, Poster, Topic};
+use crate::catalogue::overview::{Overview, Owner};
 use crate::catalogue::video::{Filter, Sight, Video};
 use crate::catalogue::{account, search, topic, video};
+use crate::domain::VideoId;
 use crate::domain::media::MediaState;
 use crate::domain::video::VideoState;
-use crate::domain::{Texts, VideoId};
 use crate::http::play::gate::{self, Bearer};
 use crate::http::video::{self as view, Links};
 use crate::http::{App, Error};
@@ -115,29 +116,24 @@ pub(super) async fn home(app: &App, asked: &Asked) -> Result<home::Page, Error> 
     filter.topic = asked.topic.as_deref().and_then(|slug| slug.parse().ok());
     filter.cursor = asked.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
     let narrowed = narrowed(app, &filter).await?;
-    let mut read = app.publishing.db.read().await?;
-    let page = video::list(read.conn(), &filter).await?;
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in &page.items {
-        let speaker = account::find_by_id(read.conn(), row.account_id).await?;
-        items.push(item(app, row, speaker.map(|account| account.name.0).unwrap_or_default()).await?);
-    }
+    let page = video::list(app.publishing.db.read().await?.conn(), &filter).await?;
+    let known = view::overviews(app, &page.items, Owner::Nobody).await?;
+    let items = page.items.iter().map(|row| item(app, row, known.get(&row.id))).collect();
     Ok(home::Page { query, narrowed, items, next: page.next })
 }
 
-async fn item(app: &App, row: &Video, speaker: Texts) -> Result<home::Item, Error> {
-    let links = Links::with_token(app, None);
-    let shown = view::describe_shared(app, row, &links).await?;
+fn item(app: &App, row: &Video, known: Option<&Overview>) -> home::Item {
+    let shown = view::describe_known(app, row, known, &Links::with_token(app, None));
     let media = shown.media;
-    Ok(home::Item {
+    home::Item {
         url: format!("/watch/{}", row.id),
         title: row.title.0.clone(),
-        account: speaker,
+        account: known.map(|overview| overview.account_name.0.clone()).unwrap_or_default(),
         poster: media.as_ref().and_then(|media| media.poster.as_ref()).map(|poster| poster.url.clone()),
         duration_ms: media.and_then(|media| media.duration_ms).and_then(|ms| u64::try_from(ms).ok()),
         published_at: row.published_at,
         broadcast: shown.broadcast.map(|broadcast| broadcast.state),
-    })
+    }
 }
 
 async fn narrowed(app: &App, filter: &Filter) -> Result<Option<Narrowed>, Error> {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalogue::job::{Claim, Row};
-use crate::catalogue::{self, job, upload};
+use crate::catalogue::{self, job, one_connection, upload};
 use crate::domain::job::Job;
 use crate::domain::upload::{Door, UploadState};
 use crate::domain::{Refusal, RefusalCode, UploadId};
@@ -173,7 +173,7 @@ impl Worker {
         let begun = tokio::time::Instant::now();
         tracing::debug!(job = %row.name, attempt = row.attempt, "job begun");
         let ended = tokio::select! {
-            done = Box::pin(self.carry_out(&row, &progress)) => match done {
+            done = Box::pin(one_connection(self.carry_out(&row, &progress))) => match done {
                 Ok(()) => {
                     metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "done").increment(1);
                     Ok(())

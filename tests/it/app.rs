@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
+use policast::catalogue::Pool;
 use policast::domain::Timestamp;
 use policast::domain::key::Role;
 use policast::domain::secret::{Keyring, Keys};
@@ -50,6 +51,12 @@ impl App {
     /// Over each pair of database and bucket.
     pub async fn both() -> [Self; 2] {
         let [small, large] = World::both().await;
+        [Self::over(small).await, Self::over(large).await]
+    }
+
+    /// Over each pair, with pools of this size.
+    pub async fn both_pooled(pool: Pool) -> [Self; 2] {
+        let [small, large] = World::both_pooled(pool).await;
         [Self::over(small).await, Self::over(large).await]
     }
 

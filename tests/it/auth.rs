@@ -81,7 +81,8 @@ const MATRIX: &[(&str, &str, Takes)] = &[
     ("get", "/play/{video}/{revision}/{rung}/{file}", Nothing),
 ];
 
-fn routes() -> BTreeMap<(String, String), bool> {
+/// Every route of the document, and whether it says that it takes a key.
+pub fn routes() -> BTreeMap<(String, String), bool> {
     let document = serde_json::to_value(openapi()).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
     let methods = |(path, item): (&String, &serde_json::Value)| {

@@ -2,7 +2,7 @@
 //! SQLite's virtual machine and by PostgreSQL's statistics of the transaction.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use policast::catalogue::revision::Selection;
 use policast::catalogue::video::{Filter, Sight};
@@ -20,10 +20,16 @@ const VIDEOS: i64 = 20_000;
 /// reads all of its rows.
 const MOST_ROWS: i64 = 5000;
 /// What SQLite's machine does for `MOST_ROWS`; going through every video takes more than ten times as much.
-const MOST_STEPS: u64 = 60_000;
-const STEPS: u32 = 100;
+const MOST_STEPS: i64 = 60_000;
+const STEPS: i32 = 100;
 /// Videos enough for several pages of every kind.
 const FEW: i64 = 60;
+
+const TOKENS_OF_ACCOUNTS: &str =
+    "insert into video_token (token, video_id) select '@' || account_id, id from video";
+/// SQLite has no trigger for what is inserted: the product says the state itself.
+const STATES_OF_TOKENS: &str =
+    "update video_token set state = (select v.state from video v where v.id = video_id)";
 
 /// Numbers from one.
 fn numbers(db: &Db, last: i64) -> String {
@@ -80,6 +86,15 @@ fn many(db: &Db) -> Vec<String> {
         ),
         format!("insert into video_token (token, video_id) select 'word', {one} from ({numbers}) n"),
         format!(
+            "insert into video_token (token, video_id) select 'import', {one} from ({numbers}) n where i > {half} or i = 2"
+        ),
+        format!(
+            "insert into video_token (token, video_id)
+             select case i % 2 when 0 then 'even' else 'odd' end, {one} from ({numbers}) n"
+        ),
+        TOKENS_OF_ACCOUNTS.to_owned(),
+        STATES_OF_TOKENS.to_owned(),
+        format!(
             "insert into upload (id, video_id, account_id, api_key_id, door, concat, partials, received, part_size,
                tail, fence, state, filename, metadata, created_at, expires_at)
              select {one}, {one}, {own}, '', 'put', 'none', '[]', 1, 1, 0, 0, 'finished', '', '{{}}', 0, 0
@@ -114,21 +129,28 @@ async fn filled(filling: fn(&Db) -> Vec<String>) -> Vec<(Db, Option<tempfile::Te
 
 /// Asks and refuses a question that reads more than its page.
 async fn cheap<T>(db: &Db, name: &str, ask: impl AsyncFnOnce(Conn<'_>) -> T) -> T {
+    let (answer, cost) = measured(db, ask).await;
+    match db {
+        Db::Sqlite { .. } => assert!(cost < MOST_STEPS, "SQLite: {name} takes {cost} steps"),
+        Db::Pg(_) => assert!(cost < MOST_ROWS, "PostgreSQL: {name} reads {cost} rows"),
+    }
+    answer
+}
+
+/// Asks, and counts SQLite's steps or the rows that PostgreSQL reads.
+async fn measured<T>(db: &Db, ask: impl AsyncFnOnce(Conn<'_>) -> T) -> (T, i64) {
     match db {
         Db::Sqlite { read, .. } => {
             let mut conn = read.acquire().await.expect("a connection");
-            let steps = Arc::new(AtomicU64::new(0));
+            let steps = Arc::new(AtomicI64::new(0));
             let count = steps.clone();
-            let every = i32::try_from(STEPS).expect("few");
-            conn.lock_handle().await.expect("the handle").set_progress_handler(every, move || {
-                count.fetch_add(u64::from(STEPS), Ordering::Relaxed);
+            conn.lock_handle().await.expect("the handle").set_progress_handler(STEPS, move || {
+                count.fetch_add(i64::from(STEPS), Ordering::Relaxed);
                 true
             });
             let answer = ask(Conn::Sqlite(&mut conn)).await;
             conn.lock_handle().await.expect("the handle").remove_progress_handler();
-            let steps = steps.load(Ordering::Relaxed);
-            assert!(steps < MOST_STEPS, "SQLite: {name} takes {steps} steps");
-            answer
+            (answer, steps.load(Ordering::Relaxed))
         }
         Db::Pg(pool) => {
             let mut tx = pool.begin().await.expect("a transaction");
@@ -138,9 +160,7 @@ async fn cheap<T>(db: &Db, name: &str, ask: impl AsyncFnOnce(Conn<'_>) -> T) -> 
             let before: i64 = sqlx::query_scalar(read).fetch_one(&mut *tx).await.expect("a sum");
             let answer = ask(Conn::Pg(&mut tx)).await;
             let after: i64 = sqlx::query_scalar(read).fetch_one(&mut *tx).await.expect("a sum");
-            let rows = after - before;
-            assert!(rows < MOST_ROWS, "PostgreSQL: {name} reads {rows} rows");
-            answer
+            (answer, after - before)
         }
     }
 }
@@ -159,7 +179,6 @@ fn narrowed(change: impl FnOnce(&mut Filter)) -> Filter {
 fn filters() -> Vec<(&'static str, usize, Filter)> {
     let handle = |text: &str| Some(text.parse().expect("a handle"));
     let slug = |text: &str| Some(text.parse().expect("a slug"));
-    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let one = |name, count, change: Box<dyn FnOnce(&mut Filter)>| (name, count, narrowed(change));
     vec![
         one("everything", 20, Box::new(|_| ())),
@@ -197,12 +216,65 @@ fn filters() -> Vec<(&'static str, usize, Filter)> {
             20,
             Box::new(|f| (f.sight, f.media_state) = (Sight::Public, Some(MediaState::Ready))),
         ),
+    ]
+}
+
+/// The same of searches.
+fn searches() -> Vec<(&'static str, usize, Filter)> {
+    let handle = |text: &str| Some(text.parse().expect("a handle"));
+    let slug = |text: &str| Some(text.parse().expect("a slug"));
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let one = |name, count, change: Box<dyn FnOnce(&mut Filter)>| (name, count, narrowed(change));
+    vec![
         one("a word", 20, Box::new(move |f| f.tokens = words(&["word"]))),
         one("a frequent and a rare word", 1, Box::new(move |f| f.tokens = words(&["word", "rare"]))),
         one(
             "a word of a topic",
             1,
             Box::new(move |f| (f.topic, f.tokens) = (slug("rare"), words(&["word"]))),
+        ),
+        one(
+            "a word of newer drafts",
+            1,
+            Box::new(move |f| (f.sight, f.tokens) = (Sight::Public, words(&["import"]))),
+        ),
+        one(
+            "words of newer drafts",
+            1,
+            Box::new(move |f| (f.sight, f.tokens) = (Sight::Public, words(&["import", "word"]))),
+        ),
+        one(
+            "a topic with newer drafts",
+            20,
+            Box::new(move |f| (f.sight, f.topic) = (Sight::Public, slug("health"))),
+        ),
+        one(
+            "an account's rare topic",
+            1,
+            Box::new(move |f| (f.account, f.topic) = (handle("account-1"), slug("rare"))),
+        ),
+        one(
+            "a search of one's own",
+            20,
+            Box::new(move |f| {
+                (f.sight, f.account, f.tokens) =
+                    (Sight::Member(own()), handle("account-1"), words(&["even"]));
+            }),
+        ),
+        one(
+            "one's own failed",
+            1,
+            Box::new(move |f| (f.sight, f.media_state) = (Sight::Member(own()), Some(MediaState::Failed))),
+        ),
+        one(
+            "an account's failed",
+            1,
+            Box::new(move |f| (f.account, f.media_state) = (handle("account-1"), Some(MediaState::Failed))),
+        ),
+        one(
+            "an account's drafts",
+            20,
+            Box::new(move |f| (f.account, f.state) = (handle("account-1"), Some(VideoState::Draft))),
         ),
         one(
             "words of an account",
@@ -215,13 +287,30 @@ fn filters() -> Vec<(&'static str, usize, Filter)> {
 #[tokio::test]
 async fn lists_of_videos_read_no_more_than_their_page() {
     for (db, _folder) in filled(many).await {
-        for (name, count, filter) in filters() {
+        for (name, count, filter) in filters().into_iter().chain(searches()) {
             let page = cheap(&db, name, async |conn| video::list(conn, &filter).await.expect("a page")).await;
             assert_eq!(page.items.len(), count, "{}: {name}", db.engine());
             assert_eq!(page.next.is_some(), count == 20, "{}: {name}", db.engine());
             let sorted = page.items.is_sorted_by(|one, next| one.id > next.id);
             assert!(sorted, "{}: {name} is not newest first", db.engine());
         }
+    }
+}
+
+/// Each of them is in half of all videos.
+#[tokio::test]
+async fn two_frequent_words_that_never_meet_cost_one_walk_through_both() {
+    for (db, _folder) in filled(many).await {
+        let filter = narrowed(|f| f.tokens = ["even", "odd"].map(str::to_owned).into());
+        let (page, cost) =
+            measured(&db, async |conn| video::list(conn, &filter).await.expect("a page")).await;
+        assert!(page.items.is_empty(), "{}", db.engine());
+        let most = match db {
+            // In the index alone, but for rows that are too new for the map of what is visible; probing looks each up in both.
+            Db::Pg(_) => VIDEOS + MOST_ROWS,
+            Db::Sqlite { .. } => VIDEOS * 20,
+        };
+        assert!(cost < most, "{}: {cost}", db.engine());
     }
 }
 
@@ -303,13 +392,15 @@ fn few(db: &Db) -> Vec<String> {
             id("1 + i / 2 % 3"),
             numbers(db, FEW)
         ),
-        format!("update video set deleted_at = 1 where id = {}", id("7")),
         format!("insert into video_token (token, video_id) select 'all', {one} from ({}) n", numbers(db, FEW)),
         format!(
             "insert into video_token (token, video_id) select 'even', {one} from ({}) n where i % 2 = 0",
             numbers(db, FEW)
         ),
         migration[start..].to_owned(),
+        TOKENS_OF_ACCOUNTS.to_owned(),
+        STATES_OF_TOKENS.to_owned(),
+        format!("update video set deleted_at = 1, state = 'deleted' where id = {}", id("7")),
     ]
 }
 

@@ -4,6 +4,7 @@
 
 mod app;
 mod auth;
+mod bulk;
 mod cage;
 mod catalogue;
 mod cdn;
@@ -20,6 +21,7 @@ mod news;
 mod parts;
 mod pipeline;
 mod play;
+mod pool;
 mod poster;
 mod postgres;
 mod probe;
@@ -29,6 +31,7 @@ mod receiving;
 mod rtmp;
 mod secrets;
 mod srt;
+mod statements;
 mod storage;
 mod targets;
 mod tus;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use policast::catalogue::broadcast::Broadcast;
-use policast::catalogue::{Db, video};
+use policast::catalogue::{Db, Pool, video};
 use policast::domain::broadcast::DEFAULT_GRACE;
 use policast::domain::key::{Caller, Role, Secret};
 use policast::domain::media::{MediaState, TICKS_PER_SECOND};
@@ -41,8 +41,12 @@ pub struct World {
 impl World {
     /// SQLite and the embedded S3 server, with one account and one topic.
     pub async fn small() -> Self {
+        Self::small_pooled(Pool::default()).await
+    }
+
+    async fn small_pooled(pool: Pool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let db = Db::sqlite(&folder.path().join("policast.db")).await.expect("SQLite");
+        let db = Db::sqlite_pooled(&folder.path().join("policast.db"), pool).await.expect("SQLite");
         let embedded = Embedded::open(&folder.path().join("objects"), None).await.expect("embedded S3");
         let storage = Storage::embedded(&embedded, "http://127.0.0.1:9");
         Self::over(db, storage, folder).await
@@ -50,7 +54,11 @@ impl World {
 
     /// PostgreSQL and a real S3 server, both the tests' own.
     pub async fn large() -> Self {
-        let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
+        Self::large_pooled(Pool::default()).await
+    }
+
+    async fn large_pooled(pool: Pool) -> Self {
+        let db = Db::postgres_pooled(&crate::postgres::database().await, pool).await.expect("PostgreSQL");
         let storage = Storage::connect(&crate::weed::settings().await);
         Self::over(db, storage, tempfile::tempdir().expect("a folder")).await
     }
@@ -86,6 +94,11 @@ impl World {
         let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
         let large = Self::over(db, storage, tempfile::tempdir().expect("a folder")).await;
         [small, (large, faults)]
+    }
+
+    /// One of each, with pools of this size.
+    pub async fn both_pooled(pool: Pool) -> [Self; 2] {
+        [Self::small_pooled(pool).await, Self::large_pooled(pool).await]
     }
 
     /// The names of all objects in the bucket.

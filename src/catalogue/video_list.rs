@@ -1,0 +1,407 @@
+//! Lists and searches of videos: one statement a page, put together from parts that each go along one index.
+
+use sqlx::AssertSqlSafe;
+use sqlx::types::Json;
+
+use super::dialect::{Dialect, each};
+use super::search::{FREQUENT, account_token, topic_token};
+use super::video::{COLUMNS, Video};
+use super::{Conn, Error, Page, account, on};
+use crate::domain::account::Handle;
+use crate::domain::media::MediaState;
+use crate::domain::topic::Slug;
+use crate::domain::video::VideoState;
+use crate::domain::{AccountId, VideoId};
+
+/// Words of a search that count, besides the topic.
+const WORDS: usize = 4;
+
+/// How many videos of each state a token and an account have, counted as far as it matters.
+macro_rules! counts {
+    ($from:literal) => {
+        concat!(
+            "(select count(*) from (select 1 as one ",
+            $from,
+            "'draft' limit 500) counted) as draft,
+             (select count(*) from (select 1 as one ",
+            $from,
+            "'published' limit 500) counted) as published,
+             (select count(*) from (select 1 as one ",
+            $from,
+            "'withdrawn' limit 500) counted) as withdrawn "
+        )
+    };
+}
+
+// The second and third values are the accounts that a part may be narrowed to.
+const COUNT: Dialect = each!(
+    concat!(
+        "select a.handle as name, a.id as account_id, ",
+        counts!("from video_token k where k.token = '@' || a.id and k.state = "),
+        "from account a where a.handle = $2 or a.id = $3 union all select each.value, null, ",
+        counts!("from video_token k where k.token = each.value and k.state = "),
+        "from "
+    ),
+    "$1",
+    ""
+);
+
+/// The statement that each engine has words of its own for.
+pub(super) const DIALECT: &[Dialect] = &[COUNT];
+
+/// Every kind of part, to be prepared as a check of the schema.
+pub(super) fn statements(is_sqlite: bool) -> Vec<String> {
+    let word = || vec![Place::Token(0), Place::Token(1)];
+    let accounts = [None, Some(Account::Asked)];
+    let listed = accounts.map(|of| Part {
+        scope: (of, VideoState::ALL.first().copied()),
+        lead: Lead::Video,
+        tokens: vec![],
+    });
+    let searched = [Lead::Token, Lead::Merge].map(|lead| Part { tokens: word(), lead, ..listed[0].clone() });
+    let everything = Part { scope: (None, None), ..listed[0].clone() };
+    let parts = listed.into_iter().chain(searched).chain([everything]);
+    let kinds = parts.flat_map(|part| [(false, false), (true, true)].map(|kind| (part.clone(), kind)));
+    kinds.map(|(part, kind)| Statement::new(is_sqlite, &[part], kind).text).collect()
+}
+
+/// Whose list it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// All there is.
+    #[default]
+    Everything,
+    /// What is published.
+    Public,
+    /// What is published, and all of this account.
+    Member(AccountId),
+}
+
+/// What a list of videos is narrowed by.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub sight: Sight,
+    pub account: Option<Handle>,
+    /// This topic and all below it.
+    pub topic: Option<Slug>,
+    pub state: Option<VideoState>,
+    pub media_state: Option<MediaState>,
+    /// Tokens that must all be there; the first four count.
+    pub tokens: Vec<String>,
+    pub cursor: Option<VideoId>,
+    pub limit: u32,
+}
+
+/// A page of videos, newest first: one statement, and one before it that counts where there are several ways to begin.
+pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Error> {
+    let own = match filter.sight {
+        Sight::Member(id) => Some(id),
+        Sight::Everything | Sight::Public => None,
+    };
+    let topic = filter.topic.iter().map(topic_token);
+    let tokens: Vec<String> = topic.chain(filter.tokens.iter().take(WORDS).cloned()).collect();
+    let sources = tokens.len() + usize::from(own.is_some()) + usize::from(filter.media_state.is_some());
+    let searched = !tokens.is_empty();
+    let counts = if searched && (sources > 1 || filter.account.is_some()) {
+        count(conn.again(), &tokens, filter.account.as_ref(), own).await?
+    } else {
+        Vec::new()
+    };
+    let account = match &filter.account {
+        Some(handle) if searched => Some(counted(&counts, handle)),
+        Some(handle) => Some(account::find_id(conn.again(), handle).await?),
+        None => None,
+    };
+    // Nobody has an account of that name.
+    let account = match account {
+        Some(None) => return Ok(Page { items: Vec::new(), next: None }),
+        known => known.flatten(),
+    };
+    let values = Values { filter, account, own, tokens: &tokens };
+    let parts: Vec<Part> = scopes(filter, account, searched)
+        .into_iter()
+        .map(|scope| Part::plan(scope, &values, &counts))
+        .collect();
+    if parts.is_empty() {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    let kind = (filter.media_state.is_some(), filter.cursor.is_some());
+    let statement = Statement::new(matches!(conn, Conn::Sqlite(_)), &parts, kind);
+    let rows = values.ask(conn, statement).await?;
+    Ok(Page::of(rows, filter.limit, |video| video.id.to_string()))
+}
+
+/// How many videos a token or an account has.
+#[derive(Debug, sqlx::FromRow)]
+struct Count {
+    name: String,
+    account_id: Option<AccountId>,
+    draft: i64,
+    published: i64,
+    withdrawn: i64,
+}
+
+impl Count {
+    fn of(&self, state: Option<VideoState>) -> i64 {
+        match state {
+            Some(VideoState::Draft) => self.draft,
+            Some(VideoState::Published) => self.published,
+            Some(VideoState::Withdrawn) => self.withdrawn,
+            None => self.draft + self.published + self.withdrawn,
+        }
+    }
+}
+
+async fn count(
+    conn: Conn<'_>,
+    tokens: &[String],
+    account: Option<&Handle>,
+    own: Option<AccountId>,
+) -> Result<Vec<Count>, Error> {
+    let statement = COUNT.on(&conn);
+    Ok(
+        on!(conn, c => sqlx::query_as(statement).bind(Json(tokens)).bind(account).bind(own).fetch_all(c).await?),
+    )
+}
+
+fn counted(counts: &[Count], account: &Handle) -> Option<AccountId> {
+    counts.iter().filter(|count| count.name == account.as_str()).find_map(|count| count.account_id)
+}
+
+/// The account that a part is narrowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Account {
+    /// The filter's.
+    Asked,
+    /// The reader's own.
+    Own,
+}
+
+/// Videos of one account and of one state; `None`: of any.
+type Scope = (Option<Account>, Option<VideoState>);
+
+/// What the reader may see, in parts that each lie together in an index.
+fn scopes(filter: &Filter, account: Option<AccountId>, searched: bool) -> Vec<Scope> {
+    let asked = account.map(|_| Account::Asked);
+    let all = |account| VideoState::ALL.iter().map(|state| (account, Some(*state))).collect::<Vec<_>>();
+    let public = (asked, Some(VideoState::Published));
+    let mut scopes = match filter.sight {
+        Sight::Member(own) if account.is_some_and(|account| account != own) => vec![public],
+        Sight::Public => vec![public],
+        Sight::Member(_) if account.is_none() => {
+            let mut scopes = all(Some(Account::Own));
+            scopes.retain(|(_, state)| *state != Some(VideoState::Published));
+            scopes.push(public);
+            scopes
+        }
+        // Only what is narrowed by nothing goes along the ids; every other index has a state before them.
+        Sight::Everything | Sight::Member(_)
+            if filter.state.is_none() && (searched || asked.is_some() || filter.media_state.is_some()) =>
+        {
+            all(asked)
+        }
+        Sight::Everything | Sight::Member(_) => vec![(asked, filter.state)],
+    };
+    scopes.retain(|(_, state)| filter.state.is_none() || filter.state == *state);
+    scopes
+}
+
+/// Where a part begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// Along an index of videos; nothing is searched for.
+    Video,
+    /// Along the first token; each video is looked up in the others.
+    Token,
+    /// Along all ranges at once: two frequent words that never meet cost one walk through both.
+    Merge,
+}
+
+/// A part of a list: all of one scope that has the tokens.
+#[derive(Debug, Clone)]
+struct Part {
+    scope: Scope,
+    lead: Lead,
+    /// The rarest first; an account is a token too.
+    tokens: Vec<Place>,
+}
+
+impl Part {
+    /// Begins with what is rarest in the part's state.
+    fn plan(scope: Scope, values: &Values<'_>, counts: &[Count]) -> Self {
+        let of = |found: Option<&Count>| found.map_or(FREQUENT, |count| count.of(scope.1));
+        let is_token = |count: &&Count, token: &str| count.account_id.is_none() && count.name == token;
+        let mut tokens: Vec<(i64, Place)> = (values.tokens.iter().enumerate())
+            .map(|(i, token)| (of(counts.iter().find(|count| is_token(count, token))), Place::Token(i)))
+            .collect();
+        if let Some(account) = scope.0.filter(|_| !tokens.is_empty()) {
+            let id = values.account(account);
+            let found = counts.iter().find(|count| count.account_id.is_some() && count.account_id == id);
+            tokens.push((of(found), Place::AccountToken(account)));
+        }
+        tokens.sort_by_key(|(videos, _)| *videos);
+        let alone = tokens.len() == 1 && values.filter.media_state.is_none();
+        let lead = match tokens.first() {
+            None => Lead::Video,
+            Some((rarest, _)) if *rarest < FREQUENT || alone => Lead::Token,
+            Some(_) => Lead::Merge,
+        };
+        Self { scope, lead, tokens: tokens.into_iter().map(|(_, place)| place).collect() }
+    }
+}
+
+/// A value that a statement has a place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Cursor,
+    Limit,
+    Account(Account),
+    AccountToken(Account),
+    MediaState,
+    Token(usize),
+}
+
+/// What the places of a statement are filled with.
+struct Values<'a> {
+    filter: &'a Filter,
+    account: Option<AccountId>,
+    own: Option<AccountId>,
+    tokens: &'a [String],
+}
+
+impl Values<'_> {
+    fn account(&self, account: Account) -> Option<AccountId> {
+        match account {
+            Account::Asked => self.account,
+            Account::Own => self.own,
+        }
+    }
+
+    async fn ask(&self, conn: Conn<'_>, statement: Statement) -> Result<Vec<Video>, Error> {
+        // Not kept prepared: PostgreSQL then plans it for these values, not for any.
+        Ok(on!(conn, c => {
+            let mut query = sqlx::query_as(AssertSqlSafe(statement.text)).persistent(false);
+            for place in statement.places {
+                query = match place {
+                    Place::Cursor => query.bind(self.filter.cursor),
+                    Place::Limit => query.bind(i64::from(self.filter.limit) + 1),
+                    Place::Account(account) => query.bind(self.account(account)),
+                    Place::AccountToken(account) => query.bind(self.account(account).map(account_token)),
+                    Place::MediaState => query.bind(self.filter.media_state),
+                    Place::Token(i) => query.bind(&self.tokens[i]),
+                };
+            }
+            query.fetch_all(c).await?
+        }))
+    }
+}
+
+/// A statement and what its places stand for, in order.
+#[derive(Debug, Default)]
+struct Statement {
+    text: String,
+    places: Vec<Place>,
+    is_sqlite: bool,
+    of_media: bool,
+    has_cursor: bool,
+}
+
+impl Statement {
+    fn new(is_sqlite: bool, parts: &[Part], (of_media, has_cursor): (bool, bool)) -> Self {
+        let mut statement = Self { is_sqlite, of_media, has_cursor, ..Self::default() };
+        let parts: Vec<String> = parts.iter().map(|part| statement.part(part)).collect();
+        let ids = parts.iter().enumerate().map(|(i, part)| format!("select p{i}.id from ({part}) p{i}"));
+        let ids = ids.collect::<Vec<_>>().join(" union all ");
+        let limit = statement.place(Place::Limit);
+        statement.text = format!(
+            "{COLUMNS}({ids}) x cross join video v where v.id = x.id and v.deleted_at is null
+             order by v.id desc limit {limit}"
+        );
+        statement
+    }
+
+    /// `$1`, and which value that is.
+    fn place(&mut self, place: Place) -> String {
+        let at = self.places.iter().position(|known| *known == place).unwrap_or_else(|| {
+            self.places.push(place);
+            self.places.len() - 1
+        });
+        format!("${}", at + 1)
+    }
+
+    /// The ids of a part, newest first.
+    fn part(&mut self, part: &Part) -> String {
+        let limit = self.place(Place::Limit);
+        match (part.lead, part.tokens.as_slice()) {
+            (Lead::Merge, _) => self.merged(part),
+            (Lead::Token, [first, others @ ..]) => {
+                let mut text = self.token("d", *first, part.scope);
+                for token in others {
+                    let range = self.token("k", *token, part.scope);
+                    text = format!("{text} and ({range} and k.video_id = d.video_id) is not null");
+                }
+                if self.of_media {
+                    let range = self.videos((None, part.scope.1), "v.id");
+                    text = format!("{text} and ({range} and v.id = d.video_id) is not null");
+                }
+                format!("{text} order by d.video_id desc limit {limit}")
+            }
+            _ => {
+                let id = self.listed_id(part.scope);
+                format!("{} order by {id} desc limit {limit}", self.videos(part.scope, id))
+            }
+        }
+    }
+
+    /// By what a list goes along its index. PostgreSQL takes the order of the primary key for cheaper, walking past
+    /// everything that doesn't fit, unless the key has another order: that of bytes, which sorts ids no differently.
+    fn listed_id(&self, scope: Scope) -> &'static str {
+        let is_everything = scope == (None, None) && !self.of_media;
+        if self.is_sqlite || is_everything { "v.id" } else { "v.id collate \"C\"" }
+    }
+
+    /// Both engines merge sorted ranges: PostgreSQL where they are joined, SQLite where they intersect in order.
+    fn merged(&mut self, part: &Part) -> String {
+        let limit = self.place(Place::Limit);
+        let tokens = part.tokens.iter().map(|token| self.token("k", *token, part.scope));
+        let mut ranges: Vec<String> = tokens.collect();
+        if self.of_media {
+            ranges.push(self.videos((None, part.scope.1), "v.id"));
+        }
+        if self.is_sqlite {
+            return format!("{} order by id desc limit {limit}", ranges.join(" intersect "));
+        }
+        let same = (1..ranges.len()).map(|i| format!("r{i}.id = r0.id")).collect::<Vec<_>>().join(" and ");
+        let ranges = ranges.iter().enumerate().map(|(i, range)| format!("({range}) r{i}"));
+        let ranges = ranges.collect::<Vec<_>>().join(", ");
+        format!("select r0.id from {ranges} where {same} order by r0.id desc limit {limit}")
+    }
+
+    /// The videos that have a token, along its index.
+    fn token(&mut self, name: &str, token: Place, (_, state): Scope) -> String {
+        let token = self.place(token);
+        let state = state.map_or_else(String::new, |state| format!(" and {name}.state = '{state}'"));
+        let before = self.before(&format!("{name}.video_id"));
+        format!(
+            "select {name}.video_id as id from video_token {name} where {name}.token = {token}{state}{before}"
+        )
+    }
+
+    /// The videos of a scope, along the index that has all it is narrowed by. What is deleted has a state of its own.
+    fn videos(&mut self, (account, state): Scope, id: &str) -> String {
+        let account =
+            account.map(|account| format!(" and v.account_id = {}", self.place(Place::Account(account))));
+        let media = self.of_media.then(|| format!(" and v.media_state = {}", self.place(Place::MediaState)));
+        let state = state.map_or_else(
+            || " and v.deleted_at is null".to_owned(),
+            |state| format!(" and v.state = '{state}'"),
+        );
+        let before = self.before(id);
+        let narrowed: String = [account, media, Some(state), Some(before)].into_iter().flatten().collect();
+        format!("select v.id from video v where true{narrowed}")
+    }
+
+    fn before(&mut self, id: &str) -> String {
+        if self.has_cursor { format!(" and {id} < {}", self.place(Place::Cursor)) } else { String::new() }
+    }
+}
