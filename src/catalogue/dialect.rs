@@ -1,5 +1,6 @@
 //! The few places where the two engines need different words.
 
+use super::flow::flow;
 use super::{Conn, Error};
 use crate::domain::Timestamp;
 
@@ -50,20 +51,66 @@ pub const CHANNEL: &str = "policast";
 /// Tells several news on a channel; PostgreSQL only.
 pub const NOTIFY: &str = "select pg_notify($1, told) from unnest($2) told";
 
-macro_rules! waiting {
-    () => {
-        "select id from job j
-         where state = 'queued' and run_at <= $1
-           and (account_id is null or (select count(*) from job r where r.account_id = j.account_id and r.state = 'running') < $2)
-         order by lane, position, run_at, id"
+/// One statement in two words: PostgreSQL locks the rows and passes over what another node is just at; SQLite has one
+/// writer and needs no word for it.
+macro_rules! skipping {
+    ($(#[$doc:meta])* $name:ident, $text:expr) => {
+        $(#[$doc])*
+        pub fn $name(conn: &Conn<'_>) -> &'static str {
+            match conn {
+                Conn::Sqlite(_) => $text,
+                Conn::Pg(_) => concat!($text, " for update skip locked"),
+            }
+        }
     };
 }
 
-/// Which waiting job is next: by lane, place and age, with at most `$2` of an account running.
-/// PostgreSQL skips what another node is just claiming; SQLite has one writer and needs no word for it.
-pub fn next_job(conn: &Conn<'_>) -> &'static str {
+skipping!(
+    /// The next job of flow `$1` at time `$2`: by lane, place and age.
+    next_job,
+    concat!(
+        "select id, cost from job where state = 'queued' and ready and ",
+        flow!(),
+        " = $1 and run_at <= $2 order by lane, position, run_at, id limit 1"
+    )
+);
+skipping!(
+    /// Up to `$1` arrivals, oldest first.
+    arrivals,
+    "select id, flow from job_arrival order by id limit $1"
+);
+skipping!(
+    /// Up to `$2` jobs that waited for a time which has come at `$1`.
+    due_jobs,
+    "select id from job where state = 'queued' and not ready and run_at <= $1 order by run_at, id limit $2"
+);
+
+/// Takes the row of the waiting flow `$1`, and waits for another claim that has it where `wait` says so.
+pub fn lock_flow(conn: &Conn<'_>, wait: bool) -> &'static str {
+    match (conn, wait) {
+        (Conn::Sqlite(_), _) => "select turn from job_flow where flow = $1 and waiting",
+        (Conn::Pg(_), true) => "select turn from job_flow where flow = $1 and waiting for update",
+        (Conn::Pg(_), false) => {
+            "select turn from job_flow where flow = $1 and waiting for update skip locked"
+        }
+    }
+}
+
+/// Shares the advisory lock of flow `$1` to the end of the transaction; the database's time.
+pub fn hold_flow(conn: &Conn<'_>) -> &'static str {
     match conn {
-        Conn::Sqlite(_) => concat!(waiting!(), " limit 1"),
-        Conn::Pg(_) => concat!(waiting!(), " limit 1 for update skip locked"),
+        Conn::Sqlite(_) => "select cast(unixepoch('subsec') * 1000 as integer) where $1 is not null",
+        Conn::Pg(_) => {
+            "select (extract(epoch from clock_timestamp()) * 1000)::bigint
+             from pg_advisory_xact_lock_shared(hashtextextended($1, 12))"
+        }
+    }
+}
+
+/// Whether nobody shares the lock of flow `$1`; it is kept from them then to the end of the transaction.
+pub fn may_close(conn: &Conn<'_>) -> &'static str {
+    match conn {
+        Conn::Sqlite(_) => "select $1 is not null",
+        Conn::Pg(_) => "select pg_try_advisory_xact_lock(hashtextextended($1, 12))",
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 
+pub use super::flow::recall;
+use super::flow::{self, BULK, flow};
 use super::{Conn, Error, Page, Tx, dialect, on};
 use crate::domain::job::{Job, JobKind, JobState, backoff};
 use crate::domain::{AccountId, JobId, Timestamp, VideoId};
@@ -45,6 +47,18 @@ pub struct Attempt {
     pub error: Option<String>,
 }
 
+/// A job that is asked for.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    pub job: &'a Job,
+    pub account: Option<AccountId>,
+    /// Asked for by an operator for many videos: what editors upload goes before it.
+    pub bulk: bool,
+    /// CPU time that it is estimated to take.
+    pub cost: Duration,
+    pub run_at: Timestamp,
+}
+
 /// Who claims, for how long, and how many jobs an account may have running.
 #[derive(Debug, Clone)]
 pub struct Claim<'a> {
@@ -52,6 +66,9 @@ pub struct Claim<'a> {
     pub lease: Duration,
     pub account_cap: u32,
 }
+
+/// A node's clock may be this much ahead of the database's before work that it asks for now has to wait for its time.
+const CLOCKS_APART: Duration = Duration::from_secs(2);
 
 /// Proof of a claim: good as long as no later attempt exists.
 #[derive(Debug, Clone, Copy)]
@@ -73,10 +90,11 @@ macro_rules! columns {
 
 const INSERT: &str =
     "insert into job (id, kind, lane, position, name, work, account_id, video_id, revision, state,
-    attempt, max_attempts, run_at, progress, cancel_requested, created_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, $10, $11, 0, false, $11) on conflict do nothing";
+    attempt, max_attempts, run_at, progress, cancel_requested, created_at, flow, cost, ready)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, $10, $11, 0, false, $11, $12, $13, $14)
+    on conflict do nothing";
 const CLAIM: &str = columns!(
-    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3
+    "update job set state = 'running', attempt = attempt + 1, lease_until = $2, lease_by = $3, ready = false
      where id = $1 returning",
     ""
 );
@@ -93,9 +111,9 @@ const END: &str =
     lease_by = null, progress = case when $3 = 'done' then 1 else progress end
     where id = $1 and attempt = $2 and state = 'running'";
 const REQUEUE: &str =
-    "update job set state = 'queued', last_error = $3, run_at = $4, lease_until = null, lease_by = null
+    "update job set state = 'queued', ready = false, last_error = $3, run_at = $4, lease_until = null, lease_by = null
     where id = $1 and attempt = $2 and state = 'running'";
-const RELEASE: &str = "update job set state = 'queued', max_attempts = max_attempts + 1, run_at = $3,
+const RELEASE: &str = "update job set state = 'queued', ready = false, max_attempts = max_attempts + 1, run_at = $3,
     last_error = coalesce($4, last_error), lease_until = null, lease_by = null where id = $1 and attempt = $2 and state = 'running'";
 const LOST: &str = columns!("select", "from job where state = 'running' and lease_until < $1 limit 100");
 const SELECT: &str = columns!("select", "from job where id = $1");
@@ -127,8 +145,10 @@ const CANCEL_QUEUED: &str =
     "update job set state = 'cancelled', finished_at = $2 where id = $1 and state = 'queued'";
 const CANCEL_RUNNING: &str = "update job set cancel_requested = true where id = $1 and state = 'running'";
 const RETRY: &str =
-    "update job set state = 'queued', run_at = $2, max_attempts = attempt + $3, finished_at = null,
+    "update job set state = 'queued', ready = true, run_at = $2, max_attempts = attempt + $3, finished_at = null,
     cancel_requested = false where id = $1 and state in ('dead', 'cancelled')";
+const DEMOTE: &str = "update job set flow = $2 where name = $1 and state = 'queued'";
+const FLOW: &str = concat!("select ", flow!(), " from job where id = $1");
 const WITHDRAW: &str = "delete from job where name = $1 and state = 'queued'";
 const COUNTS: &str = "select state, count(*) from job group by state";
 // `coalesce` keeps SQLite from going through all that are done.
@@ -158,6 +178,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     CANCEL_QUEUED,
     CANCEL_RUNNING,
     RETRY,
+    DEMOTE,
+    FLOW,
     WITHDRAW,
     COUNTS,
     EXPIRE,
@@ -170,6 +192,16 @@ pub async fn enqueue(
     account: Option<AccountId>,
     run_at: Timestamp,
 ) -> Result<(), Error> {
+    enqueue_as(conn, &Order { job, account, bulk: false, cost: job.usual_cost(), run_at }).await
+}
+
+/// Asks for work of a cost and urgency of its own; where a job of that name waits or runs already, nothing is added.
+pub async fn enqueue_as(mut conn: Conn<'_>, order: &Order<'_>) -> Result<(), Error> {
+    let (job, flow) = (order.job, order.bulk.then_some(BULK));
+    let account = order.account.map(|account| account.to_string());
+    let now = flow::arrive(conn.again(), flow.or(account.as_deref()).unwrap_or_default()).await?;
+    // Clocks of nodes are a little apart from the database's, and what is asked for now can be had now.
+    let ready = order.run_at <= now.plus(CLOCKS_APART);
     on!(conn, c => sqlx::query(INSERT)
         .bind(JobId::new())
         .bind(job.kind())
@@ -177,15 +209,34 @@ pub async fn enqueue(
         .bind(i64::from(job.position()))
         .bind(job.name())
         .bind(Json(job))
-        .bind(account)
+        .bind(order.account)
         .bind(job.video())
         .bind(job.revision().map(|(_, revision)| i64::from(revision)))
         .bind(i64::from(job.max_attempts()))
-        .bind(run_at)
+        .bind(if ready { order.run_at.min(now) } else { order.run_at })
+        .bind(flow)
+        .bind(i64::try_from(order.cost.as_millis()).unwrap_or(i64::MAX))
+        .bind(ready)
         .execute(c)
         .await
         .map(drop)?);
     Ok(())
+}
+
+/// Makes bulk work of a job that waits: what editors upload goes before it.
+pub async fn demote(mut conn: Conn<'_>, job: &Job) -> Result<(), Error> {
+    flow::arrive(conn.again(), BULK).await?;
+    on!(conn, c => sqlx::query(DEMOTE).bind(job.name()).bind(BULK).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Whether a job is bulk work, as what follows from it is then.
+pub async fn is_bulk(conn: Conn<'_>, id: JobId) -> Result<bool, Error> {
+    Ok(find_flow(conn, id).await?.is_some_and(|flow| flow == BULK))
+}
+
+async fn find_flow(conn: Conn<'_>, id: JobId) -> Result<Option<String>, Error> {
+    Ok(on!(conn, c => sqlx::query_scalar(FLOW).bind(id).fetch_optional(c).await?))
 }
 
 /// Takes back what was asked for and nobody has begun.
@@ -194,16 +245,53 @@ pub async fn withdraw(conn: Conn<'_>, job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-/// Claims the next job; `None` where nothing waits.
+/// Claims the next job of the flow whose turn it is; `None` where nothing can be claimed.
 pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Option<Row>, Error> {
     let now = dialect::now(tx.conn()).await?;
+    let mut locking = flow::admit(tx, now).await?;
+    let running = flow::count_running(tx).await?;
     let cap = i64::from(claim.account_cap);
+    let (mut tried, mut busy): (Vec<String>, Option<String>) = (Vec::new(), None);
+    loop {
+        let waiting = flow::list_waiting(tx, &running, (cap, &tried)).await?;
+        if waiting.is_empty() {
+            break;
+        }
+        for flow in waiting {
+            if flow::lock(tx, &flow, false).await? {
+                if let Some(row) = claim_of(tx, &flow, (claim, now)).await? {
+                    return Ok(Some(row));
+                }
+                locking = true;
+            } else {
+                busy.get_or_insert_with(|| flow.clone());
+            }
+            tried.push(flow);
+        }
+    }
+    // Other claims are at every flow there is. One that holds a lock itself must not wait for another's.
+    match busy.filter(|_| !locking) {
+        Some(flow) if flow::lock(tx, &flow, true).await? => claim_of(tx, &flow, (claim, now)).await,
+        _ => Ok(None),
+    }
+}
+
+/// Claims the next job of a locked flow, which pays for it; an empty flow is closed.
+async fn claim_of(
+    tx: &mut Tx,
+    flow: &str,
+    (claim, now): (&Claim<'_>, Timestamp),
+) -> Result<Option<Row>, Error> {
     let next = dialect::next_job(&tx.conn());
-    let id: Option<JobId> =
-        on!(tx.conn(), c => sqlx::query_scalar(next).bind(now).bind(cap).fetch_optional(c).await?);
-    let Some(id) = id else { return Ok(None) };
+    let next: Option<(JobId, i64)> =
+        on!(tx.conn(), c => sqlx::query_as(next).bind(flow).bind(now).fetch_optional(c).await?);
+    let Some((id, cost)) = next else {
+        flow::close(tx, flow).await?;
+        return Ok(None);
+    };
     let until = now.plus(claim.lease);
     let row: Row = on!(tx.conn(), c => sqlx::query_as(CLAIM).bind(id).bind(until).bind(claim.worker).fetch_one(c).await?);
+    flow::charge(tx, flow, cost).await?;
     on!(tx.conn(), c => sqlx::query(BEGIN_ATTEMPT)
         .bind(id)
         .bind(row.attempt)
@@ -383,8 +471,10 @@ pub async fn cancel(mut conn: Conn<'_>, id: JobId, now: Timestamp) -> Result<boo
 }
 
 /// Queues a dead or cancelled job again with as many attempts as it had; false where it is neither.
-pub async fn retry(conn: Conn<'_>, id: JobId, attempts: u32, now: Timestamp) -> Result<bool, Error> {
+pub async fn retry(mut conn: Conn<'_>, id: JobId, attempts: u32, now: Timestamp) -> Result<bool, Error> {
     let attempts = i64::from(attempts);
+    let Some(flow) = find_flow(conn.again(), id).await? else { return Ok(false) };
+    let now = now.min(flow::arrive(conn.again(), &flow).await?);
     let rows = on!(conn, c => sqlx::query(RETRY).bind(id).bind(now).bind(attempts).execute(c).await?.rows_affected());
     Ok(rows > 0)
 }

@@ -4,6 +4,7 @@ pub mod account;
 pub mod broadcast;
 mod db;
 mod dialect;
+mod flow;
 mod held;
 pub mod idempotency;
 pub mod job;
@@ -114,6 +115,7 @@ fn statements(is_sqlite: bool) -> impl Iterator<Item = String> {
         account::STATEMENTS,
         broadcast::STATEMENTS,
         idempotency::STATEMENTS,
+        flow::STATEMENTS,
         job::STATEMENTS,
         key::STATEMENTS,
         pack::STATEMENTS,

@@ -62,7 +62,8 @@ words! {
     }
 }
 
-/// Lanes, served in this order; within a lane by position, then by age.
+/// Lanes of an account's jobs, served in this order; within a lane by position, then by age. Which account is served is
+/// decided before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// Short steps that others wait for.
@@ -143,6 +144,18 @@ impl Job {
             Self::Poster { video, .. } | Self::Retire { video, .. } | Self::Purge { video } => Some(video),
             _ => self.revision().map(|(video, _)| video),
         }
+    }
+
+    /// CPU time it takes as a rule, where nobody knows better.
+    pub fn usual_cost(&self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Retire { .. } => 100,
+            Self::Purge { .. } | Self::Poster { .. } => 300,
+            Self::Assemble { .. } | Self::Probe { .. } => 500,
+            Self::Digest { .. } => 1000,
+            Self::Stills { .. } => 2500,
+            Self::Audio { .. } | Self::Chunk { .. } => 10_000,
+        })
     }
 
     /// How often it is tried before it is dead.

@@ -187,6 +187,7 @@ impl Publishing {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         job::expire(tx.conn(), now.minus(KEEP_JOBS)).await?;
+        job::recall(tx.conn()).await?;
         idempotency::expire(tx.conn(), now.minus(KEEP_ANSWERS)).await?;
         Ok(tx.commit().await?)
     }

@@ -6,6 +6,7 @@ mod broadcasts;
 mod caches;
 mod changes;
 mod concat;
+mod cost;
 mod error;
 mod finish;
 mod fsck;

@@ -2,9 +2,10 @@
 
 use sqlx::types::Json;
 
+use super::cost::cost;
 use super::settle::jobs_of;
 use super::{Error, Publishing};
-use crate::catalogue::job::Fence;
+use crate::catalogue::job::{Fence, Order};
 use crate::catalogue::pack::Pack;
 use crate::catalogue::revision::{Plan, Still};
 use crate::catalogue::rung::Rung;
@@ -36,8 +37,10 @@ impl Publishing {
         for rung in rungs_of(&plan.ladder) {
             rung::insert(tx.conn(), id, &rung).await?;
         }
-        for work in jobs_of(id, &plan.timeline, plan.ladder.audio.is_some()) {
-            job::enqueue(tx.conn(), &work, account, now).await?;
+        let bulk = job::is_bulk(tx.conn(), fence.id).await?;
+        for job in &jobs_of(id, &plan.timeline, plan.ladder.audio.is_some()) {
+            let order = Order { job, account, bulk, cost: cost(job, plan), run_at: now };
+            job::enqueue_as(tx.conn(), &order).await?;
         }
         job::end(&mut tx, fence, (JobState::Done, None), now).await?;
         self.settle(&mut tx, id, now).await?;

@@ -10,7 +10,7 @@ use crate::catalogue::job::Fence;
 use crate::catalogue::revision::{Selected, Selection};
 use crate::catalogue::{job, revision, setting};
 use crate::domain::VideoId;
-use crate::domain::job::JobState;
+use crate::domain::job::{Job, JobState};
 use crate::domain::media::{MediaState, TICKS_PER_SECOND};
 
 /// Videos looked at in one go.
@@ -91,7 +91,8 @@ impl Publishing {
             }
         }
         if !mended {
-            self.begin_processing(&mut tx, (video.id, video.upload_id), now).await?;
+            let revision = self.begin_processing(&mut tx, (video.id, video.upload_id), now).await?;
+            job::demote(tx.conn(), &Job::Probe { video: video.id, revision }).await?;
         }
         setting::set(tx.conn(), &cursor_name(selection), &video.id.to_string()).await?;
         tx.commit().await?;
@@ -110,6 +111,9 @@ impl Publishing {
         // One that is overtaken already has its successor.
         if let Some(revision) = revision.filter(|revision| revision.finished_at.is_none()) {
             let next = self.begin_processing(&mut tx, (id.0, revision.upload_id), now).await?;
+            if job::is_bulk(tx.conn(), fence.id).await? {
+                job::demote(tx.conn(), &Job::Probe { video: id.0, revision: next }).await?;
+            }
             let provenance = BTreeMap::from([UNFIT.map(str::to_owned).into()]);
             revision::set_provenance(tx.conn(), (id.0, next), &provenance).await?;
         }

@@ -30,6 +30,7 @@ mod quota;
 mod receiving;
 mod rtmp;
 mod secrets;
+mod shares;
 mod srt;
 mod statements;
 mod storage;
