@@ -125,6 +125,15 @@ pub struct Limits {
     /// How long a source may play
     #[arg(long, env = "POLICAST_MAX_DURATION", default_value = "12h", value_name = "SPAN")]
     pub max_duration: Span,
+    /// How long in all neither picture nor sound may come in a source, pauses of up to 30 s not counted
+    #[arg(long, env = "POLICAST_MAX_STILL", default_value = "10m", value_name = "SPAN")]
+    pub max_still: Span,
+    /// Tracks in one source
+    #[arg(long, env = "POLICAST_MAX_TRACKS", default_value = "100", value_name = "N")]
+    pub max_tracks: u32,
+    /// Bytes of tags, chapters, covers, attachments and colour profiles in one source
+    #[arg(long, env = "POLICAST_MAX_METADATA_BYTES", default_value = "16777216", value_name = "BYTES")]
+    pub max_metadata_bytes: u64,
 }
 
 /// How media is made.
@@ -134,7 +143,7 @@ pub struct Media {
     /// Jobs this process does at a time [default: one a processor, at least 2]
     #[arg(long, env = "POLICAST_WORKER_SLOTS", value_name = "N")]
     pub worker_slots: Option<usize>,
-    /// Jobs one account may have running on all nodes together
+    /// Jobs one account may have running on all nodes together; those with fewer go first
     #[arg(long, env = "POLICAST_ACCOUNT_JOBS", default_value = "16", value_name = "N")]
     pub account_jobs: u32,
     /// How long a worker may be silent before its job is given to another
@@ -152,6 +161,9 @@ pub struct Media {
     /// Address space of one media process
     #[arg(long, env = "POLICAST_MEDIA_MEMORY_BYTES", default_value = "4294967296", value_name = "BYTES")]
     pub media_memory_bytes: u64,
+    /// Threads and processes that the media processes' user may have together
+    #[arg(long, env = "POLICAST_MEDIA_TASKS", default_value = "8192", value_name = "N")]
+    pub media_tasks: u64,
     /// How long a media process may give no sign
     #[arg(long, env = "POLICAST_MEDIA_SILENCE", default_value = "60s", value_name = "SPAN")]
     pub media_silence: Span,

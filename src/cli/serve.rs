@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::assemble::{self, Rooms};
 use super::doors::Doors;
 use crate::config::{Config, Role};
-use crate::domain::media::TICKS_PER_SECOND;
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::domain::secret::Keys;
 use crate::live::Live;
 use crate::media::cage::CageLimits;
@@ -206,6 +206,7 @@ fn live_settings(config: &Config, keys: &Keys) -> live::Settings {
             program: PROGRAM.into(),
             cage: CageLimits {
                 memory_bytes: config.media.media_memory_bytes,
+                tasks: config.media.media_tasks,
                 silence: config.media.media_silence.0.min(RUNGS_SILENCE),
                 // A broadcast may last for weeks.
                 cpu_seconds: u64::from(u32::MAX),
@@ -272,13 +273,16 @@ fn worker_settings(config: &Config) -> worker::Settings {
         program: PROGRAM.into(),
         cage: CageLimits {
             memory_bytes: config.media.media_memory_bytes,
+            tasks: config.media.media_tasks,
             silence: config.media.media_silence.0,
             ..CageLimits::default()
         },
         limits: task::Limits {
             max_pixels: config.limits.max_pixels,
-            max_duration: i64::try_from(config.limits.max_duration.0.as_secs()).unwrap_or(0)
-                * TICKS_PER_SECOND,
+            max_duration: ticks(config.limits.max_duration.0),
+            max_still: ticks(config.limits.max_still.0),
+            max_tracks: config.limits.max_tracks,
+            max_metadata_bytes: config.limits.max_metadata_bytes,
         },
         ladder: LadderSettings {
             enable_uhd: config.media.uhd,
@@ -286,4 +290,8 @@ fn worker_settings(config: &Config) -> worker::Settings {
             passthrough: config.media.passthrough,
         },
     }
+}
+
+fn ticks(span: Duration) -> Ticks {
+    i64::try_from(span.as_secs()).unwrap_or(0).saturating_mul(TICKS_PER_SECOND)
 }

@@ -149,7 +149,7 @@ impl Job {
     /// CPU time it takes as a rule, where nobody knows better.
     pub fn usual_cost(&self) -> Duration {
         Duration::from_millis(match self {
-            Self::Retire { .. } => 100,
+            Self::Retire { .. } | Self::Invalidate { .. } => 100,
             Self::Purge { .. } | Self::Poster { .. } => 300,
             Self::Assemble { .. } | Self::Probe { .. } => 500,
             Self::Digest { .. } => 1000,

@@ -31,6 +31,14 @@ words! {
         TooManyPixels = "too_many_pixels",
         /// Longer than the limit.
         TooLong = "too_long",
+        /// For longer than the limit neither picture nor sound comes.
+        StandsStill = "stands_still",
+        /// More tracks or programmes than the limit.
+        TooManyTracks = "too_many_tracks",
+        /// More tags, chapters, covers, colour profiles and the like than the limit.
+        TooMuchMetadata = "too_much_metadata",
+        /// The media process has less memory than this source takes to be read.
+        TooMuchMemory = "too_much_memory",
         /// No bytes at all.
         Empty = "empty",
         /// The media process died, hung or ran over its limits on this source.

@@ -32,6 +32,8 @@ pub struct CageLimits {
     pub memory_bytes: u64,
     /// CPU seconds over all its threads.
     pub cpu_seconds: u64,
+    /// Threads and processes of its user, itself among them.
+    pub tasks: u64,
     /// How long it may say nothing while it isn't waiting for bytes.
     pub silence: Duration,
     /// How long the whole task may take.
@@ -43,6 +45,7 @@ impl Default for CageLimits {
         Self {
             memory_bytes: 4 << 30,
             cpu_seconds: 24 * 3600,
+            tasks: 8192,
             silence: Duration::from_mins(1),
             wall: Duration::from_hours(24),
         }
@@ -118,7 +121,8 @@ impl Child {
     }
 
     async fn order(&mut self, work: Work) -> Result<(), Error> {
-        let bounds = Bounds { memory_bytes: self.limits.memory_bytes, cpu_seconds: self.limits.cpu_seconds };
+        let CageLimits { memory_bytes, cpu_seconds, tasks, .. } = self.limits;
+        let bounds = Bounds { memory_bytes, cpu_seconds, tasks };
         let head = wire::head(&Order { bounds, work }, 0)?;
         match timeout_at(self.ends_by, send(&mut self.socket, &head, &[])).await {
             Ok(Ok(())) => Ok(()),

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use ffmpeg_next::ffi::ENOMEM;
+
 use crate::domain::Refusal;
 
 /// Why a media task came to nothing.
@@ -39,6 +41,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The cage had too little memory for the task, and will have no more for the next attempt: libav says so, or Rust's
+    /// allocator as it ends the process.
+    pub fn is_out_of_memory(&self) -> bool {
+        const LAST_WORDS: [&str; 2] = ["memory allocation of ", "Cannot allocate memory"];
+        match self {
+            Self::Libav { source: ffmpeg_next::Error::Other { errno: ENOMEM }, .. } => true,
+            Self::Crashed { stderr, .. } => LAST_WORDS.iter().any(|words| stderr.contains(words)),
+            _ => false,
+        }
+    }
+
     /// For `map_err`: libav's error with what it was at.
     pub fn libav(doing: &'static str) -> impl FnOnce(ffmpeg_next::Error) -> Self {
         move |source| Self::Libav { doing, source }

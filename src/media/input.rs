@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::format::stream::{Disposition, Stream};
-use ffmpeg_next::{Dictionary, Packet, codec, decoder, ffi, media, threading};
+use ffmpeg_next::{Dictionary, Packet, codec, decoder, media, threading};
 
 use super::error::Error;
 use super::libav::TICK;
@@ -20,8 +20,9 @@ const PICTURES: &str = "jpeg_pipe,png_pipe,webp_pipe";
 /// Bytes and microseconds looked at to learn what the streams are.
 const LOOK_BYTES: &str = "10000000";
 const LOOK_MICROSECONDS: &str = "10000000";
-/// A header that declares more streams than this is an attack on memory.
-const MAX_STREAMS: &str = "100";
+/// A header that declares more streams than this is an attack on memory: libav takes it for running out of that. The
+/// probe has a limit of its own below.
+const MAX_STREAMS: &str = "1000";
 /// A read of libav becomes one of ours; larger than its default saves calls.
 const BUFFER_BYTES: usize = 64 << 10;
 /// How far before the wanted time to look for a keyframe, in seconds, where the container has no index.
@@ -31,14 +32,18 @@ const MAX_PACKETS_TO_KEY: usize = 5000;
 
 /// Opens a source whose pictures have been found small enough before.
 pub fn open(stream: impl Read + Seek + Send + 'static) -> Result<Input, Error> {
-    open_within(stream, u64::MAX)
+    open_checked(stream, |_| Ok(()))
 }
 
-/// Opens a source; refuses pictures of more than `max_pixels` before any of them is decoded.
-pub fn open_within(stream: impl Read + Seek + Send + 'static, max_pixels: u64) -> Result<Input, Error> {
+/// Opens a source; `check` refuses it by its header before anything is decoded, and by what the streams turn out to be.
+pub fn open_checked(
+    stream: impl Read + Seek + Send + 'static,
+    check: impl Fn(&Input) -> Result<(), Error>,
+) -> Result<Input, Error> {
     let mut input = open_header(stream, CONTAINERS)?;
-    check_pixels(&input, max_pixels)?;
-    look_into(&mut input, max_pixels)?;
+    check(&input)?;
+    look_into(&mut input);
+    check(&input)?;
     Ok(input)
 }
 
@@ -47,19 +52,26 @@ pub fn open_picture(stream: impl Read + Seek + Send + 'static, max_pixels: u64) 
     let mut input = open_header(stream, PICTURES)?;
     // The size of a WebP libav would learn by decoding all of it.
     if input.format().name() != "webp_pipe" {
-        look_into(&mut input, max_pixels)?;
+        look_into(&mut input);
+        check_pixels(&input, max_pixels)?;
     }
     Ok(input)
 }
 
-/// What a file that can't be opened is told as. Running out of memory is no verdict on it: the task fails and may be
-/// tried again.
+/// What a file that can't be opened is told as. One for which the cage has too little memory finds no more of it at the
+/// next attempt.
 pub fn refused_as(error: Error, refusal: impl FnOnce() -> Refusal) -> Error {
     match error {
-        Error::Libav { source: ffmpeg_next::Error::Other { errno: ffi::ENOMEM }, .. } => error,
+        error if error.is_out_of_memory() => too_much_memory().into(),
         Error::Libav { .. } => refusal().into(),
         other => other,
     }
+}
+
+/// What a source is told for which the cage has too little memory.
+pub fn too_much_memory() -> Refusal {
+    let message = "Reading this file takes more memory than a media process may have.";
+    Refusal::new(RefusalCode::TooMuchMemory, message)
 }
 
 /// An opened decoder of pictures, set as the probe had it; `threads` 0 means one per core.
@@ -136,10 +148,9 @@ fn open_header(stream: impl Read + Seek + Send + 'static, formats: &str) -> Resu
     raw::open_header(io, options(formats))
 }
 
-fn look_into(input: &mut Input, max_pixels: u64) -> Result<(), Error> {
+fn look_into(input: &mut Input) {
     // What could not be learned is seen in the parameters, and often decodes all the same.
     let _ = raw::find_stream_info(input);
-    check_pixels(input, max_pixels)
 }
 
 fn options(formats: &str) -> Dictionary<'static> {
@@ -163,7 +174,8 @@ fn decoder_context(stream: &Stream<'_>) -> Result<codec::Context, Error> {
         .map_err(Error::libav("take over the stream's parameters"))
 }
 
-fn check_pixels(input: &Input, max_pixels: u64) -> Result<(), Error> {
+/// Refuses pictures of more than `max_pixels`, by what the header says of them.
+pub fn check_pixels(input: &Input, max_pixels: u64) -> Result<(), Error> {
     for stream in input.streams() {
         let parameters = raw::parameters(&stream);
         let (width, height) = (parameters.width.unsigned_abs(), parameters.height.unsigned_abs());

@@ -188,6 +188,18 @@ pub(super) fn extradata<'a>(stream: &'a Stream<'_>) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(parameters.extradata, length) }
 }
 
+/// How many programmes a transport stream declares.
+pub(super) fn count_programs(input: &Input) -> u32 {
+    // SAFETY: the context is open.
+    unsafe { (*input.as_ptr()).nb_programs }
+}
+
+/// The size of the cover that a stream is.
+pub(super) fn cover_bytes(stream: &Stream<'_>) -> usize {
+    // SAFETY: the packet is part of the stream, and empty where that is no cover.
+    usize::try_from(unsafe { (*stream.as_ptr()).attached_pic.size }).unwrap_or(0)
+}
+
 /// How many channels the header declares.
 pub(super) fn channels(stream: &Stream<'_>) -> u16 {
     u16::try_from(parameters(stream).ch_layout.nb_channels).unwrap_or(0)

@@ -10,6 +10,11 @@ use std::thread;
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use nix::libc;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -101,14 +106,41 @@ pub(super) fn close_inherited(socket: &impl AsRawFd) -> Result<(), Error> {
     Ok(())
 }
 
-/// Locks this process in: resource limits, Landlock where the kernel has it, and the system call filter.
+/// Whom a child becomes that was started as root: nobody, to whom no file belongs and whom `RLIMIT_NPROC` holds.
+const NOBODY: u32 = 65_534;
+
+/// Locks this process in: no privileges, resource limits, Landlock where the kernel has it, and the system call filter.
 pub(super) fn enter(bounds: Bounds) -> Result<Vec<Check>, Error> {
     nix::sys::prctl::set_no_new_privs().map_err(refused("no_new_privs"))?;
+    let privileges = give_up_privileges()?;
     nix::sys::prctl::set_dumpable(false).map_err(refused("dumpable"))?;
     limit(bounds)?;
     let landlock = shut_files_and_net().map_err(|error| lock("landlock", &error))?;
     filter_calls().map_err(|error| lock("seccomp", &error))?;
-    Ok(vec![landlock, passed("seccomp", true, "")])
+    Ok(vec![privileges, landlock, passed("seccomp", true, "")])
+}
+
+/// Gives up every capability, for good, and root's name. Where the name can't be changed, as in a container that lacks
+/// `CAP_SETUID`, root is left with what anybody may do.
+fn give_up_privileges() -> Result<Check, Error> {
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        // Beyond the kernel's last capability, or without the right to change the set: then nothing in it is ours.
+        if remove_capability_from_bounding_set(capability).is_err() {
+            break;
+        }
+    }
+    if geteuid().is_root() {
+        let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        let groups = setgroups(&[]).and_then(|()| setresgid(group, group, group));
+        let _ = groups.and_then(|()| setresuid(user, user, user));
+    }
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let emptied = clear_ambient_capability_set().and_then(|()| set_capabilities(None, sets));
+    emptied.map_err(|error| lock("capabilities", &error))?;
+    let left = capabilities(None).map_err(|error| lock("capabilities", &error))?;
+    Ok(passed("no capability is left", left == sets, "report this: a media process kept privileges"))
 }
 
 /// Tries what must not work in here; run in a child that has entered the sandbox.
@@ -150,6 +182,7 @@ fn limit(bounds: Bounds) -> Result<(), Error> {
     let limits = [
         (Resource::RLIMIT_AS, bounds.memory_bytes),
         (Resource::RLIMIT_CPU, bounds.cpu_seconds),
+        (Resource::RLIMIT_NPROC, bounds.tasks),
         (Resource::RLIMIT_NOFILE, MAX_DESCRIPTORS),
         (Resource::RLIMIT_FSIZE, 0),
         (Resource::RLIMIT_CORE, 0),

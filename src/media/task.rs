@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Refusal;
-use crate::domain::media::{AudioRung, Probe, Rung, Segment, Ticks, VideoStream};
+use crate::domain::media::{AudioRung, Probe, Rung, Segment, TICKS_PER_SECOND, Ticks, VideoStream};
 
 /// One piece of media work; the child does exactly one and ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +37,24 @@ pub struct Limits {
     /// Width times height of a stored picture.
     pub max_pixels: u64,
     pub max_duration: Ticks,
+    /// Time in all in which neither picture nor sound comes, where that lasts longer than half a minute on end.
+    pub max_still: Ticks,
+    /// Tracks, or programmes, in one file.
+    pub max_tracks: u32,
+    /// Bytes of tags, chapters, covers, attachments, colour profiles and codec headers together.
+    pub max_metadata_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_pixels: 8192 * 4320,
+            max_duration: 12 * 3600 * TICKS_PER_SECOND,
+            max_still: 600 * TICKS_PER_SECOND,
+            max_tracks: 100,
+            max_metadata_bytes: 16 << 20,
+        }
+    }
 }
 
 /// Segments `first_segment..first_segment + starts.len()`.

@@ -38,6 +38,7 @@ pub(super) enum Work {
 pub(super) struct Bounds {
     pub memory_bytes: u64,
     pub cpu_seconds: u64,
+    pub tasks: u64,
 }
 
 /// Where a task says its events; a clone says them to the same place.

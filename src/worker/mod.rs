@@ -84,6 +84,11 @@ impl Error {
         matches!(self, Self::Publishing(publishing::Error::LeaseLost))
     }
 
+    /// The file takes more memory than the cage has.
+    fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Media(error) if error.is_out_of_memory())
+    }
+
     /// What the job needs is away or full, through no fault of the job: it will do once that is mended.
     fn is_outage(&self) -> bool {
         match self {
@@ -238,7 +243,8 @@ impl Worker {
         if error.is_outage() {
             return self.publishing.put_off(fence, &story).await;
         }
-        let last = row.attempt >= row.max_attempts;
+        // The next attempt would have no more memory than this one.
+        let last = row.attempt >= row.max_attempts || error.is_out_of_memory();
         match (&row.work.0, error) {
             (Job::Probe { video, revision }, Error::Media(media)) if last => {
                 self.publishing.refuse_source(fence, (*video, *revision), &refusal_of(media)).await
@@ -283,6 +289,7 @@ impl Worker {
 fn refusal_of(error: &media::Error) -> Refusal {
     match error {
         media::Error::Refused(refusal) => refusal.clone(),
+        error if error.is_out_of_memory() => media::input::too_much_memory(),
         _ => Refusal::new(
             RefusalCode::MediaCrashed,
             "The file brings the media software down, however often it is tried.",

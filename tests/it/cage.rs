@@ -16,10 +16,13 @@ use policast::media::{Ending, Error, ladder};
 use crate::clip;
 use crate::probe::hostile_texts;
 
+/// Address space that a child needs for its libraries and threads, and a little more.
+const OWN_BYTES: u64 = 700 << 20;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_policast");
 
 fn task(size: usize) -> Task {
-    let limits = Limits { max_pixels: 8192 * 4320, max_duration: 90_000 * 3600 };
+    let limits = Limits { max_duration: 90_000 * 3600, ..Limits::default() };
     Task::Probe { source: Source { size_bytes: size as u64 }, limits }
 }
 
@@ -67,6 +70,46 @@ async fn what_is_made_for_later_steps_back_behind_what_is_watched_now() {
     let slate = Slate { rung: ladder::alike((320, 180), rate, "ultrafast"), pictures: 25 };
     let (live, later) = (niceness(&Task::Slate(Box::new(slate))).await, niceness(&task(1000)).await);
     assert_eq!(later, (live + 10).min(19), "{live}");
+}
+
+/// What the kernel says of a child at work, by the names of its lines.
+fn told(child: &Child, file: &str, name: &str) -> String {
+    let path = format!("/proc/{}/{file}", process_id(child));
+    let text = std::fs::read_to_string(path).expect("a running process");
+    let line = text.lines().find(|line| line.starts_with(name)).expect("such a line");
+    line[name.len()..].split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn a_child_has_no_privilege_whoever_started_it_and_no_more_tasks_than_it_may() {
+    let limits = CageLimits { tasks: 700, ..CageLimits::default() };
+    let mut child = spawn(1000, limits).await;
+    child.next().await.expect("a question");
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(told(&child, "status", set), "0000000000000000", "{set}");
+    }
+    assert_eq!(told(&child, "status", "NoNewPrivs:"), "1");
+    assert_eq!(told(&child, "status", "Seccomp:"), "2");
+    assert_eq!(told(&child, "limits", "Max processes"), "700 700 processes");
+    // What only root has to give up; others have nothing in the bounding set that they could get at.
+    if nix::unistd::geteuid().is_root() {
+        assert_eq!(told(&child, "status", "CapBnd:"), "0000000000000000");
+        assert_eq!(told(&child, "status", "Uid:"), "65534 65534 65534 65534");
+        assert_eq!(told(&child, "status", "Gid:"), "65534 65534 65534 65534");
+        assert_eq!(told(&child, "status", "Groups:"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_takes_more_memory_than_the_cage_has_is_refused_at_once() {
+    // A colour profile is read as a whole, before anybody can say that it is too large.
+    let profile = [b"prof".as_slice(), &vec![7; 400 << 20]].concat();
+    let source = clip::with_box(&clip::make(clip::PLAIN, "clip.mp4"), *b"colr", &profile);
+    let limits = CageLimits { memory_bytes: OWN_BYTES, ..CageLimits::default() };
+    let mut child = spawn(source.len(), limits).await;
+    let outcome = finish(&mut child, &source).await.expect("a verdict");
+    let Outcome::Refused { refusal } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(refusal.code, RefusalCode::TooMuchMemory);
 }
 
 #[tokio::test]

@@ -61,6 +61,24 @@ pub fn box_payload(clip: &[u8], name: [u8; 4]) -> &[u8] {
     &clip[at + 8..at + size]
 }
 
+/// Adds a box to the sample entry of a movie's first track, whose index stands at the end.
+pub fn with_box(movie: &[u8], name: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let index = box_at(movie, *b"moov");
+    let mut parents = vec![index];
+    for parent in [*b"trak", *b"mdia", *b"minf", *b"stbl", *b"stsd", *b"avc1"] {
+        parents.push(index + box_at(&movie[index..], parent));
+    }
+    let size = |at: usize| u32::from_be_bytes(movie[at..at + 4].try_into().expect("four bytes")) as usize;
+    let entry = *parents.last().expect("some");
+    let end = entry + size(entry);
+    let added = [&be32(payload.len() + 8), name.as_slice(), payload].concat();
+    let mut grown = [&movie[..end], &added, &movie[end..]].concat();
+    for at in parents {
+        grown[at..at + 4].copy_from_slice(&be32(size(at) + added.len()));
+    }
+    grown
+}
+
 /// A folder of its own and a path in it.
 pub fn place(name: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,8 +1,10 @@
 //! From bytes to a ladder that plays, through the real cage.
 
+use policast::catalogue::job;
 use policast::domain::RefusalCode;
 use policast::domain::media::MediaState;
 
+use crate::clip;
 use crate::world::World;
 
 fn fixture(name: &str) -> bytes::Bytes {
@@ -18,6 +20,31 @@ async fn a_clip_becomes_ready() {
     let video = world.settled(id).await;
     let story = world.publishing.story(id).await.expect("a story").lines().join("\n");
     assert_eq!(video.media_state, MediaState::Ready, "{story}");
+    world.rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_limit_allows_is_refused_at_the_first_attempt() {
+    let mut world = World::small().await;
+    world.work();
+    let plain = clip::make(clip::PLAIN, "clip.mp4");
+    let tracks = "-map 0:v ".to_owned() + &"-map 0:a ".repeat(119) + "-c copy";
+    let profile = [b"prof".as_slice(), &vec![7; 200 << 20]].concat();
+    for (source, code) in [
+        (clip::remake(&plain, &tracks, "many.mp4"), RefusalCode::TooManyTracks),
+        (clip::with_box(&plain, *b"colr", &profile), RefusalCode::TooMuchMetadata),
+    ] {
+        let id = world.upload(source.into()).await;
+        let video = world.settled(id).await;
+        assert_eq!(
+            (video.media_state, video.error.map(|error| error.code)),
+            (MediaState::Failed, Some(code))
+        );
+        let mut read = world.publishing.db.read().await.expect("a connection");
+        let attempts = job::list_attempts(read.conn(), id).await.expect("attempts");
+        let probes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome.as_deref()).collect();
+        assert_eq!(probes, [Some("done")], "{code}");
+    }
     world.rest().await;
 }
 

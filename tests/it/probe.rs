@@ -12,7 +12,13 @@ use policast::media::{Error, probe};
 
 use crate::clip::{self, PLAIN, box_at, make, remake};
 
-const LIMITS: Limits = Limits { max_pixels: 8192 * 4320, max_duration: 90_000 * 3600 };
+const LIMITS: Limits = Limits {
+    max_pixels: 8192 * 4320,
+    max_duration: 90_000 * 3600,
+    max_still: 90_000 * 600,
+    max_tracks: 100,
+    max_metadata_bytes: 16 << 20,
+};
 
 fn run(stream: impl Read + Seek + Send + 'static, limits: &Limits) -> Result<Probe, Refusal> {
     match probe::run(limits, stream, &Emit::new(|_, _| Ok(()))) {
@@ -218,6 +224,107 @@ fn limits_are_told_with_both_numbers() {
     let short = Limits { max_duration: 90_000, ..LIMITS };
     let refusal = run(Cursor::new(source), &short).expect_err("a refusal");
     assert_eq!(refusal.code, RefusalCode::TooLong);
+}
+
+#[test]
+fn a_file_of_a_hundred_and_twenty_tracks_is_refused() {
+    let tracks = "-map 0:v ".to_owned() + &"-map 0:a ".repeat(119) + "-c copy";
+    for name in ["many.mp4", "many.mkv"] {
+        let source = remake(&make(PLAIN, "clip.mp4"), &tracks, name);
+        let refusal = run(Cursor::new(source), &LIMITS).expect_err("a refusal");
+        assert_eq!(refusal.code, RefusalCode::TooManyTracks, "{name}");
+        assert!(refusal.message.contains("120") && refusal.message.contains("100"), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn a_colour_profile_of_two_hundred_megabytes_is_refused() {
+    let profile = [b"prof".as_slice(), &vec![7; 200 << 20]].concat();
+    let source = clip::with_box(&make(PLAIN, "clip.mp4"), *b"colr", &profile);
+    assert_eq!(refused(source), RefusalCode::TooMuchMetadata);
+    let usual = [b"prof".as_slice(), &[7; 3000]].concat();
+    let source = clip::with_box(&make(PLAIN, "clip.mp4"), *b"colr", &usual);
+    assert_eq!(probed(source).video.width, 320);
+}
+
+#[test]
+fn whatever_a_file_carries_beside_its_media_counts() {
+    let (folder, cover) = clip::place("cover.png");
+    std::fs::write(&cover, make("-f lavfi -i testsrc2=s=1280x720 -frames:v 1", "cover.png"))
+        .expect("written");
+    let chapters = folder.path().join("chapters.txt");
+    let chapter = |at: usize| format!("[CHAPTER]\nTIMEBASE=1/1000\nSTART={at}\nEND={}\ntitle={at}\n", at + 1);
+    std::fs::write(&chapters, ";FFMETADATA1\n".to_owned() + &(0..400).map(chapter).collect::<String>())
+        .expect("written");
+    let tag = "x".repeat(25_000);
+    let cases = [
+        ("tags", format!("-c copy -metadata comment={tag}"), "clip.mkv"),
+        ("a stream's tags", format!("-c copy -metadata:s:v comment={tag}"), "clip.mkv"),
+        (
+            "a cover",
+            format!("-i {} -map 0 -map 1 -c copy -disposition:v:1 attached_pic", cover.display()),
+            "clip.mp4",
+        ),
+        (
+            "an attachment",
+            format!("-c copy -attach {} -metadata:s:t mimetype=image/png", cover.display()),
+            "clip.mkv",
+        ),
+        ("chapters", format!("-i {} -map 0 -map_chapters 1 -c copy", chapters.display()), "clip.mkv"),
+    ];
+    let few = Limits { max_metadata_bytes: 20_000, ..LIMITS };
+    for (what, arguments, name) in cases {
+        let source = remake(&make(PLAIN, "clip.mp4"), &arguments, name);
+        let told = run(Cursor::new(source.clone()), &few).expect_err(what).code;
+        assert_eq!(told, RefusalCode::TooMuchMetadata, "{what}");
+        assert!(run(Cursor::new(source), &LIMITS).is_ok(), "{what}");
+    }
+    assert!(run(Cursor::new(make(PLAIN, "clip.mp4")), &few).is_ok());
+}
+
+#[test]
+fn two_pictures_twelve_hours_apart_are_no_video_of_twelve_hours() {
+    let limits = Limits { max_duration: 90_000 * 3600 * 13, ..LIMITS };
+    let apart = |seconds: u32| {
+        format!(
+            "-f lavfi -i color=s=320x180:r=1:d=2 -vf setpts=N*{seconds}/TB -vsync vfr -c:v libx264 -pix_fmt yuv420p"
+        )
+    };
+    for name in ["still.mkv", "still.mp4"] {
+        let source = make(&apart(43_200), name);
+        assert!(source.len() < 4000, "{} bytes", source.len());
+        let refusal = run(Cursor::new(source), &limits).expect_err("a refusal");
+        assert_eq!(refusal.code, RefusalCode::StandsStill, "{name}");
+        assert!(refusal.message.contains("43170") && refusal.message.contains("600"), "{}", refusal.message);
+        // As long as what is allowed, and a slide that stands for as long as its sound lasts.
+        assert!(run(Cursor::new(make(&apart(600), name)), &limits).is_ok(), "{name}");
+    }
+    let spoken = "-f lavfi -i color=s=64x64:r=1:d=1 -f lavfi -i sine=d=900:r=8000 -c:v libx264 -pix_fmt yuv420p \
+                  -c:a aac";
+    assert!(run(Cursor::new(make(spoken, "slide.mp4")), &limits).is_ok());
+    // Sound that says nothing for hours is none.
+    let silent = "-f lavfi -i color=s=64x64:r=1:d=2 -f lavfi -i sine=d=1:r=8000 -vf setpts=N*40000/TB -vsync vfr \
+                  -c:v libx264 -pix_fmt yuv420p -c:a aac";
+    assert_eq!(
+        run(Cursor::new(make(silent, "silent.mkv")), &limits).expect_err("a refusal").code,
+        RefusalCode::StandsStill
+    );
+}
+
+#[test]
+fn a_file_padded_to_look_like_much_is_known_by_its_index_or_read_whole() {
+    let limits = Limits { max_duration: 90_000 * 3600 * 13, ..LIMITS };
+    let still =
+        "-f lavfi -i color=s=320x180:r=1:d=2 -vf setpts=N*43200/TB -vsync vfr -c:v libx264 -pix_fmt yuv420p";
+    for padding in [80_u32 << 20, 200 << 20] {
+        let mut source = make(still, "still.mp4");
+        source.extend([&padding.to_be_bytes(), b"free".as_slice()].concat());
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(&source).expect("written");
+        file.set_len(source.len() as u64 - 8 + u64::from(padding)).expect("grown");
+        file.seek(SeekFrom::Start(0)).expect("sought");
+        assert_eq!(run(file, &limits).expect_err("a refusal").code, RefusalCode::StandsStill, "{padding}");
+    }
 }
 
 #[test]

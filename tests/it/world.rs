@@ -148,7 +148,11 @@ impl World {
             account_cap: 16,
             program: PathBuf::from(env!("CARGO_BIN_EXE_policast")),
             cage: CageLimits::default(),
-            limits: task::Limits { max_pixels: 1 << 25, max_duration: 3600 * TICKS_PER_SECOND },
+            limits: task::Limits {
+                max_pixels: 1 << 25,
+                max_duration: 3600 * TICKS_PER_SECOND,
+                ..task::Limits::default()
+            },
             ladder: LadderSettings { enable_uhd: false, preset: "ultrafast".to_owned(), passthrough: true },
         };
         let (publishing, stop) = (self.publishing.clone(), self.stop.clone());

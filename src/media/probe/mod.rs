@@ -1,6 +1,7 @@
 //! Says what a source is, or why it can't be used: one pass over its packets, decoding as little as will do.
 
 mod audio;
+mod carried;
 mod clock;
 mod idr;
 mod keys;
@@ -11,6 +12,7 @@ mod promise;
 mod rate;
 mod reading;
 mod span;
+mod still;
 mod tail;
 mod track;
 mod verdict;
@@ -78,6 +80,9 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     refuse_if(span.duration > most, || {
         verdict::too_long(span.duration / TICKS_PER_SECOND, most / TICKS_PER_SECOND)
     })?;
+    let held = span::held(input, reading, (&stream, sound.as_ref()), span.duration);
+    let most = frame.limits.max_still;
+    refuse_if(held > most, || verdict::stands_still(held / TICKS_PER_SECOND, most / TICKS_PER_SECOND))?;
     video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
     let seekable = !span.set_anew && span::is_seekable(input, reading, &stream, span.duration)?;
     stream.web_friendly &= reading.tracks.get(&index).is_some_and(|track| !track.unruly);
@@ -100,7 +105,10 @@ fn open(
     limits: &Limits,
     outline: &Outline,
 ) -> Result<Input, Error> {
-    let opened = input::open_within(stream, limits.max_pixels);
+    let opened = input::open_checked(stream, |input| {
+        carried::check(input, limits)?;
+        input::check_pixels(input, limits.max_pixels)
+    });
     opened.map_err(|error| input::refused_as(error, || verdict::unopened(outline)))
 }
 

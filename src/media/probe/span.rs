@@ -10,14 +10,17 @@ use super::Frame;
 use super::clock::{rational, to_ticks};
 use super::outline::Outline;
 use super::reading::Reading;
+use super::still::{self, Gap};
 use super::tail;
 use super::track::Track;
-use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::domain::media::{AudioStream, TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::task::Limits;
 use crate::media::{Error, input, raw};
 
 /// A source up to this size is read whole: it costs little, and everything is known exactly.
 const SMALL_BYTES: u64 = 64 << 20;
+/// A source with fewer bytes a second than this is read whole too: it may be about nothing for most of its length.
+const SPARSE_BYTES: u64 = 2500;
 /// Microseconds, the base of a container's own times.
 const CONTAINER_BASE: Rational = Rational(1, 1_000_000);
 /// A header may promise this much more than is there before it is called a loss.
@@ -42,7 +45,45 @@ pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits)
     let claimed = to_ticks(input.duration(), CONTAINER_BASE);
     let vague = claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input);
     let scattered = outline.is_fragmented() || outline.ends_early() || points_beyond(input, outline.size);
-    outline.size <= SMALL_BYTES || vague || scattered
+    let sparse = outline.size < seconds(claimed).saturating_mul(SPARSE_BYTES);
+    outline.size <= SMALL_BYTES || vague || scattered || sparse
+}
+
+/// How long in all neither picture nor sound comes. Of a source that was not read whole an index tells it, and where
+/// there is none it is too large to be about nothing.
+pub(super) fn held(
+    input: &Input,
+    reading: &Reading,
+    (video, sound): (&VideoStream, Option<&AudioStream>),
+    duration: Ticks,
+) -> Ticks {
+    let start = start(input, video);
+    let span = (start, start.saturating_add(duration));
+    let of = |index: u32| gaps_of(input, reading, index as usize, span);
+    let Some(pictures) = of(video.index) else { return 0 };
+    match sound.map(|sound| of(sound.index)) {
+        Some(Some(sounds)) => still::held(&pictures, &sounds),
+        Some(None) => 0,
+        None => still::held(&pictures, &[span]),
+    }
+}
+
+fn gaps_of(input: &Input, reading: &Reading, index: usize, span: (Ticks, Ticks)) -> Option<Vec<Gap>> {
+    if reading.whole {
+        let track = reading.tracks.get(&index)?;
+        let (Some(first), Some(last)) = (track.first, track.last) else { return Some(vec![span]) };
+        let mut gaps = still::gaps([first].into_iter(), (span.0, first));
+        gaps.extend(&track.gaps);
+        gaps.extend(still::gaps([last].into_iter(), (last, span.1)));
+        return Some(gaps);
+    }
+    let stream = input.stream(index).filter(|stream| is_indexed(input) && raw::index_len(stream) > 0)?;
+    let base = stream.time_base();
+    Some(still::gaps(raw::index(&stream).map(|entry| to_ticks(entry.timestamp, base)), span))
+}
+
+fn seconds(ticks: Ticks) -> u64 {
+    u64::try_from(ticks / TICKS_PER_SECOND).unwrap_or(0)
 }
 
 /// Measures by the packets where all were read, by an index that covers all or else the last packets otherwise.

@@ -7,6 +7,7 @@ use ffmpeg_next::{Packet, Rational};
 
 use super::clock::to_ticks;
 use super::idr;
+use super::still::{self, Gap};
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::media::raw;
 
@@ -45,6 +46,8 @@ pub(super) struct Track {
     pub unruly: bool,
     /// Its clock went back on the way: from then on its times count from where they were.
     pub set_anew: bool,
+    /// Where nothing came for long.
+    pub gaps: Vec<Gap>,
     shift: Ticks,
     last_duration: Ticks,
     last_dts: Option<i64>,
@@ -98,6 +101,7 @@ impl Track {
     }
 
     fn place(&mut self, at: Ticks, duration: Ticks) {
+        self.gaps.extend(self.last.map(|last| (last, at)).filter(|gap| still::is_long(*gap)));
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         if self.last.is_none_or(|last| at >= last) {
             self.last = Some(at);

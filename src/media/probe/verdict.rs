@@ -42,6 +42,14 @@ pub(super) fn too_long(seconds: i64, most: i64) -> Refusal {
     Refusal::new(RefusalCode::TooLong, message)
 }
 
+pub(super) fn stands_still(seconds: i64, most: i64) -> Refusal {
+    let message = format!(
+        "For {seconds} seconds of this video neither picture nor sound comes, more than the {most} allowed. Export it \
+         with a constant frame rate, or cut the pause out."
+    );
+    Refusal::new(RefusalCode::StandsStill, message)
+}
+
 pub(super) fn truncated() -> Refusal {
     let message = "The file ends before the video does; what is there is played.";
     Refusal::new(RefusalCode::Truncated, message)

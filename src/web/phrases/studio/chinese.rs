@@ -161,6 +161,7 @@ const REFUSALS: Table = &[
     ("not_picture", "该文件不是可用的图片，请使用 JPEG、PNG 或 WebP 格式。"),
     ("no_frames", "图片无法解码：文件已损坏、是动态图片，或尺寸超出上限。"),
     ("too_many_pixels", "图片尺寸超出上限。"),
+    ("too_much_memory", "读取该图片所需的内存超出上限。"),
     ("empty", "该文件是空的。"),
     ("media_crashed", "处理该图片时发生异常。"),
     ("source_gone", "已上传的图片已不存在，请重新上传。"),
