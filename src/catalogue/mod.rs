@@ -7,6 +7,7 @@ mod dialect;
 mod flow;
 mod held;
 pub mod idempotency;
+pub mod inventory;
 pub mod job;
 pub mod key;
 pub mod news;
@@ -116,6 +117,7 @@ fn statements(is_sqlite: bool) -> impl Iterator<Item = String> {
         broadcast::STATEMENTS,
         idempotency::STATEMENTS,
         flow::STATEMENTS,
+        inventory::STATEMENTS,
         job::STATEMENTS,
         key::STATEMENTS,
         pack::STATEMENTS,

@@ -24,6 +24,46 @@ pub fn rows<T: Serialize>(format: Format, columns: &[&str], rows: &[T]) -> anyho
     Ok(ExitCode::SUCCESS)
 }
 
+/// Rows that are printed as they come: tab by tab under a head of these columns, or as a JSON array.
+pub struct Rows {
+    format: Format,
+    columns: Vec<String>,
+    printed: bool,
+}
+
+impl Rows {
+    /// Prints the head.
+    pub fn begin(format: Format, columns: &[&str]) -> Self {
+        match format {
+            Format::Json => print!("["),
+            Format::Table => println!("{}", columns.join("\t").to_uppercase()),
+        }
+        Self { format, columns: columns.iter().map(|&column| column.to_owned()).collect(), printed: false }
+    }
+
+    /// Prints a row.
+    pub fn print<T: Serialize>(&mut self, row: &T) -> anyhow::Result<()> {
+        let value = serde_json::to_value(row)?;
+        match self.format {
+            Format::Json => print!("{}\n  {value}", if self.printed { "," } else { "" }),
+            Format::Table => {
+                let cells =
+                    self.columns.iter().map(|column| value.get(column).map_or_else(String::new, cell));
+                println!("{}", cells.collect::<Vec<_>>().join("\t"));
+            }
+        }
+        self.printed = true;
+        Ok(())
+    }
+
+    /// Prints what closes the array.
+    pub fn end(self) {
+        if self.format == Format::Json {
+            println!("{}]", if self.printed { "\n" } else { "" });
+        }
+    }
+}
+
 /// Prints one thing: a line a field, or as a JSON object.
 pub fn one<T: Serialize>(format: Format, thing: &T) -> anyhow::Result<ExitCode> {
     let value = serde_json::to_value(thing)?;

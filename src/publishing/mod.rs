@@ -40,7 +40,7 @@ pub use accounts::{AccountDraft, KeyDraft, TopicDraft};
 pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use changes::Changes;
 pub use error::Error;
-pub use fsck::{Finding, Fsck};
+pub use fsck::{Checked, Finding, Fsck, PARALLEL, PENDING, Pace};
 pub use ingest::{Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};

@@ -14,6 +14,7 @@ mod errors;
 mod faults;
 mod faulty;
 mod finishing;
+mod fsck;
 mod ingest;
 mod leftovers;
 mod lists;

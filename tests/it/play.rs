@@ -158,6 +158,6 @@ async fn an_operator_is_told_why_a_video_is_where_it_is() {
         app.get(&format!("/api/v1/admin/jobs?video={id}&state=done"), Some(&app.operator)).await.json();
     assert!(jobs["items"].as_array().is_some_and(|jobs| jobs.len() >= 3), "{jobs}");
     let check = app.send("POST", "/api/v1/admin/fsck", Some(&app.operator), json!({"rehash": true})).await;
-    assert_eq!(check.json(), json!({"findings": []}));
+    assert_eq!(check.json()["findings"], json!([]));
     app.world.rest().await;
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use tokio::sync::mpsc;
 
 use super::super::output::{self, Format};
 use crate::catalogue::revision::Selection;
@@ -68,6 +69,12 @@ pub(super) struct Fsck {
     /// Objects younger than this may belong to work under way
     #[arg(long, default_value = "1h")]
     grace: Span,
+    /// Go on where a check with the same --rehash and --repair was interrupted
+    #[arg(long)]
+    resume: bool,
+    /// Spans of a hundred videos that are compared at a time
+    #[arg(long, default_value_t = publishing::PARALLEL, value_name = "N")]
+    parallel: usize,
 }
 
 pub(super) async fn reprocess(
@@ -111,9 +118,24 @@ pub(super) async fn why(publishing: &Publishing, args: &Why, format: Format) -> 
 
 pub(super) async fn fsck(publishing: &Publishing, args: &Fsck, format: Format) -> anyhow::Result<ExitCode> {
     let check = publishing::Fsck { rehash: args.rehash, repair: args.repair, grace: args.grace.0 };
-    let findings = publishing.fsck(&check).await?;
-    output::rows(format, &["kind", "key", "video", "repaired"], &findings)?;
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let pace = publishing::Pace { resume: args.resume, parallel: args.parallel };
+    let (found, mut findings) = mpsc::channel(publishing::PENDING);
+    let checking = async move { publishing.check_into(&check, pace, &found).await };
+    let printing = async {
+        let mut rows = output::Rows::begin(format, &["kind", "key", "video", "repaired"]);
+        while let Some(finding) = findings.recv().await {
+            rows.print(&finding)?;
+        }
+        rows.end();
+        anyhow::Ok(())
+    };
+    let (checked, printed) = tokio::join!(checking, printing);
+    printed?;
+    let checked = checked?;
+    let (objects, count) = (checked.objects, checked.findings);
+    let since = if checked.resumed { ", with what was checked before" } else { "" };
+    output::complain(&format!("{objects} objects checked, {count} findings{since}"));
+    Ok(if count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn since(text: &str) -> Result<Timestamp, String> {

@@ -13,6 +13,7 @@ use super::place::{HOUR, Place, bytes, source};
 
 super::promises! {
     parts_put_to_presigned_addresses_become_the_object
+    a_part_of_another_length_than_the_signed_one_is_refused
     an_object_put_to_a_presigned_address_is_there
     a_presigned_address_serves_ranges
     an_expired_address_is_refused
@@ -39,6 +40,18 @@ async fn parts_put_to_presigned_addresses_become_the_object(place: &Place) {
     place.storage.complete_multipart(&key, &id, &parts).await.unwrap();
     let expected = [bytes(5 * 1024 * 1024, 1), bytes(1000, 3)].concat();
     assert_eq!(place.storage.read_all(&key).await.unwrap(), expected);
+}
+
+async fn a_part_of_another_length_than_the_signed_one_is_refused(place: &Place) {
+    let key = source();
+    let id = place.storage.begin_multipart(&key).await.unwrap();
+    let url = place.storage.presign_part((&key, &id, 1), Some(1000), HOUR).await.unwrap();
+    for size in [0, 999, 1001] {
+        let answer = place.http.put(&url).body(bytes(size, 1)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{size}");
+    }
+    assert_eq!(place.storage.list_parts(&key, &id).await.unwrap(), []);
+    assert_eq!(place.http.put(&url).body(bytes(1000, 1)).send().await.unwrap().status(), StatusCode::OK);
 }
 
 async fn an_object_put_to_a_presigned_address_is_there(place: &Place) {
