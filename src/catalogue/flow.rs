@@ -13,6 +13,8 @@ use crate::domain::{JobId, Timestamp};
 
 /// The flow of everything that an operator asks for in bulk, whichever accounts it is for.
 pub const BULK: &str = "bulk";
+/// The flow of what goes before all others, one at a time: a cache that hangs must not keep every slot.
+pub const URGENT: &str = "urgent";
 /// How many times as slowly as an account's the bulk flow's turn comes.
 const BULK_COST: i64 = 4;
 /// Jobs and flows that one claim takes note of; what is left is for the next.
@@ -43,7 +45,9 @@ const OPEN: &str = "insert into job_flow (flow, turn, served, waiting)
     values ($1, coalesce((select max(served) from job_flow), 0), 0, true)
     on conflict (flow) do update set waiting = true,
         turn = case when job_flow.waiting or job_flow.turn > excluded.turn then job_flow.turn else excluded.turn end";
-const WAITING: &str = "select flow from job_flow where waiting order by turn, flow limit $1";
+/// What is urgent has no turn to wait for.
+const WAITING: &str = "select flow from job_flow where waiting and flow = $2 union all
+    select flow from (select flow from job_flow where waiting and flow <> $2 order by turn, flow limit $1) others";
 const RUNNING: &str =
     concat!("select ", flow!(), ", count(*) from job where state = 'running' group by ", flow!());
 const CHARGE: &str = "update job_flow set served = turn, turn = turn + $2 where flow = $1";
@@ -113,18 +117,20 @@ pub(super) async fn list_waiting(
     (cap, tried): (i64, &[String]),
 ) -> Result<Vec<String>, Error> {
     let most = i64::try_from(running.len() + tried.len() + SPARE).unwrap_or(i64::MAX);
-    let flows: Vec<String> = on!(tx.conn(), c => sqlx::query_scalar(WAITING).bind(most).fetch_all(c).await?);
+    let flows: Vec<String> =
+        on!(tx.conn(), c => sqlx::query_scalar(WAITING).bind(most).bind(URGENT).fetch_all(c).await?);
     let flows = flows.into_iter().filter(|flow| !tried.contains(flow)).collect();
     Ok(in_order(flows, running, cap))
 }
 
-/// Of flows by turn: bulk work where its turn has come and otherwise last, and of accounts below their cap first the one
+/// Of flows by turn: what is urgent, then bulk work where its turn has come and otherwise last, and of accounts below their cap first the one
 /// with the fewest jobs running.
 fn in_order(mut flows: Vec<String>, running: &HashMap<String, i64>, cap: i64) -> Vec<String> {
-    let first = flows.first().is_some_and(|flow| flow == BULK);
+    let first = flows.iter().find(|flow| *flow != URGENT).is_some_and(|flow| flow == BULK);
     let jobs = |flow: &str| running.get(flow).copied().unwrap_or(0);
-    flows.retain(|flow| flow.is_empty() || flow == BULK || jobs(flow) < cap);
+    flows.retain(|flow| ["", BULK, URGENT].contains(&flow.as_str()) || jobs(flow) < cap);
     flows.sort_by_key(|flow| match flow.as_str() {
+        URGENT if jobs(URGENT) == 0 => (i64::MIN, -1),
         BULK => (if first { i64::MIN } else { i64::MAX }, 0),
         flow => (jobs(flow), 1),
     });
@@ -186,6 +192,12 @@ mod tests {
     fn an_account_at_its_cap_is_passed_over() {
         assert_eq!(order(&["a", "b"], &[("a", 16), ("b", 3)]), "b");
         assert_eq!(order(&["a"], &[("a", 16)]), "");
+    }
+
+    #[test]
+    fn nothing_goes_before_what_is_urgent() {
+        assert_eq!(order(&[BULK, "a", URGENT], &[("a", 1)]), "urgent bulk a");
+        assert_eq!(order(&["a", URGENT], &[("a", 1), (URGENT, 1)]), "a urgent");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::types::Json;
 
 pub use super::flow::recall;
-use super::flow::{self, BULK, flow};
+use super::flow::{self, BULK, URGENT, flow};
 use super::{Conn, Error, Page, Tx, dialect, on};
 use crate::domain::job::{Job, JobKind, JobState, backoff};
 use crate::domain::{AccountId, JobId, Timestamp, VideoId};
@@ -197,7 +197,8 @@ pub async fn enqueue(
 
 /// Asks for work of a cost and urgency of its own; where a job of that name waits or runs already, nothing is added.
 pub async fn enqueue_as(mut conn: Conn<'_>, order: &Order<'_>) -> Result<(), Error> {
-    let (job, flow) = (order.job, order.bulk.then_some(BULK));
+    let job = order.job;
+    let flow = if job.is_urgent() { Some(URGENT) } else { order.bulk.then_some(BULK) };
     let account = order.account.map(|account| account.to_string());
     let now = flow::arrive(conn.again(), flow.or(account.as_deref()).unwrap_or_default()).await?;
     // Clocks of nodes are a little apart from the database's, and what is asked for now can be had now.

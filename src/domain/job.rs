@@ -146,6 +146,11 @@ impl Job {
         }
     }
 
+    /// Goes before the work of every account: it is short, and what it takes back is seen until it is done.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self, Self::Invalidate { .. })
+    }
+
     /// CPU time it takes as a rule, where nobody knows better.
     pub fn usual_cost(&self) -> Duration {
         Duration::from_millis(match self {
