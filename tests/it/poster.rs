@@ -355,3 +355,24 @@ async fn a_poster_whose_job_was_called_off_says_so_and_may_be_tried_again() {
     comes_to(&app, &id, "ready").await;
     app.world.rest().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_inflates_to_a_huge_colour_profile_is_a_poster_without_it() {
+    let profile = [b"prof".as_slice(), &vec![0; 40 << 20]].concat();
+    let movie = clip::with_box(&clip::make(clip::PLAIN, "clip.mp4"), *b"colr", &profile);
+    let bomb = clip::remake(&movie, "-frames:v 1", "bomb.png");
+    assert!(bomb.len() < 1 << 20, "{} bytes", bomb.len());
+    let mut app = App::small().await;
+    app.world.work();
+    let id = app.world.upload(clip::make(clip::PLAIN, "clip.mp4").into()).await;
+    app.world.settled(id).await;
+    let reply = upload(&app, &id.to_string(), "image/png", bomb).await;
+    assert!(reply.status < 300, "{reply:?}");
+    let shown = comes_to(&app, &id.to_string(), "ready").await;
+    let poster = app.get(&address(&shown), None).await;
+    assert_eq!(judged(&poster.body), "mjpeg,320,180");
+    assert!(poster.body.len() < 1 << 20, "{} bytes", poster.body.len());
+    let mut read = app.world.publishing.db.read().await.expect("a connection");
+    let attempts = job::list_attempts(read.conn(), id).await.expect("attempts");
+    assert!(attempts.iter().all(|attempt| attempt.outcome.as_deref() == Some("done")), "{attempts:?}");
+}

@@ -27,7 +27,9 @@ pub fn fit(
 ) -> Result<Outcome, Error> {
     let opened = input::open_picture(stream, max_pixels);
     let mut source = opened.map_err(|error| input::refused_as(error, no_picture))?;
-    let picture = decoded(&mut source, max_pixels)?;
+    let mut picture = decoded(&mut source, max_pixels)?;
+    // At once: every filter copies it.
+    picture.iter_mut().for_each(jpeg::drop_large_profile);
     let poster = picture.map(|picture| scaled(&picture, side)).transpose()?.flatten();
     let poster = poster.ok_or_else(|| undecodable(max_pixels))?;
     let (width, height) = (poster.width(), poster.height());

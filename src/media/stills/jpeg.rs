@@ -1,5 +1,6 @@
 //! One picture as a JPEG (ITU-T T.81, JFIF colours).
 
+use ffmpeg_next::frame::side_data::Type;
 use ffmpeg_next::{Dictionary, Packet, Rational, codec, encoder, format, frame};
 
 use super::filtered;
@@ -12,10 +13,22 @@ const QUALITY: i32 = 3;
 const FULL_RANGE: &str =
     "[in]scale=in_color_matrix=bt709:out_color_matrix=bt601:in_range=tv:out_range=pc,format=yuvj420p[out]";
 
+/// A larger colour profile weighs more than what it says, and one beyond 16 MB no JPEG can hold.
+const MAX_PROFILE_BYTES: usize = 64 << 10;
+
+/// Takes a colour profile off a picture that is too large to be passed on.
+pub(super) fn drop_large_profile(picture: &mut frame::Video) {
+    let profile = picture.side_data(Type::IccProfile).map_or(0, |profile| profile.data().len());
+    if profile > MAX_PROFILE_BYTES {
+        picture.remove_side_data(Type::IccProfile);
+    }
+}
+
 /// Encodes a picture in BT.709 and limited range.
 pub(super) fn encode(picture: &frame::Video) -> Result<Vec<u8>, Error> {
     let doing = || Error::libav("encode a still");
-    let full = filtered(picture, FULL_RANGE)?;
+    let mut full = filtered(picture, FULL_RANGE)?;
+    drop_large_profile(&mut full);
     let Some(mjpeg) = encoder::find_by_name("mjpeg") else {
         return Err(doing()(ffmpeg_next::Error::EncoderNotFound));
     };
