@@ -146,7 +146,7 @@ async fn a_child_that_is_killed_is_reported_with_its_signal() {
 
 #[tokio::test]
 async fn a_child_that_stands_still_is_given_up() {
-    let limits = CageLimits { silence: Duration::from_millis(300), ..CageLimits::default() };
+    let limits = CageLimits { silence: Duration::from_secs(5), ..CageLimits::default() };
     let mut child = spawn(1000, limits).await;
     assert!(matches!(child.next().await, Ok((Event::Read { .. }, _))));
     signal(&child, Signal::SIGSTOP);
@@ -156,7 +156,7 @@ async fn a_child_that_stands_still_is_given_up() {
 
 #[tokio::test]
 async fn a_task_past_its_whole_time_is_given_up() {
-    let limits = CageLimits { wall: Duration::from_secs(3), ..CageLimits::default() };
+    let limits = CageLimits { wall: Duration::from_secs(10), ..CageLimits::default() };
     let mut child = spawn(1000, limits).await;
     assert!(matches!(child.next().await, Ok((Event::Read { .. }, _))));
     signal(&child, Signal::SIGSTOP);
