@@ -20,6 +20,8 @@ pub struct Account {
     pub max_video_bytes: Option<i64>,
     /// Bytes all sources may have; `None`: no limit.
     pub quota_bytes: Option<i64>,
+    /// Raised by every change that people make.
+    pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -29,7 +31,7 @@ macro_rules! select {
         concat!(
             "select a.id, a.handle, a.name, a.sector, a.level, a.region,
              (select p.handle from account p where p.id = a.parent_id) as parent, a.max_video_bytes, a.quota_bytes,
-             a.created_at, a.updated_at from account a ",
+             a.version, a.created_at, a.updated_at from account a ",
             $rest
         )
     };
@@ -56,7 +58,8 @@ const INSERT: &str =
     values ($1, $2, $3, $4, $5, $6, (select p.id from account p where p.handle = $7), $8, $9, $10, $11)";
 const UPDATE: &str = "update account set name = $2, sector = $3, level = $4, region = $5,
     parent_id = (select p.id from account p where p.handle = $6), max_video_bytes = $7, quota_bytes = $8,
-    updated_at = $9 where id = $1";
+    version = version + 1, updated_at = $9 where id = $1";
+const LOCK: &str = "update account set updated_at = updated_at where id = $1";
 const RESERVE: &str = "update account set used_bytes = used_bytes + cast($2 as bigint) where id = $1
     and (cast($2 as bigint) <= 0 or quota_bytes is null or used_bytes + cast($2 as bigint) <= quota_bytes)";
 const COUNT: &str = "update account set used_bytes = used_bytes + cast($2 as bigint) where id = $1";
@@ -73,6 +76,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_OF_BOTH,
     INSERT,
     UPDATE,
+    LOCK,
     RESERVE,
     COUNT,
     USED,
@@ -155,6 +159,12 @@ pub async fn update(conn: Conn<'_>, account: &Account) -> Result<(), Error> {
         .execute(c)
         .await
         .map(drop)?);
+    Ok(())
+}
+
+/// Locks the row to the end of the transaction, so that two changes go one after the other.
+pub async fn lock(conn: Conn<'_>, id: AccountId) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(LOCK).bind(id).execute(c).await.map(drop)?);
     Ok(())
 }
 

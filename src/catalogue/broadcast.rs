@@ -48,6 +48,8 @@ pub struct Broadcast {
     /// Its people want it over; the owner closes what is open first.
     pub end_requested: bool,
     pub ended_at: Option<Timestamp>,
+    /// Raised by every change that people make.
+    pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -89,7 +91,7 @@ macro_rules! select {
         concat!(
             "select id, video_id, account_id, state, starts_at, grace_ms, dvr_ms, slate, slate_from, revision, upload_id,
              epoch, owner, lease_until, next_segment, next_start, told_segment, health, viewers, peak_viewers, started_at, interrupted_at,
-             end_requested, ended_at, created_at, updated_at from broadcast ",
+             end_requested, ended_at, version, created_at, updated_at from broadcast ",
             $rest
         )
     };
@@ -105,8 +107,10 @@ const INSERT: &str =
     "insert into broadcast (id, video_id, account_id, state, starts_at, key_hash, grace_ms, dvr_ms, slate,
     epoch, next_segment, next_start, viewers, peak_viewers, created_at, updated_at)
     values ($1, $2, $3, 'scheduled', $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, $9, $9)";
-const UPDATE: &str = "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms = $4, slate = $5, updated_at = $6 where id = $1";
-const SET_KEY: &str = "update broadcast set key_hash = $2, updated_at = $3 where id = $1";
+const UPDATE: &str = "update broadcast set starts_at = $2, grace_ms = $3, dvr_ms = $4, slate = $5,
+    version = version + 1, updated_at = $6 where id = $1";
+const SET_KEY: &str = "update broadcast set key_hash = $2, version = version + 1, updated_at = $3
+    where id = $1";
 const BEGIN: &str = "update broadcast set state = 'live', epoch = epoch + 1, owner = $2, lease_until = $3,
     revision = $4, upload_id = $5, started_at = coalesce(started_at, $6), interrupted_at = null,
     slate_from = null, told_segment = case when told_segment > next_segment then told_segment else next_segment end + $7,
@@ -126,8 +130,7 @@ const RESERVE: &str =
 const BEGIN_SLATE: &str =
     "update broadcast set slate_from = next_segment, told_segment = told_segment + $3 where id = $1 and epoch = $2
     and state = 'interrupted' and slate and not end_requested";
-const ASK_END: &str =
-    "update broadcast set end_requested = true, updated_at = $2 where id = $1 and state <> 'ended'";
+const ASK_END: &str = "update broadcast set end_requested = true, version = version + 1, updated_at = $2 where id = $1 and state <> 'ended'";
 const END: &str = "update broadcast set state = 'ended', ended_at = $2, lease_until = null, owner = null,
     viewers = 0, epoch = epoch + 1, updated_at = $2 where id = $1 and state <> 'ended'";
 const LOG: &str =

@@ -40,11 +40,14 @@ const LIST: &str = select!("where (k.account_id = $1 or $1 is null) order by k.i
 const INSERT: &str = "insert into api_key (id, account_id, role, label, hash, created_at)
     values ($1, $2, $3, $4, $5, $6) on conflict (hash) do nothing";
 const REVOKE: &str = "update api_key set revoked_at = $2 where id = $1 and revoked_at is null";
+const LOCK_OPERATORS: &str = "update api_key set revoked_at = revoked_at
+    where role = 'admin' and account_id is null and revoked_at is null";
 const COUNT: &str =
     "select count(*) from api_key where role = 'admin' and account_id is null and revoked_at is null";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_DIGEST, LIST, INSERT, REVOKE, COUNT];
+pub(super) const STATEMENTS: &[&str] =
+    &[SELECT, SELECT_BY_DIGEST, LIST, INSERT, REVOKE, LOCK_OPERATORS, COUNT];
 
 /// Who holds the secret with this digest; `None` for a wrong or revoked one.
 pub async fn find_caller(conn: Conn<'_>, digest: &str) -> Result<Option<Caller>, Error> {
@@ -82,6 +85,12 @@ pub async fn insert(conn: Conn<'_>, key: &Key, digest: &str) -> Result<(), Error
 pub async fn revoke(conn: Conn<'_>, id: KeyId, now: Timestamp) -> Result<bool, Error> {
     let rows = on!(conn, c => sqlx::query(REVOKE).bind(id).bind(now).execute(c).await?.rows_affected());
     Ok(rows > 0)
+}
+
+/// Locks the good keys of operators to the end of the transaction, so that none is revoked while they are counted.
+pub async fn lock_operators(conn: Conn<'_>) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(LOCK_OPERATORS).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// How many operators' keys are good.

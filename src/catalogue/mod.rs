@@ -129,6 +129,7 @@ fn statements(is_sqlite: bool) -> impl Iterator<Item = String> {
         topic::STATEMENTS,
         upload::STATEMENTS,
         video::STATEMENTS,
+        video::CHANGES,
     ];
     let dialects = [overview::DIALECT, search::DIALECT, video_list::DIALECT];
     let dialects = dialects.into_iter().flatten().map(move |statement: &Dialect| statement.of(is_sqlite));

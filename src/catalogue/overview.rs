@@ -7,7 +7,7 @@ use super::{Conn, Error, on};
 use crate::domain::broadcast::BroadcastState;
 use crate::domain::job::Job;
 use crate::domain::media::{Probe, RungState, Segment, Timeline};
-use crate::domain::{AccountId, BroadcastId, Refusal, Texts, Timestamp, VideoId};
+use crate::domain::{AccountId, BroadcastId, Refusal, Texts, Timestamp, UploadId, VideoId};
 
 /// What there is of a video besides its row: the revision that plays, or while none does the newest.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -16,6 +16,8 @@ pub struct Overview {
     /// Who speaks.
     pub account_name: Json<Texts>,
     pub revision: Option<i64>,
+    /// The upload that the revision was made of.
+    pub revision_upload: Option<UploadId>,
     /// Nothing will be added to the revision any more.
     pub settled: bool,
     pub probe: Option<Json<Probe>>,
@@ -86,7 +88,8 @@ pub enum Owner {
 macro_rules! overview {
     ($list:literal, $object:literal, $each:literal, $last:literal, $nested:literal) => {
         concat!(
-            "select v.id as video_id, a.name as account_name, r.number as revision, coalesce(r.finished_at is not null, false) as settled,
+            "select v.id as video_id, a.name as account_name, r.number as revision,
+              r.upload_id as revision_upload, coalesce(r.finished_at is not null, false) as settled,
               r.probe, r.timeline, r.warnings, coalesce(r.poster is not null, false) as has_poster,
               coalesce(r.storyboard is not null, false) as has_storyboard,
               (select ", $list, "(", $object, "('name', g.name, 'position', g.position,

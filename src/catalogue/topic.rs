@@ -12,20 +12,23 @@ pub struct Topic {
     pub id: TopicId,
     pub slug: Slug,
     pub name: Json<Texts>,
+    /// Raised by every change that people make.
+    pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-const SELECT: &str = "select id, slug, name, created_at, updated_at from topic where slug = $1";
-const SELECT_BY_ID: &str = "select id, slug, name, created_at, updated_at from topic where id = $1";
-const LIST: &str = "select id, slug, name, created_at, updated_at from topic
+const SELECT: &str = "select id, slug, name, version, created_at, updated_at from topic where slug = $1";
+const SELECT_BY_ID: &str = "select id, slug, name, version, created_at, updated_at from topic where id = $1";
+const LIST: &str = "select id, slug, name, version, created_at, updated_at from topic
     where slug > coalesce($1, '') and (slug = $2 or slug like $3 or $2 is null)
     order by slug limit $4";
 const INSERT: &str = "insert into topic (id, slug, name, created_at, updated_at) values ($1, $2, $3, $4, $5)";
-const UPDATE: &str = "update topic set name = $2, updated_at = $3 where id = $1";
+const UPDATE: &str = "update topic set name = $2, version = version + 1, updated_at = $3 where id = $1";
+const LOCK: &str = "update topic set updated_at = updated_at where id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE];
+pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE, LOCK];
 
 /// The topic of a slug.
 pub async fn find(conn: Conn<'_>, slug: &Slug) -> Result<Option<Topic>, Error> {
@@ -86,5 +89,11 @@ pub async fn update(conn: Conn<'_>, topic: &Topic) -> Result<(), Error> {
         .execute(c)
         .await
         .map(drop)?);
+    Ok(())
+}
+
+/// Locks the row to the end of the transaction, so that two changes go one after the other.
+pub async fn lock(conn: Conn<'_>, id: TopicId) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(LOCK).bind(id).execute(c).await.map(drop)?);
     Ok(())
 }

@@ -132,6 +132,7 @@ const SET_SHA256: &str = "update upload set sha256 = $2 where id = $1 and sha256
 const SAME: &str = "select u.video_id from upload u join video v on v.id = u.video_id
     where u.account_id = $1 and u.sha256 = $2 and u.state = 'finished' and u.video_id <> $3
       and v.deleted_at is null order by u.video_id limit 10";
+const SET_SENDER: &str = "update upload set api_key_id = $2 where id = $1 and state in ('open', 'finishing')";
 const DELETE: &str = "delete from upload where id = $1";
 const DELETE_PARTS: &str = "delete from upload_part where upload_id = $1";
 const PARTS: &str = "select number, size_bytes, etag from upload_part where upload_id = $1 order by number";
@@ -168,6 +169,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     FINISH,
     SET_SHA256,
     SAME,
+    SET_SENDER,
     DELETE,
     PARTS,
     INSERT_PART,
@@ -407,6 +409,12 @@ pub async fn list_same(
     but: VideoId,
 ) -> Result<Vec<VideoId>, Error> {
     Ok(on!(conn, c => sqlx::query_scalar(SAME).bind(account).bind(sha256).bind(but).fetch_all(c).await?))
+}
+
+/// Whose key answers for the upload from now on: that of who sent last.
+pub async fn set_sender(conn: Conn<'_>, id: UploadId, key: KeyId) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(SET_SENDER).bind(id).bind(key).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// Forgets an upload.

@@ -16,10 +16,11 @@ pub mod time;
 pub mod topic;
 pub mod trim;
 pub mod upload;
+pub mod version;
 pub mod video;
 mod words;
 
 pub use id::{AccountId, BroadcastId, JobId, KeyId, PosterId, TargetId, TopicId, UploadId, VideoId};
 pub use refusal::{Refusal, RefusalCode};
-pub use text::{Language, Texts};
+pub use text::{Language, TextChange, Texts};
 pub use time::{Clock, Timestamp};

@@ -43,6 +43,8 @@ words! {
         Empty = "empty",
         /// The media process died, hung or ran over its limits on this source.
         MediaCrashed = "media_crashed",
+        /// The key it was sent with may not change what the public sees.
+        NotAllowed = "not_allowed",
         /// The stored source is no longer in the bucket.
         SourceGone = "source_gone",
         /// A rung failed for good.

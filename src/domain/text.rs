@@ -108,6 +108,33 @@ impl Texts {
     }
 }
 
+/// What is said of a text: in every language anew, or in its thing's own language alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextChange {
+    All(Texts),
+    Own(String),
+}
+
+impl TextChange {
+    /// In place of the `old` ones; a text in the `own` language leaves the others as they are.
+    pub fn apply(self, old: &Texts, own: &Language) -> Texts {
+        match self {
+            Self::All(texts) => texts,
+            Self::Own(text) => {
+                let mut texts = old.clone();
+                texts.0.insert(own.clone(), text);
+                texts
+            }
+        }
+    }
+}
+
+impl From<Texts> for TextChange {
+    fn from(texts: Texts) -> Self {
+        Self::All(texts)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Uploads: bytes arriving, and the finished source they become.
 
+use super::video::turns_direction;
 use super::words::words;
 
 /// S3 takes no part but the last below this.
@@ -54,9 +55,11 @@ pub fn part_bytes(length: Option<u64>) -> u64 {
     needed.max(DEFAULT_PART_BYTES)
 }
 
-/// Cuts a file name to its limit without splitting a character.
-pub fn cut_filename(name: &str) -> &str {
-    &name[..name.floor_char_boundary(MAX_FILENAME_BYTES)]
+/// A file name as it is kept: cut to its limit without splitting a character, and without what would turn its letters
+/// around (`exe.4pm`) or write into a terminal.
+pub fn clean_filename(name: &str) -> String {
+    let shown: String = name.chars().filter(|c| !c.is_control() && !turns_direction(*c)).collect();
+    shown[..shown.floor_char_boundary(MAX_FILENAME_BYTES)].to_owned()
 }
 
 #[cfg(test)]
@@ -73,6 +76,11 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_between_characters() {
-        assert_eq!(cut_filename(&"政".repeat(500)).chars().count(), MAX_FILENAME_BYTES / 3);
+        assert_eq!(clean_filename(&"政".repeat(500)).chars().count(), MAX_FILENAME_BYTES / 3);
+    }
+
+    #[test]
+    fn a_name_is_kept_without_what_turns_it_around() {
+        assert_eq!(clean_filename("clip\u{202e}4pm.exe\u{0}\u{1b}[2J 空气.mp4"), "clip4pm.exe[2J 空气.mp4");
     }
 }

@@ -7,12 +7,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::{Operator, Viewer};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
+use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::Created;
 use super::words::{ByLanguage, Words};
 use super::{App, Error};
 use crate::catalogue::account::{self, Account as Row, Filter};
 use crate::domain::account::{Handle, Level};
-use crate::domain::{AccountId, Language, Texts, Timestamp};
+use crate::domain::{AccountId, Language, TextChange, Texts, Timestamp};
 use crate::publishing::{self, AccountDraft};
 
 /// Who speaks.
@@ -32,6 +33,8 @@ pub struct Account {
     parent: Option<Handle>,
     /// For its own keys and operators only.
     limits: Option<Limits>,
+    /// What its `ETag` says.
+    version: i64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -117,6 +120,7 @@ fn describe(viewer: Viewer, row: Row) -> Account {
         level: row.level,
         region: row.region,
         parent: row.parent,
+        version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
@@ -168,38 +172,47 @@ pub(super) async fn find_row(app: &App, handle: &Handle) -> Result<Row, Error> {
 /// One account
 #[utoipa::path(get, path = "/api/v1/accounts/{handle}", tag = "accounts", security((), ("key" = [])),
     params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
-    responses((status = 200, body = Account)))]
+    responses((status = 200, body = Account, headers(("ETag" = String)))))]
 pub async fn find(
     State(app): State<App>,
     viewer: Viewer,
     Path(handle): Path<Handle>,
-) -> Result<Json<Account>, Error> {
-    Ok(Json(describe(viewer, find_row(&app, &handle).await?)))
+) -> Result<Versioned<Json<Account>>, Error> {
+    Ok(answer(viewer, find_row(&app, &handle).await?))
+}
+
+fn answer(viewer: Viewer, row: Row) -> Versioned<Json<Account>> {
+    Versioned(row.version, Json(describe(viewer, row)))
 }
 
 /// Change an account
 #[utoipa::path(patch, path = "/api/v1/accounts/{handle}", tag = "accounts", security(("key" = [])),
-    request_body = Change, params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
-    responses((status = 200, body = Account)))]
+    request_body = Change,
+    params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$"), IfMatchHeader),
+    responses((status = 200, body = Account, headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(handle): Path<Handle>,
+    version: IfMatch,
     Json(change): Json<Change>,
-) -> Result<Json<Account>, Error> {
-    let before = find_row(&app, &handle).await?;
-    let kept = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
-    let about = AccountDraft {
-        name: change
-            .name
-            .map_or(before.name.0.clone(), |name| name.change(&before.name, &Language::english())),
+) -> Result<Versioned<Json<Account>>, Error> {
+    let row = app.publishing.change_account(version.of(handle), |before| apply(change, before)).await?;
+    Ok(answer(Viewer(Some(caller)), row))
+}
+
+fn apply(change: Change, before: AccountDraft) -> AccountDraft {
+    let name = change.name.map(TextChange::from);
+    AccountDraft {
+        name: match name {
+            Some(name) => name.apply(&before.name, &Language::english()),
+            None => before.name,
+        },
         sector: change.sector.unwrap_or(before.sector),
         level: change.level.unwrap_or(before.level),
         region: change.region.unwrap_or(before.region),
         parent: change.parent.unwrap_or(before.parent),
-        max_video_bytes: change.max_video_bytes.unwrap_or(kept(before.max_video_bytes)),
-        quota_bytes: change.quota_bytes.unwrap_or(kept(before.quota_bytes)),
-    };
-    let row = app.publishing.change_account(&handle, about).await?;
-    Ok(Json(describe(Viewer(Some(caller)), row)))
+        max_video_bytes: change.max_video_bytes.unwrap_or(before.max_video_bytes),
+        quota_bytes: change.quota_bytes.unwrap_or(before.quota_bytes),
+    }
 }

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::{Member, Publisher};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
+use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::{Created, Gone};
 use super::videos::account_of;
 use super::words::Words;
@@ -89,6 +90,8 @@ pub struct Broadcast {
     interrupted_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+    /// What its `ETag` says.
+    version: i64,
     /// Watching now.
     viewers: i64,
     /// The most that watched at a time.
@@ -145,6 +148,7 @@ fn describe(app: &App, row: &Row, log: Vec<Line>, secret: Option<&Secret>) -> Br
         started_at: row.started_at,
         interrupted_at: row.interrupted_at,
         ended_at: row.ended_at,
+        version: row.version,
         viewers: row.viewers,
         peak_viewers: row.peak_viewers,
         health: row.health.as_ref().map(|health| health.0.clone()),
@@ -225,66 +229,72 @@ pub async fn list(
 ///
 /// With the health of its stream and its log.
 #[utoipa::path(get, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Broadcast)))]
+    params(("id" = String, Path, format = Uuid)), 
+    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
 pub async fn find(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<BroadcastId>,
-) -> Result<Json<Broadcast>, Error> {
-    look(&app, caller, id).await.map(Json)
+) -> Result<Versioned<Json<Broadcast>>, Error> {
+    look(&app, caller, id).await
 }
 
-async fn look(app: &App, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
+async fn look(app: &App, caller: Caller, id: BroadcastId) -> Result<Versioned<Json<Broadcast>>, Error> {
     let mut read = app.read().await?;
     let found = broadcast::find(read.conn(), id).await?.filter(|row| caller.covers(row.account_id));
     let row = found.ok_or(publishing::Error::NotFound("broadcast"))?;
     let log = broadcast::list_log(read.conn(), id, LOG_LINES).await?;
-    Ok(describe(app, &row, log, None))
+    Ok(Versioned(row.version, Json(describe(app, &row, log, None))))
 }
 
 /// Change a broadcast
 #[utoipa::path(patch, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", security(("key" = [])),
-    request_body = Change, params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Broadcast)))]
+    request_body = Change, params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<BroadcastId>,
+    version: IfMatch,
     Json(change): Json<Change>,
-) -> Result<Json<Broadcast>, Error> {
+) -> Result<Versioned<Json<Broadcast>>, Error> {
     let changed = |plan: BroadcastPlan| BroadcastPlan {
         starts_at: change.starts_at.or(plan.starts_at),
         grace: change.grace_seconds.map_or(plan.grace, seconds),
         dvr: change.dvr_seconds.map(seconds).or(plan.dvr),
         slate: change.slate.unwrap_or(plan.slate),
     };
-    app.publishing.change_broadcast(caller, id, changed).await?;
-    look(&app, caller, id).await.map(Json)
+    app.publishing.change_broadcast(caller, version.of(id), changed).await?;
+    look(&app, caller, id).await
 }
 
 /// Replace the stream key
 ///
 /// The one before is good no more, and an encoder that uses it is shown out.
 #[utoipa::path(post, path = "/api/v1/broadcasts/{id}/key", tag = "broadcasts", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Broadcast)))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
 pub async fn rotate(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<BroadcastId>,
-) -> Result<Json<Broadcast>, Error> {
-    let (row, secret) = app.publishing.rotate_stream_key(caller, id).await?;
-    Ok(Json(describe(&app, &row, Vec::new(), Some(&secret))))
+    version: IfMatch,
+) -> Result<Versioned<Json<Broadcast>>, Error> {
+    let (row, secret) = app.publishing.rotate_stream_key(caller, version.of(id)).await?;
+    Ok(Versioned(row.version, Json(describe(&app, &row, Vec::new(), Some(&secret)))))
 }
 
 /// Revoke the stream key
 #[utoipa::path(delete, path = "/api/v1/broadcasts/{id}/key", tag = "broadcasts", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 204, description = "It is good no more")))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 204, description = "It is good no more")))]
 pub async fn revoke(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<BroadcastId>,
+    version: IfMatch,
 ) -> Result<Gone, Error> {
-    app.publishing.revoke_stream_key(caller, id).await?;
+    app.publishing.revoke_stream_key(caller, version.of(id)).await?;
     Ok(Gone)
 }
 
@@ -293,12 +303,14 @@ pub async fn revoke(
 /// The recording is at the same address at once. While a stream still comes, the answer may say `live`: the end
 /// follows within a second.
 #[utoipa::path(post, path = "/api/v1/broadcasts/{id}/end", tag = "broadcasts", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Broadcast)))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
 pub async fn end(
     State(app): State<App>,
     Publisher(caller): Publisher,
     Path(id): Path<BroadcastId>,
-) -> Result<Json<Broadcast>, Error> {
-    app.publishing.end_broadcast(caller, id).await?;
-    look(&app, caller, id).await.map(Json)
+    version: IfMatch,
+) -> Result<Versioned<Json<Broadcast>>, Error> {
+    app.publishing.end_broadcast(caller, version.of(id)).await?;
+    look(&app, caller, id).await
 }

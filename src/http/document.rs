@@ -1,7 +1,7 @@
 //! The `OpenAPI` 3.1 document, made from the code, and a page to try it.
 
 use axum::Router;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     Components, Content, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
@@ -32,6 +32,8 @@ const CHANGING: &[(&str, &str)] = &[
 ];
 /// What a request for something certain may get.
 const NAMED: &[(&str, &str)] = &[("404", "It isn't there, or not for this caller")];
+/// What a request for one version may get.
+const VERSIONED: &[(&str, &str)] = &[("412", "It was changed since the version that If-Match names")];
 /// What a tus request may get.
 const TUS: &[(&str, &str)] = &[
     ("410", "The upload was given up or has expired"),
@@ -79,12 +81,18 @@ fn refuse(operation: &mut Operation, path: &str, changes: bool) {
         (changes, CHANGING),
         (path.contains('{'), NAMED),
         (path.starts_with("/api/v1/uploads"), TUS),
+        (takes_version(operation), VERSIONED),
         (!changes, &[("422", "What is said can't be taken")]),
     ];
     for (status, description) in groups.into_iter().filter(|(given, _)| *given).flat_map(|(_, group)| group) {
         let responses = &mut operation.responses.responses;
         responses.entry((*status).to_owned()).or_insert_with(|| problem(description));
     }
+}
+
+fn takes_version(operation: &Operation) -> bool {
+    let named = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.name == "If-Match");
+    operation.parameters.iter().flatten().any(named)
 }
 
 fn problem(description: &str) -> RefOr<Response> {

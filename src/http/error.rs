@@ -44,6 +44,12 @@ pub enum Error {
     Path(String),
     #[error("{0}")]
     Query(String),
+    #[error("there is no query parameter {0:?} here")]
+    ParameterUnknown(String),
+    #[error("there is no field {0:?} here")]
+    FieldUnknown(String),
+    #[error("this address takes no body")]
+    BodyUnexpected,
     #[error("the body is no JSON: {0}")]
     Syntax(String),
     #[error("{message}")]
@@ -111,6 +117,9 @@ impl Error {
             Self::Method => rule(S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Path(_) => rule(S::BAD_REQUEST, "path_invalid"),
             Self::Query(_) => rule(S::BAD_REQUEST, "query_invalid"),
+            Self::ParameterUnknown(_) => rule(S::BAD_REQUEST, "parameter_unknown"),
+            Self::FieldUnknown(_) => rule(S::UNPROCESSABLE_ENTITY, "field_unknown"),
+            Self::BodyUnexpected => rule(S::BAD_REQUEST, "body_unexpected"),
             Self::Syntax(_) => rule(S::BAD_REQUEST, "json_invalid"),
             Self::Body { code, .. } => rule(S::UNPROCESSABLE_ENTITY, code.clone()),
             Self::ContentType { .. } => rule(S::UNSUPPORTED_MEDIA_TYPE, "content_type_unsupported"),
@@ -151,13 +160,18 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::Text(TextError::TooLong { field, .. }) => {
             rule(S::UNPROCESSABLE_ENTITY, format!("{field}_too_long"))
         }
-        E::Text(TextError::Control { field }) | E::Span { field, .. } => {
+        E::Text(TextError::Control { field } | TextError::Direction { field }) | E::Span { field, .. } => {
             rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid"))
+        }
+        E::Text(TextError::Languages { field, .. }) => {
+            rule(S::UNPROCESSABLE_ENTITY, format!("{field}_too_many_languages"))
         }
         E::UnknownAccount(_) => rule(S::UNPROCESSABLE_ENTITY, "unknown_account"),
         E::UnknownTopic(_) => rule(S::UNPROCESSABLE_ENTITY, "unknown_topic"),
         E::NotFound(what) => rule(S::NOT_FOUND, format!("{what}_not_found")),
         E::Forbidden(_) => rule(S::FORBIDDEN, "role_too_low"),
+        E::KeyRevoked => rule(S::UNAUTHORIZED, "key_invalid"),
+        E::Version { .. } => rule(S::PRECONDITION_FAILED, "version_changed"),
         E::HandleTaken(_) => rule(S::CONFLICT, "handle_taken"),
         E::SlugTaken(_) => rule(S::CONFLICT, "slug_taken"),
         E::ParentCycle(_) => rule(S::UNPROCESSABLE_ENTITY, "parent_invalid"),

@@ -20,10 +20,12 @@ mod nodes;
 mod page;
 pub mod play;
 mod poster;
+mod precondition;
 mod preview;
 mod problem;
 mod reply;
 mod source;
+mod strict;
 mod targets;
 mod topics;
 mod uploads;
@@ -31,6 +33,8 @@ pub mod video;
 mod videos;
 mod words;
 mod writers;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -48,8 +52,10 @@ const MAX_JSON_BYTES: usize = 1 << 20;
 /// Everything there is to be asked, with the pages for people beside it.
 pub fn router(app: App, pages: Router) -> Router {
     let (api, document) = api().split_for_parts();
+    let known = Arc::new(strict::Known::of(&document));
     api.layer(from_fn(layers::hold_one_connection))
         .layer(from_fn_with_state(app.clone(), idempotency::once))
+        .layer(from_fn_with_state(known, strict::refuse_unknown))
         .merge(document::router(document::complete(document)))
         .merge(nodes::routes())
         .with_state(app)

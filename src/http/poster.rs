@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, header};
 use super::auth::{Member, Viewer};
 use super::body::gather;
 use super::extract::{self, Path};
+use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::{Accepted, Gone};
 use super::video::{Video, describe};
-use super::videos::changeable;
 use super::{App, Error, headers};
 use crate::domain::VideoId;
 use crate::publishing;
@@ -20,16 +20,18 @@ const TYPES: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 /// The body is a JPEG, PNG or WebP. It is made fit by a job, which `poster_upload` follows; what was shown before stays
 /// until then.
 #[utoipa::path(put, path = "/api/v1/videos/{id}/poster", tag = "videos", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)),
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
     request_body(content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))),
-    responses((status = 202, description = "It is being processed", body = Video)))]
+    responses((status = 202, description = "It is being processed", body = Video, headers(("ETag" = String)))))]
 pub async fn put(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<VideoId>,
+    version: IfMatch,
     request: Request,
-) -> Result<Accepted<Video>, Error> {
-    changeable(&app, caller, id).await?;
+) -> Result<Versioned<Accepted<Video>>, Error> {
+    let of = version.of(id);
+    app.publishing.check_changeable(caller, of.clone()).await?;
     check_type(request.headers())?;
     let most = app.publishing.limits.max_poster_bytes;
     let declared = headers::number(request.headers(), header::CONTENT_LENGTH.as_str())?;
@@ -38,22 +40,23 @@ pub async fn put(
         _ => gather(&app, request.into_body(), most).await?,
     };
     let bytes = bytes.ok_or(publishing::Error::PosterTooLarge { most })?;
-    let video = app.publishing.upload_poster(caller, id, bytes).await?;
-    describe(&app, Viewer(Some(caller)), &video).await.map(Accepted)
+    let video = app.publishing.upload_poster(caller, of, bytes).await?;
+    Ok(Versioned(video.version, Accepted(describe(&app, Viewer(Some(caller)), &video).await?)))
 }
 
 /// Remove the poster
 ///
 /// A frame of the video is shown again.
 #[utoipa::path(delete, path = "/api/v1/videos/{id}/poster", tag = "videos", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 204, description = "There is none")))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 204, description = "There is none")))]
 pub async fn remove(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<VideoId>,
+    version: IfMatch,
 ) -> Result<Gone, Error> {
-    changeable(&app, caller, id).await?;
-    app.publishing.remove_poster(caller, id).await?;
+    app.publishing.remove_poster(caller, version.of(id)).await?;
     Ok(Gone)
 }
 

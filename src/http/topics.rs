@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::Operator;
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
+use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::Created;
 use super::words::{ByLanguage, Words};
 use super::{App, Error};
@@ -27,6 +28,8 @@ pub struct Topic {
     /// The slug above; null at the root.
     #[schema(value_type = Option<String>)]
     parent: Option<Slug>,
+    /// What its `ETag` says.
+    version: i64,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -40,6 +43,7 @@ impl From<Row> for Topic {
             parent: row.slug.parent(),
             slug: row.slug,
             name: row.name.0,
+            version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -110,24 +114,26 @@ pub async fn add(
 /// One topic
 #[utoipa::path(get, path = "/api/v1/topics/{*slug}", tag = "topics",
     params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")),
-    responses((status = 200, body = Topic)))]
-pub async fn find(State(app): State<App>, Path(slug): Path<Slug>) -> Result<Json<Topic>, Error> {
+    responses((status = 200, body = Topic, headers(("ETag" = String)))))]
+pub async fn find(State(app): State<App>, Path(slug): Path<Slug>) -> Result<Versioned<Json<Topic>>, Error> {
     let found = topic::find(app.read().await?.conn(), &slug).await?;
-    Ok(Json(found.ok_or(publishing::Error::NotFound("topic"))?.into()))
+    Ok(answer(found.ok_or(publishing::Error::NotFound("topic"))?))
+}
+
+fn answer(row: Row) -> Versioned<Json<Topic>> {
+    Versioned(row.version, Json(row.into()))
 }
 
 /// Change a topic's names
 #[utoipa::path(patch, path = "/api/v1/topics/{*slug}", tag = "topics", request_body = Change,
-    params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")), security(("key" = [])),
-    responses((status = 200, body = Topic)))]
+    params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$"), IfMatchHeader), security(("key" = [])),
+    responses((status = 200, body = Topic, headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     _: Operator,
     Path(slug): Path<Slug>,
+    version: IfMatch,
     Json(change): Json<Change>,
-) -> Result<Json<Topic>, Error> {
-    let found = topic::find(app.read().await?.conn(), &slug).await?;
-    let before = found.ok_or(publishing::Error::NotFound("topic"))?;
-    let about = TopicDraft { name: change.name.change(&before.name, &Language::english()) };
-    Ok(Json(app.publishing.change_topic(&slug, about).await?.into()))
+) -> Result<Versioned<Json<Topic>>, Error> {
+    Ok(answer(app.publishing.change_topic(version.of(slug), change.name).await?))
 }

@@ -17,8 +17,8 @@ use crate::domain::broadcast::BroadcastState;
 use crate::domain::media::{MediaState, RungState, TICKS_PER_SECOND};
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
-use crate::domain::video::{PosterState, VideoState};
-use crate::domain::{BroadcastId, Language, Refusal, Texts, Timestamp, VideoId};
+use crate::domain::video::{PosterState, SourceState, VideoState};
+use crate::domain::{BroadcastId, Language, Refusal, Texts, Timestamp, UploadId, VideoId};
 use crate::publishing;
 
 /// What is watched.
@@ -42,6 +42,8 @@ pub struct Video {
     /// Why it was taken back.
     #[schema(value_type = Option<ByLanguage>)]
     pub withdrawn_reason: Option<Texts>,
+    /// What its `ETag` says: raised by every change that people make.
+    pub version: i64,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -100,6 +102,24 @@ pub struct Media {
     pub error: Option<Refusal>,
     /// What is wrong with it and still lets it play.
     pub warnings: Vec<Refusal>,
+    /// The upload whose bytes play, for its own account only.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub plays: Option<UploadId>,
+    /// The latest source and what has become of it, for its own account only.
+    pub source: Option<LatestSource>,
+}
+
+/// The source that came last.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LatestSource {
+    #[schema(value_type = String, format = Uuid)]
+    pub upload: UploadId,
+    pub filename: String,
+    pub state: SourceState,
+    /// Why it is not played.
+    pub error: Option<Refusal>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub received_at: Option<Timestamp>,
 }
 
 /// One rendition.
@@ -231,6 +251,10 @@ pub async fn describe_page(app: &App, viewer: Viewer, videos: &[VideoRow]) -> Re
         let overview = overviews.remove(&video.id);
         let own = viewer.covers(video.account_id);
         let media = sees_all(viewer, video).then(|| media(video, overview.as_ref(), &links));
+        let media = media.map(|media| match &overview {
+            Some(overview) if own => with_source(media, video, overview),
+            _ => media,
+        });
         let source = overview.as_ref().filter(|_| own).and_then(source);
         let broadcast = overview.as_ref().and_then(|overview| broadcast(app, overview));
         let poster_upload = if own { poster_upload(video) } else { None };
@@ -285,11 +309,12 @@ fn outline(video: &VideoRow, links: &Links, media: Option<Media>, source: Option
         state: video.state,
         published_at: video.published_at,
         withdrawn_reason: video.withdrawn_reason.as_ref().map(|reason| reason.0.clone()),
+        version: video.version,
         created_at: video.created_at,
         updated_at: video.updated_at,
         watch: links.to(&format!("/watch/{}", video.id)),
         embed: links.to(&format!("/embed/{}", video.id)),
-        trim: video.trim(),
+        trim: video.trim().filter(|_| media.is_some()),
         media,
         source,
         poster_upload: None,
@@ -333,9 +358,40 @@ fn media(video: &VideoRow, overview: Option<&Overview>, links: &Links) -> Media 
     }
 }
 
+/// With what only its own account may know: whose bytes play, and what has become of the latest ones.
+fn with_source(media: Media, video: &VideoRow, overview: &Overview) -> Media {
+    let plays = overview.revision_upload.filter(|_| plays(video));
+    Media { plays, source: latest(video, plays, overview), ..media }
+}
+
+/// What has become of the source that came last.
+fn latest(video: &VideoRow, playing: Option<UploadId>, overview: &Overview) -> Option<LatestSource> {
+    if let Some(refused) = &video.source_refused {
+        return Some(LatestSource {
+            upload: refused.upload,
+            filename: refused.filename.clone(),
+            state: SourceState::Refused,
+            error: Some(refused.error.clone()),
+            received_at: refused.received_at,
+        });
+    }
+    let upload = video.upload_id.filter(|_| overview.source_bytes.is_some())?;
+    let (state, error) = match video.media_state {
+        MediaState::Failed => (SourceState::Refused, video.error.as_ref().map(|error| error.0.clone())),
+        _ if playing == Some(upload) => (SourceState::Playing, None),
+        _ => (SourceState::Processing, None),
+    };
+    let filename = overview.filename.clone().unwrap_or_default();
+    Some(LatestSource { upload, filename, state, error, received_at: overview.uploaded_at })
+}
+
+/// Something can be played.
+fn plays(video: &VideoRow) -> bool {
+    matches!(video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded)
+}
+
 fn addresses(video: &VideoRow, overview: Option<&Overview>, links: &Links) -> Media {
     let id = video.id;
-    let plays = matches!(video.media_state, MediaState::Playable | MediaState::Ready | MediaState::Degraded);
     let probe = overview.and_then(|overview| overview.probe.as_ref());
     let still = |file: &str| links.to(&format!("/play/{id}/{file}"));
     let uploaded = video.poster.as_ref().map(|poster| stills::file_name(poster.id));
@@ -356,10 +412,12 @@ fn addresses(video: &VideoRow, overview: Option<&Overview>, links: &Links) -> Me
         height: probe.map(|probe| probe.video.height),
         revision: number,
         rungs: Vec::new(),
-        hls: plays.then(|| links.to(&format!("/play/{id}/master.m3u8"))),
+        hls: plays(video).then(|| links.to(&format!("/play/{id}/master.m3u8"))),
         poster,
         storyboard: storyboard.map(|number| still(&format!("{number}/storyboard.vtt"))),
         error: None,
+        plays: None,
+        source: None,
         warnings: overview.and_then(|it| it.warnings.as_ref()).map(|list| list.0.clone()).unwrap_or_default(),
     }
 }

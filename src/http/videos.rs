@@ -8,6 +8,7 @@ use super::auth::{Member, Publisher, Viewer};
 use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
 use super::play::gate::Permit;
+use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::{Created, Gone};
 use super::video::{UploadTo, Video, describe, describe_page, look};
 use super::words::Words;
@@ -15,12 +16,12 @@ use super::{App, Error};
 use crate::catalogue::video::{self, Filter, Sight};
 use crate::catalogue::{account, search};
 use crate::domain::account::Handle;
-use crate::domain::key::{Caller, Role};
+use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
 use crate::domain::video::VideoState;
-use crate::domain::{Language, UploadId, VideoId};
+use crate::domain::{Language, TextChange, UploadId, VideoId};
 use crate::publishing::{self, VideoChange, VideoDraft};
 
 /// What is said of a new video.
@@ -190,94 +191,98 @@ pub(super) async fn account_of(app: &App, caller: Caller, named: Option<Handle>)
 
 /// One video
 ///
-/// A draft is there for its own account and the bearer of a token; of a withdrawn one everybody may read why.
+/// A draft is there for its own account and the bearer of a token; of a withdrawn one everybody may read why. The `ETag`
+/// is the version of what people change of it.
 #[utoipa::path(get, path = "/api/v1/videos/{id}", tag = "videos", security((), ("key" = [])),
-    params(("id" = String, Path, format = Uuid), Permit), responses((status = 200, body = Video)))]
+    params(("id" = String, Path, format = Uuid), Permit),
+    responses((status = 200, body = Video, headers(("ETag" = String)))))]
 pub async fn find(
     State(app): State<App>,
     viewer: Viewer,
     Path(id): Path<VideoId>,
     Query(permit): Query<Permit>,
-) -> Result<Json<Video>, Error> {
-    Ok(Json(look(&app, viewer, permit.token.as_deref(), id).await?.1))
+) -> Result<Versioned<Json<Video>>, Error> {
+    let video = look(&app, viewer, permit.token.as_deref(), id).await?.1;
+    Ok(Versioned(video.version, Json(video)))
+}
+
+/// The video as the caller sees it after a change.
+async fn changed(app: &App, caller: Caller, row: &video::Video) -> Result<Versioned<Json<Video>>, Error> {
+    Ok(Versioned(row.version, Json(describe(app, Viewer(Some(caller)), row).await?)))
 }
 
 /// Change what is said of a video
+///
+/// A draft by an editor, what is or was public by a publisher.
 #[utoipa::path(patch, path = "/api/v1/videos/{id}", tag = "videos", security(("key" = [])), request_body = Change,
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 200, body = Video, headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<VideoId>,
+    version: IfMatch,
     Json(change): Json<Change>,
-) -> Result<Json<Video>, Error> {
-    let before = changeable(&app, caller, id).await?;
-    let language = change.language.clone().unwrap_or_else(|| before.language.clone());
+) -> Result<Versioned<Json<Video>>, Error> {
     let change = VideoChange {
         topic: change.topic,
-        title: change.title.map(|words| words.change(&before.title, &language)),
-        description: change.description.map(|words| words.change(&before.description, &language)),
-        poster_alt: change.poster_alt.map(|words| words.change(&before.poster_alt, &language)),
+        title: change.title.map(TextChange::from),
+        description: change.description.map(TextChange::from),
+        poster_alt: change.poster_alt.map(TextChange::from),
         language: change.language,
         trim: change
             .trim
             .map(|to| Trim { start_ms: to.start_ms.unwrap_or(0).into(), end_ms: to.end_ms.map(i64::from) }),
     };
-    let video = app.publishing.change_video(caller, id, change).await?;
-    describe(&app, Viewer(Some(caller)), &video).await.map(Json)
-}
-
-/// The video, where the caller may change it: an editor makes and edits drafts, what everybody sees is a publisher's.
-pub(super) async fn changeable(app: &App, caller: Caller, id: VideoId) -> Result<video::Video, Error> {
-    let found = video::find(app.read().await?.conn(), id).await?;
-    let video = found.filter(|video| caller.covers(video.account_id));
-    let video = video.ok_or(publishing::Error::NotFound("video"))?;
-    let may = video.state == VideoState::Draft || caller.role >= Role::Publisher;
-    if may { Ok(video) } else { Err(Error::RoleTooLow("a publisher's key, because the video is public")) }
+    let video = app.publishing.change_video(caller, version.of(id), change).await?;
+    changed(&app, caller, &video).await
 }
 
 /// Delete a video
 ///
 /// It is gone from every page at once; its objects follow.
 #[utoipa::path(delete, path = "/api/v1/videos/{id}", tag = "videos", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 204, description = "It is gone")))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 204, description = "It is gone")))]
 pub async fn delete(
     State(app): State<App>,
     Member(caller): Member,
     Path(id): Path<VideoId>,
+    version: IfMatch,
 ) -> Result<Gone, Error> {
-    changeable(&app, caller, id).await?;
-    app.publishing.delete_video(caller, id).await?;
+    app.publishing.delete_video(caller, version.of(id)).await?;
     Ok(Gone)
 }
 
 /// Show a video to everybody
 #[utoipa::path(post, path = "/api/v1/videos/{id}/publish", tag = "videos", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 200, body = Video, headers(("ETag" = String)))))]
 pub async fn publish(
     State(app): State<App>,
     Publisher(caller): Publisher,
     Path(id): Path<VideoId>,
-) -> Result<Json<Video>, Error> {
-    let video = app.publishing.publish(caller, id).await?;
-    describe(&app, Viewer(Some(caller)), &video).await.map(Json)
+    version: IfMatch,
+) -> Result<Versioned<Json<Video>>, Error> {
+    let video = app.publishing.publish(caller, version.of(id)).await?;
+    changed(&app, caller, &video).await
 }
 
 /// Take a published video back
 ///
 /// The reason is public.
 #[utoipa::path(post, path = "/api/v1/videos/{id}/withdraw", tag = "videos", security(("key" = [])),
-    request_body = Withdrawal, params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Video), (status = 409, description = "It was never published",
+    request_body = Withdrawal, params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    responses((status = 200, body = Video, headers(("ETag" = String))),
+        (status = 409, description = "It was never published",
         body = super::problem::Problem, content_type = "application/problem+json")))]
 pub async fn withdraw(
     State(app): State<App>,
     Publisher(caller): Publisher,
     Path(id): Path<VideoId>,
+    version: IfMatch,
     Json(withdrawal): Json<Withdrawal>,
-) -> Result<Json<Video>, Error> {
-    let found = video::find(app.read().await?.conn(), id).await?;
-    let language = found.map_or_else(Language::english, |video| video.language);
-    let video = app.publishing.withdraw(caller, id, withdrawal.reason.into_texts(&language)).await?;
-    describe(&app, Viewer(Some(caller)), &video).await.map(Json)
+) -> Result<Versioned<Json<Video>>, Error> {
+    let video = app.publishing.withdraw(caller, version.of(id), withdrawal.reason).await?;
+    changed(&app, caller, &video).await
 }

@@ -5,7 +5,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder,
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::{Language, Texts};
+use crate::domain::{Language, TextChange, Texts};
 
 /// A text in one language or in several.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,16 +23,13 @@ impl Words {
             Self::ByLanguage(texts) => texts,
         }
     }
+}
 
-    /// In place of the `old` ones; a plain text leaves the other languages as they are.
-    pub fn change(self, old: &Texts, language: &Language) -> Texts {
-        match self {
-            Self::Plain(text) => {
-                let mut texts = old.clone();
-                texts.0.insert(language.clone(), text);
-                texts
-            }
-            Self::ByLanguage(texts) => texts,
+impl From<Words> for TextChange {
+    fn from(words: Words) -> Self {
+        match words {
+            Words::Plain(text) => Self::Own(text),
+            Words::ByLanguage(texts) => Self::All(texts),
         }
     }
 }
@@ -80,8 +77,8 @@ mod tests {
         let english = Language::english();
         let old: Texts = serde_json::from_str(r#"{"en": "air", "zh-Hans": "空气"}"#).expect("texts");
         let words: Words = serde_json::from_str(r#""clean air""#).expect("words");
-        assert_eq!(words.change(&old, &english).0.len(), 2);
+        assert_eq!(TextChange::from(words).apply(&old, &english).0.len(), 2);
         let words: Words = serde_json::from_str(r#"{"en": "clean air"}"#).expect("words");
-        assert_eq!(words.change(&old, &english), Texts::one(english, "clean air"));
+        assert_eq!(TextChange::from(words).apply(&old, &english), Texts::one(english, "clean air"));
     }
 }

@@ -6,12 +6,17 @@ use super::{Error, Publishing};
 use crate::catalogue::account::Account;
 use crate::catalogue::key::Key;
 use crate::catalogue::topic::Topic;
-use crate::catalogue::{self, Conn, account, key, topic};
+use crate::catalogue::{self, Conn, account, key, setting, topic};
 use crate::domain::account::{Handle, Level};
 use crate::domain::key::{Role, Secret};
 use crate::domain::topic::Slug;
+use crate::domain::version::Guarded;
 use crate::domain::video::{MAX_NAME_CHARS, check_line, check_texts};
-use crate::domain::{AccountId, KeyId, Language, Texts, TopicId};
+use crate::domain::{AccountId, KeyId, Language, TextChange, Texts, TopicId};
+
+/// The setting whose row is locked while an account gets another one above it: two such changes that each see the tree
+/// without the other could close a circle.
+const ACCOUNT_TREE: &str = "account_tree";
 
 /// What is said of an account.
 #[derive(Debug, Clone)]
@@ -53,6 +58,7 @@ impl Publishing {
             parent: draft.parent,
             max_video_bytes: bytes(draft.max_video_bytes),
             quota_bytes: bytes(draft.quota_bytes),
+            version: 1,
             created_at: now,
             updated_at: now,
         };
@@ -66,10 +72,22 @@ impl Publishing {
         Ok(account)
     }
 
-    /// Changes what is said of an account; its handle stays.
-    pub async fn change_account(&self, handle: &Handle, draft: AccountDraft) -> Result<Account, Error> {
+    /// Changes what is said of an account, from what is said of it now; its handle stays.
+    pub async fn change_account(
+        &self,
+        of: impl Into<Guarded<Handle>>,
+        change: impl FnOnce(AccountDraft) -> AccountDraft,
+    ) -> Result<Account, Error> {
+        let of = of.into();
         let mut tx = self.db.begin().await?;
-        let before = account::find(tx.conn(), handle).await?.ok_or(Error::NotFound("account"))?;
+        let found = account::find(tx.conn(), &of.id).await?.ok_or(Error::NotFound("account"))?;
+        setting::set(tx.conn(), ACCOUNT_TREE, "").await?;
+        account::lock(tx.conn(), found.id).await?;
+        let before = account::find(tx.conn(), &of.id).await?.ok_or(Error::NotFound("account"))?;
+        if !of.expected.allows(before.version) {
+            return Err(Error::Version { actual: before.version });
+        }
+        let draft = change(draft_of(&before));
         let account = Account {
             name: Json(draft.name),
             sector: draft.sector,
@@ -78,6 +96,7 @@ impl Publishing {
             parent: draft.parent,
             max_video_bytes: bytes(draft.max_video_bytes),
             quota_bytes: bytes(draft.quota_bytes),
+            version: before.version + 1,
             updated_at: self.clock.now(),
             ..before
         };
@@ -91,8 +110,14 @@ impl Publishing {
     pub async fn add_topic(&self, slug: Slug, draft: TopicDraft) -> Result<Topic, Error> {
         check_texts("name", &draft.name, MAX_NAME_CHARS)?;
         let now = self.clock.now();
-        let topic =
-            Topic { id: TopicId::new(), slug, name: Json(draft.name), created_at: now, updated_at: now };
+        let topic = Topic {
+            id: TopicId::new(),
+            slug,
+            name: Json(draft.name),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
         let mut tx = self.db.begin().await?;
         self.add_missing_parents(tx.conn(), &topic.slug).await?;
         topic::insert(tx.conn(), &topic).await.map_err(|error| match error {
@@ -109,19 +134,38 @@ impl Publishing {
         for step in slug.path().into_iter().filter(|step| step != slug) {
             if topic::find(conn.again(), &step).await?.is_none() {
                 let name = Json(Texts::one(Language::english(), step.words()));
-                let topic = Topic { id: TopicId::new(), slug: step, name, created_at: now, updated_at: now };
+                let topic = Topic {
+                    id: TopicId::new(),
+                    slug: step,
+                    name,
+                    version: 1,
+                    created_at: now,
+                    updated_at: now,
+                };
                 topic::insert(conn.again(), &topic).await?;
             }
         }
         Ok(())
     }
 
-    /// Changes a topic's names.
-    pub async fn change_topic(&self, slug: &Slug, draft: TopicDraft) -> Result<Topic, Error> {
-        check_texts("name", &draft.name, MAX_NAME_CHARS)?;
+    /// Changes a topic's names; a plain one is English.
+    pub async fn change_topic(
+        &self,
+        of: impl Into<Guarded<Slug>>,
+        name: impl Into<TextChange>,
+    ) -> Result<Topic, Error> {
+        let of = of.into();
         let mut tx = self.db.begin().await?;
-        let before = topic::find(tx.conn(), slug).await?.ok_or(Error::NotFound("topic"))?;
-        let topic = Topic { name: Json(draft.name), updated_at: self.clock.now(), ..before };
+        let found = topic::find(tx.conn(), &of.id).await?.ok_or(Error::NotFound("topic"))?;
+        topic::lock(tx.conn(), found.id).await?;
+        let before = topic::find(tx.conn(), &of.id).await?.ok_or(Error::NotFound("topic"))?;
+        if !of.expected.allows(before.version) {
+            return Err(Error::Version { actual: before.version });
+        }
+        let name = name.into().apply(&before.name, &Language::english());
+        check_texts("name", &name, MAX_NAME_CHARS)?;
+        let version = before.version + 1;
+        let topic = Topic { name: Json(name), version, updated_at: self.clock.now(), ..before };
         topic::update(tx.conn(), &topic).await?;
         tx.commit().await?;
         Ok(topic)
@@ -159,6 +203,7 @@ impl Publishing {
     /// Revokes a key at once; the last operator's stays, or nobody could run the instance.
     pub async fn revoke_key(&self, id: KeyId) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
+        key::lock_operators(tx.conn()).await?;
         let found = key::find(tx.conn(), id).await?;
         let operator = found.is_some_and(|key| key.is_operator() && key.revoked_at.is_none());
         if operator && key::count_operators(tx.conn()).await? == 1 {
@@ -166,6 +211,19 @@ impl Publishing {
         }
         key::revoke(tx.conn(), id, self.clock.now()).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+fn draft_of(account: &Account) -> AccountDraft {
+    let kept = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    AccountDraft {
+        name: account.name.0.clone(),
+        sector: account.sector.clone(),
+        level: account.level,
+        region: account.region.clone(),
+        parent: account.parent.clone(),
+        max_video_bytes: kept(account.max_video_bytes),
+        quota_bytes: kept(account.quota_bytes),
     }
 }
 

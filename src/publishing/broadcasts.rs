@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::rights::{Takes, lock_broadcast};
 use super::{Error, Publishing, VideoDraft};
 use crate::catalogue::broadcast::{self, Broadcast, Line};
 use crate::catalogue::video::Video;
 use crate::catalogue::{self, Conn, Tx};
 use crate::domain::broadcast::{BroadcastState, MAX_GRACE, MIN_DVR};
 use crate::domain::key::{Caller, Secret};
+use crate::domain::version::Guarded;
 use crate::domain::{BroadcastId, Timestamp};
 
 /// What is said of a new broadcast.
@@ -50,11 +52,11 @@ impl Publishing {
     pub async fn change_broadcast(
         &self,
         caller: Caller,
-        id: BroadcastId,
+        of: impl Into<Guarded<BroadcastId>>,
         change: impl FnOnce(BroadcastPlan) -> BroadcastPlan,
     ) -> Result<Broadcast, Error> {
         let mut tx = self.db.begin().await?;
-        let mut broadcast = own_broadcast(tx.conn(), caller, id).await?;
+        let mut broadcast = lock_broadcast(&mut tx, (caller, Takes::Editing), &of.into()).await?;
         refuse_ended(&broadcast)?;
         let plan = change(plan_of(&broadcast));
         check_plan(plan)?;
@@ -64,6 +66,7 @@ impl Publishing {
         broadcast.slate = plan.slate;
         broadcast.updated_at = self.clock.now();
         broadcast::update(tx.conn(), &broadcast).await?;
+        broadcast.version += 1;
         tx.commit().await?;
         self.changes.tell(broadcast.video_id);
         Ok(broadcast)
@@ -73,28 +76,33 @@ impl Publishing {
     pub async fn rotate_stream_key(
         &self,
         caller: Caller,
-        id: BroadcastId,
+        of: impl Into<Guarded<BroadcastId>>,
     ) -> Result<(Broadcast, Secret), Error> {
         let secret = Secret::stream();
-        let broadcast = self.set_stream_key(caller, id, Some(&secret)).await?;
+        let broadcast = self.set_stream_key(caller, of.into(), Some(&secret)).await?;
         Ok((broadcast, secret))
     }
 
     /// Takes the stream key away.
-    pub async fn revoke_stream_key(&self, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
-        self.set_stream_key(caller, id, None).await
+    pub async fn revoke_stream_key(
+        &self,
+        caller: Caller,
+        of: impl Into<Guarded<BroadcastId>>,
+    ) -> Result<Broadcast, Error> {
+        self.set_stream_key(caller, of.into(), None).await
     }
 
     async fn set_stream_key(
         &self,
         caller: Caller,
-        id: BroadcastId,
+        of: Guarded<BroadcastId>,
         secret: Option<&Secret>,
     ) -> Result<Broadcast, Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let broadcast = own_broadcast(tx.conn(), caller, id).await?;
+        let mut broadcast = lock_broadcast(&mut tx, (caller, Takes::Editing), &of).await?;
         refuse_ended(&broadcast)?;
+        let id = broadcast.id;
         let digest = secret.map(Secret::digest);
         broadcast::set_key(tx.conn(), id, digest.as_deref(), now).await?;
         let said = match secret {
@@ -102,6 +110,7 @@ impl Publishing {
             None => ("key_removed", "the stream key was revoked"),
         };
         log(&mut tx, id, said, now).await?;
+        broadcast.version += 1;
         tx.commit().await?;
         self.changes.tell(broadcast.video_id);
         Ok(broadcast)
@@ -109,9 +118,14 @@ impl Publishing {
 
     /// Ends a broadcast. While a node owns its channel, that one closes what is open first, and the answer may still
     /// be `live`.
-    pub async fn end_broadcast(&self, caller: Caller, id: BroadcastId) -> Result<Broadcast, Error> {
+    pub async fn end_broadcast(
+        &self,
+        caller: Caller,
+        of: impl Into<Guarded<BroadcastId>>,
+    ) -> Result<Broadcast, Error> {
         let mut tx = self.db.begin().await?;
-        let found = own_broadcast(tx.conn(), caller, id).await?;
+        let found = lock_broadcast(&mut tx, (caller, Takes::Ending), &of.into()).await?;
+        let id = found.id;
         let now = catalogue::now(tx.conn()).await?;
         broadcast::ask_end(tx.conn(), id, now).await?;
         if !found.is_held(now) {
@@ -195,6 +209,7 @@ fn announced(video: &Video, plan: BroadcastPlan, now: Timestamp) -> Broadcast {
         interrupted_at: None,
         end_requested: false,
         ended_at: None,
+        version: 1,
         created_at: now,
         updated_at: now,
     }

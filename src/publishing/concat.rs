@@ -38,22 +38,25 @@ impl Publishing {
             self.finish_received(id).await
         };
         match finished {
-            // Deleted meanwhile: its purge takes the upload too.
-            Err(Error::NotFound("video")) => Ok(()),
+            // Deleted meanwhile: its purge takes the upload too. Refused: the video says so.
+            Err(Error::NotFound("video") | Error::Forbidden(_) | Error::KeyRevoked) => Ok(()),
             finished => finished,
         }
     }
 
     async fn finish_final(&self, upload: &Upload) -> Result<(), Error> {
         let (size, sha256) = self.join(upload).await?;
-        self.finish_upload(upload, size, sha256.as_deref()).await?;
+        let finished = self.finish_upload(upload, size, sha256.as_deref()).await;
+        if !matches!(finished, Ok(()) | Err(Error::Forbidden(_) | Error::KeyRevoked)) {
+            return finished;
+        }
         for partial in upload.partials.iter().collect::<BTreeSet<_>>() {
             if let Err(error) = self.drop_partial(*partial).await {
                 // Its time runs out.
                 tracing::warn!(upload = %partial, %error, "a partial upload stays for now");
             }
         }
-        Ok(())
+        finished
     }
 
     async fn join(&self, upload: &Upload) -> Result<(u64, Option<String>), Error> {

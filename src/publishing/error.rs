@@ -24,6 +24,10 @@ pub enum Error {
     NotFound(&'static str),
     #[error("the key may not do this: it needs {0}")]
     Forbidden(&'static str),
+    #[error("the key is wrong or revoked")]
+    KeyRevoked,
+    #[error("it was changed since: its version is {actual}")]
+    Version { actual: i64 },
     #[error("handle {0} is taken")]
     HandleTaken(Handle),
     #[error("topic {0} is there already")]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::processing::hold;
-use super::videos::owned;
+use super::rights::{Takes, owned};
 use super::{Error, Publishing};
 use crate::catalogue::job::Fence;
 use crate::catalogue::revision::Still;
@@ -12,6 +12,7 @@ use crate::catalogue::{Tx, job, video};
 use crate::domain::cdn::CacheTag;
 use crate::domain::job::{Job, JobState};
 use crate::domain::key::Caller;
+use crate::domain::version::Guarded;
 use crate::domain::{PosterId, Refusal, RefusalCode, Timestamp, VideoId};
 use crate::storage::Key;
 
@@ -20,16 +21,23 @@ pub type PosterOf = (VideoId, PosterId);
 
 impl Publishing {
     /// Takes a picture that is to stand for a video; what is shown stays until it is made fit.
-    pub async fn upload_poster(&self, caller: Caller, id: VideoId, bytes: Bytes) -> Result<Video, Error> {
+    pub async fn upload_poster(
+        &self,
+        caller: Caller,
+        of: impl Into<Guarded<VideoId>>,
+        bytes: Bytes,
+    ) -> Result<Video, Error> {
+        let of = of.into();
+        let id = of.id;
         let most = self.limits.max_poster_bytes;
         if bytes.len() as u64 > most {
             return Err(Error::PosterTooLarge { most });
         }
-        owned(self.db.read().await?.conn(), caller, id).await?;
+        self.check_changeable(caller, of.clone()).await?;
         let poster = PosterId::new();
         let key = Key::new_poster(id, poster);
         self.storage.put(&key, bytes).await?;
-        let (before, video) = match self.take_poster(caller, (id, poster)).await {
+        let (before, video) = match self.take_poster(caller, &of, poster).await {
             Ok(taken) => taken,
             Err(error) => {
                 // What can't be removed either, fsck finds.
@@ -43,11 +51,16 @@ impl Publishing {
     }
 
     /// The video before and after.
-    async fn take_poster(&self, caller: Caller, (id, poster): PosterOf) -> Result<(Video, Video), Error> {
+    async fn take_poster(
+        &self,
+        caller: Caller,
+        of: &Guarded<VideoId>,
+        poster: PosterId,
+    ) -> Result<(Video, Video), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        video::lock(tx.conn(), id, now).await?;
-        let before = owned(tx.conn(), caller, id).await?;
+        let before = self.lock_video(&mut tx, (caller, Takes::Editing), of).await?;
+        let id = before.id;
         video::set_poster_upload(tx.conn(), id, poster, now).await?;
         let work = Job::Poster { video: id, poster };
         job::enqueue(tx.conn(), &work, Some(before.account_id), now).await?;
@@ -57,11 +70,11 @@ impl Publishing {
     }
 
     /// Takes every uploaded picture away: the frame is shown again. There may be none.
-    pub async fn remove_poster(&self, caller: Caller, id: VideoId) -> Result<(), Error> {
+    pub async fn remove_poster(&self, caller: Caller, of: impl Into<Guarded<VideoId>>) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        video::lock(tx.conn(), id, now).await?;
-        let before = owned(tx.conn(), caller, id).await?;
+        let before = self.lock_video(&mut tx, (caller, Takes::Editing), &of.into()).await?;
+        let id = before.id;
         if before.poster_state().is_none() {
             return Ok(());
         }

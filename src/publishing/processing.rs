@@ -10,9 +10,9 @@ use crate::catalogue::pack::Pack;
 use crate::catalogue::revision::{Plan, Still};
 use crate::catalogue::rung::Rung;
 use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
-use crate::domain::job::JobState;
-use crate::domain::media::{Ladder, RungState, Segment};
-use crate::domain::{Refusal, RefusalCode, UploadId, VideoId};
+use crate::domain::job::{Job, JobState};
+use crate::domain::media::{Ladder, MediaState, RungState, Segment};
+use crate::domain::{Refusal, RefusalCode, Timestamp, UploadId, VideoId};
 
 /// A pack that is in the bucket.
 #[derive(Debug, Clone)]
@@ -27,6 +27,48 @@ pub struct NewPack {
 pub type RevisionId = (VideoId, u32);
 
 impl Publishing {
+    /// Begins the next revision of a video from this source; older work on it is called off.
+    pub(super) async fn begin_processing(
+        &self,
+        tx: &mut Tx,
+        (id, source): (VideoId, UploadId),
+        now: Timestamp,
+    ) -> Result<u32, Error> {
+        video::lock(tx.conn(), id, now).await?;
+        for row in job::list_of_video(tx.conn(), id).await? {
+            job::cancel(tx.conn(), row.id, now).await?;
+        }
+        self.give_up_unfinished(tx, id, now).await?;
+        let video = video::find(tx.conn(), id).await?.ok_or(Error::NotFound("video"))?;
+        video::set_source(tx.conn(), id, source, now).await?;
+        let refused = video.source_refused.as_ref().map(|refused| refused.upload);
+        if refused == Some(source) || video.upload_id != Some(source) {
+            video::set_source_refused(tx.conn(), id, None, now).await?;
+        }
+        let revision = revision::insert(tx.conn(), id, source, now).await?;
+        if video.revision.is_none() {
+            video::set_media(tx.conn(), id, (MediaState::Processing, None), now).await?;
+        }
+        job::enqueue(tx.conn(), &Job::Probe { video: id, revision }, Some(video.account_id), now).await?;
+        Ok(revision)
+    }
+
+    /// Revisions that were still being made are overtaken: what there is of them goes when its grace is over.
+    async fn give_up_unfinished(&self, tx: &mut Tx, id: VideoId, now: Timestamp) -> Result<(), Error> {
+        let overtaken =
+            Refusal::new(RefusalCode::Cancelled, "A newer source or reprocessing took its place.");
+        for revision in revision::list(tx.conn(), id).await? {
+            if revision.finished_at.is_none() {
+                let this = (id, u32::try_from(revision.number).unwrap_or(0));
+                let state = (MediaState::Failed, Some(&overtaken));
+                revision::set_state(tx.conn(), this, state, Some(now)).await?;
+                revision::set_retire(tx.conn(), this, Some(now.plus(self.limits.revision_grace))).await?;
+                video::take_back(tx.conn(), id, this.1, now).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps what the probe led to and asks for the work; the probe is done.
     pub async fn plan_revision(&self, fence: Fence, id: RevisionId, plan: &Plan) -> Result<(), Error> {
         let now = self.clock.now();

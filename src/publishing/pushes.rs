@@ -1,10 +1,12 @@
 //! Targets a broadcast is pushed on to: added, removed, and how they take the stream.
 
-use super::broadcasts::{log, own_broadcast};
+use super::broadcasts::log;
 use super::ingest::hold;
+use super::rights::{Takes, lock_broadcast};
 use super::{Error, Publishing};
-use crate::catalogue::broadcast::{self, Tenure};
+use crate::catalogue::broadcast::Tenure;
 use crate::catalogue::push_target::{self, Push, PushNote, PushTarget};
+use crate::domain::broadcast::BroadcastState;
 use crate::domain::key::{Caller, Secret};
 use crate::domain::push::{MAX_STREAM_KEY_CHARS, MAX_TARGETS, PushState, PushUrl};
 use crate::domain::video::{MAX_NAME_CHARS, TextError, check_line};
@@ -29,8 +31,8 @@ impl Publishing {
     ) -> Result<PushTarget, Error> {
         self.check_target(&draft)?;
         let mut tx = self.db.begin().await?;
-        let broadcast = own_broadcast(tx.conn(), caller, id).await?;
-        if !broadcast::lock(tx.conn(), id).await? {
+        let broadcast = lock_broadcast(&mut tx, (caller, Takes::Publishing), &id.into()).await?;
+        if broadcast.state == BroadcastState::Ended {
             return Err(Error::BroadcastOver);
         }
         if push_target::list(tx.conn(), id).await?.len() >= MAX_TARGETS {
@@ -84,7 +86,7 @@ impl Publishing {
         target: TargetId,
     ) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        let broadcast = own_broadcast(tx.conn(), caller, id).await?;
+        let broadcast = lock_broadcast(&mut tx, (caller, Takes::Publishing), &id.into()).await?;
         if !push_target::delete(tx.conn(), id, target).await? {
             return Err(Error::NotFound("target"));
         }

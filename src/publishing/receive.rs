@@ -87,7 +87,7 @@ impl Publishing {
         }
         check_open(&before, before.door)?;
         let expires_at = self.clock.now().plus(self.limits.upload_ttl);
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.answer_for(self.db.begin().await?, caller, &before).await?;
         let upload = upload::acquire(tx.conn(), id, expires_at).await?.ok_or(Error::NotFound("upload"))?;
         let expected = unsigned(upload.received);
         if offset != expected {

@@ -8,7 +8,7 @@ use super::processing::{RevisionId, hold};
 use super::{Error, Publishing};
 use crate::catalogue::job::Fence;
 use crate::catalogue::revision::{Selected, Selection};
-use crate::catalogue::{job, revision, setting};
+use crate::catalogue::{job, revision, setting, video};
 use crate::domain::VideoId;
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{MediaState, TICKS_PER_SECOND};
@@ -81,8 +81,12 @@ impl Publishing {
     async fn reprocess_one(&self, selection: &Selection, video: &Selected) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let mut mended = false;
-        if let (true, Some(number)) = (selection.missing_only, video.revision) {
+        video::lock(tx.conn(), video.id, now).await?;
+        let current = video::find(tx.conn(), video.id).await?.and_then(|current| current.upload_id);
+        // A newer source came since the page was read: it is being processed already.
+        let superseded = current != Some(video.upload_id);
+        let mut mended = superseded;
+        if let (true, Some(number)) = (selection.missing_only && !superseded, video.revision) {
             let number = u32::try_from(number).unwrap_or(0);
             for row in job::list_of_revision(tx.conn(), video.id, number).await? {
                 if row.state == JobState::Dead {

@@ -5,8 +5,8 @@ use sqlx::types::Json;
 use super::{Error, Publishing};
 use crate::catalogue::revision::Revision;
 use crate::catalogue::rung::Rung;
-use crate::catalogue::video::Video;
-use crate::catalogue::{Tx, job, pack, revision, rung, video};
+use crate::catalogue::video::{SourceRefused, Video};
+use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
 use crate::domain::cdn::CacheTag;
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{MediaState, RungState};
@@ -159,6 +159,8 @@ impl Publishing {
             }
             video::set_media(tx.conn(), id, (verdict.state, verdict.error.as_ref()), now).await?;
         }
+        note_refusal(tx, (video, revision), verdict.error.as_ref().filter(|_| !mine && !playable), now)
+            .await?;
         let grace_over = now.plus(self.limits.revision_grace);
         match plays {
             Some(old) if better && old != number => {
@@ -192,6 +194,7 @@ impl Publishing {
         let error = target.error.map(|Json(error)| error);
         video::set_media(tx.conn(), id, (target.state, error.as_ref()), now).await?;
         video::set_source(tx.conn(), id, target.upload_id, now).await?;
+        video::set_source_refused(tx.conn(), id, None, now).await?;
         self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
         tx.commit().await?;
         self.changes.tell(id);
@@ -215,6 +218,34 @@ impl Publishing {
         let verdict = Verdict { state: MediaState::Failed, error: Some(refusal.clone()), settled: true };
         revision::set_state(tx.conn(), (id, number), (MediaState::Failed, Some(refusal)), Some(now)).await?;
         self.switch(tx, (&video, &revision), &verdict, now).await
+    }
+}
+
+/// The video says of its latest source why it is not played, while another one plays; or says so no more.
+async fn note_refusal(
+    tx: &mut Tx,
+    (video, revision): (&Video, &Revision),
+    error: Option<&Refusal>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let number = u32::try_from(video.revision.unwrap_or(0)).unwrap_or(0);
+    let playing = revision::find(tx.conn(), video.id, number).await?;
+    let replaces = playing.is_none_or(|playing| playing.upload_id != revision.upload_id);
+    let latest = video.upload_id == Some(revision.upload_id) && replaces;
+    let known = video.source_refused.as_ref().is_some_and(|known| known.upload == revision.upload_id);
+    match error {
+        Some(error) if latest => {
+            let source = upload::find(tx.conn(), revision.upload_id).await?;
+            let refused = SourceRefused {
+                upload: revision.upload_id,
+                filename: source.as_ref().map(|source| source.filename.clone()).unwrap_or_default(),
+                received_at: source.and_then(|source| source.finished_at),
+                error: error.clone(),
+            };
+            Ok(video::set_source_refused(tx.conn(), video.id, Some(&refused), now).await?)
+        }
+        None if known => Ok(video::set_source_refused(tx.conn(), video.id, None, now).await?),
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Story {
     pub state: VideoState,
     pub media_state: MediaState,
     pub error: Option<Refusal>,
+    /// Why the latest source is not played, where an earlier one plays on.
+    pub source_error: Option<Refusal>,
     /// The revision that plays.
     pub revision: Option<i64>,
     /// What happens next, in one sentence.
@@ -101,6 +103,7 @@ impl Publishing {
             state: video.state,
             media_state: video.media_state,
             error: video.error.map(|error| error.0),
+            source_error: video.source_refused.map(|refused| refused.0.error),
             revision: video.revision,
             uploads: uploads.into_iter().map(UploadTale::of).collect(),
             revisions,
@@ -120,6 +123,14 @@ fn next(video: &Video, uploads: &[Upload], jobs: &[Row]) -> String {
     }
     if let Some(row) = jobs.iter().rev().find(|row| row.state == JobState::Dead) {
         return format!("Nothing: {} is dead. `admin jobs retry {}` tries it again.", row.name, row.id);
+    }
+    if let Some(refused) = &video.source_refused {
+        return format!(
+            "Nothing: source {} was refused ({}), and revision {} plays on. A new source begins again.",
+            refused.upload,
+            refused.error.code,
+            shown(video.revision)
+        );
     }
     match (video.media_state, uploads.last()) {
         (MediaState::Waiting, None) => "It waits for an upload to begin.".to_owned(),
@@ -212,6 +223,7 @@ impl Story {
             format!("  next: {}", self.next),
         ];
         lines.extend(self.error.iter().map(|error| format!("  error: {error}")));
+        lines.extend(self.source_error.iter().map(|error| format!("  latest source: {error}")));
         for upload in &self.uploads {
             let length = shown(upload.length);
             lines.push(format!(

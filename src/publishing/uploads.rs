@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::types::Json;
 
 use super::quota::{recount, reserve};
-use super::videos::owned;
+use super::rights::{Takes, permitted, refusal_of};
 use super::{Error, Publishing, VideoDraft};
 use crate::catalogue::upload::Upload;
-use crate::catalogue::{Tx, job, revision, upload, video};
+use crate::catalogue::{Tx, job, upload, video};
 use crate::domain::job::Job;
 use crate::domain::key::Caller;
-use crate::domain::media::MediaState;
-use crate::domain::upload::{Concat, Door, MAX_PARTS, UploadState, cut_filename, part_bytes};
-use crate::domain::{AccountId, Refusal, RefusalCode, Timestamp, UploadId, VideoId};
+use crate::domain::upload::{Concat, Door, MAX_PARTS, UploadState, clean_filename, part_bytes};
+use crate::domain::{AccountId, UploadId, VideoId};
 use crate::storage::{self, Key, MultipartId, Part as StoredPart};
 
 /// Partial uploads one concatenation may have.
@@ -71,7 +70,7 @@ impl Publishing {
 
     async fn begin_in(&self, tx: &mut Tx, caller: Caller, incoming: Incoming) -> Result<Upload, Error> {
         let owner = match incoming.target {
-            Target::Video(id) => Some(owned(tx.conn(), caller, id).await?),
+            Target::Video(id) => Some(permitted(tx.conn(), (caller, Takes::Editing), &id.into()).await?),
             Target::New(draft) => Some(self.draft_in(tx.conn(), caller, *draft).await?),
             Target::Partial => None,
         };
@@ -110,7 +109,7 @@ impl Publishing {
             sha256: None,
             fence: 0,
             state: if concat == Concat::Final { UploadState::Finishing } else { UploadState::Open },
-            filename: cut_filename(&incoming.filename).to_owned(),
+            filename: clean_filename(&incoming.filename),
             metadata: Json(incoming.metadata),
             created_at: now,
             expires_at: now.plus(self.limits.upload_ttl),
@@ -224,6 +223,7 @@ impl Publishing {
     async fn open_parts(&self, caller: Caller, id: UploadId, size: Option<u64>) -> Result<Upload, Error> {
         let upload = self.find_upload(caller, id).await?;
         check_open(&upload, Door::Parts)?;
+        self.check_sender(caller, &upload).await?;
         if let Some(size) = size {
             self.check_size(self.db.read().await?.conn(), upload.account_id, size).await?;
         }
@@ -286,6 +286,7 @@ impl Publishing {
         if upload.state == UploadState::Finished {
             return Ok(upload);
         }
+        self.answer_for(self.db.begin().await?, caller, &upload).await?.commit().await?;
         if upload.state != UploadState::Finishing {
             check_open(&upload, Door::Parts)?;
             self.close_parts(&upload, claimed).await?;
@@ -332,6 +333,9 @@ impl Publishing {
         let mut tx = self.db.begin().await?;
         if let Some(id) = upload.video_id {
             video::lock(tx.conn(), id, now).await?;
+            if let Some(why) = refusal_of(&mut tx, upload.id).await? {
+                return self.refuse_upload(tx, upload, why).await;
+            }
         }
         let before = upload::lock(tx.conn(), upload.id).await?.ok_or(Error::NotFound("upload"))?;
         // What a final upload counts, its partials don't.
@@ -342,6 +346,7 @@ impl Publishing {
         job::withdraw(tx.conn(), &Job::Assemble { upload: upload.id }).await?;
         if let (true, Some(id)) = (fresh, upload.video_id) {
             self.begin_processing(&mut tx, (id, upload.id), now).await?;
+            video::raise_version(tx.conn(), id).await?;
             if sha256.is_none() {
                 job::enqueue(tx.conn(), &Job::Digest { upload: upload.id }, upload.account_id, now).await?;
             }
@@ -355,44 +360,6 @@ impl Publishing {
             self.changes.tell(id);
         }
         self.clean_up(upload.id).await;
-        Ok(())
-    }
-
-    /// Begins the next revision of a video from this source; older work on it is called off.
-    pub(super) async fn begin_processing(
-        &self,
-        tx: &mut Tx,
-        (id, source): (VideoId, UploadId),
-        now: Timestamp,
-    ) -> Result<u32, Error> {
-        video::lock(tx.conn(), id, now).await?;
-        for row in job::list_of_video(tx.conn(), id).await? {
-            job::cancel(tx.conn(), row.id, now).await?;
-        }
-        self.give_up_unfinished(tx, id, now).await?;
-        let video = video::find(tx.conn(), id).await?.ok_or(Error::NotFound("video"))?;
-        video::set_source(tx.conn(), id, source, now).await?;
-        let revision = revision::insert(tx.conn(), id, source, now).await?;
-        if video.revision.is_none() {
-            video::set_media(tx.conn(), id, (MediaState::Processing, None), now).await?;
-        }
-        job::enqueue(tx.conn(), &Job::Probe { video: id, revision }, Some(video.account_id), now).await?;
-        Ok(revision)
-    }
-
-    /// Revisions that were still being made are overtaken: what there is of them goes when its grace is over.
-    async fn give_up_unfinished(&self, tx: &mut Tx, id: VideoId, now: Timestamp) -> Result<(), Error> {
-        let overtaken =
-            Refusal::new(RefusalCode::Cancelled, "A newer source or reprocessing took its place.");
-        for revision in revision::list(tx.conn(), id).await? {
-            if revision.finished_at.is_none() {
-                let this = (id, u32::try_from(revision.number).unwrap_or(0));
-                let state = (MediaState::Failed, Some(&overtaken));
-                revision::set_state(tx.conn(), this, state, Some(now)).await?;
-                revision::set_retire(tx.conn(), this, Some(now.plus(self.limits.revision_grace))).await?;
-                video::take_back(tx.conn(), id, this.1, now).await?;
-            }
-        }
         Ok(())
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 
+use super::rights::{Takes, owned};
 use super::{Error, Publishing};
-use crate::catalogue::video::Video;
-use crate::catalogue::{Conn, account, job, search, topic, video};
+use crate::catalogue::video::{Changed, Moved, Video};
+use crate::catalogue::{Conn, Tx, account, job, search, topic, video};
 use crate::domain::account::Handle;
 use crate::domain::cdn::CacheTag;
 use crate::domain::job::Job;
@@ -14,10 +15,11 @@ use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
+use crate::domain::version::Guarded;
 use crate::domain::video::{
     MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_TITLE_CHARS, VideoState, check_length, check_texts,
 };
-use crate::domain::{Language, Texts, VideoId};
+use crate::domain::{Language, TextChange, Texts, VideoId};
 
 /// What is said of a new video.
 #[derive(Debug, Clone)]
@@ -33,10 +35,10 @@ pub struct VideoDraft {
 #[derive(Debug, Clone, Default)]
 pub struct VideoChange {
     pub topic: Option<Slug>,
-    pub title: Option<Texts>,
-    pub description: Option<Texts>,
+    pub title: Option<TextChange>,
+    pub description: Option<TextChange>,
     pub language: Option<Language>,
-    pub poster_alt: Option<Texts>,
+    pub poster_alt: Option<TextChange>,
     pub trim: Option<Trim>,
 }
 
@@ -82,9 +84,11 @@ impl Publishing {
             error: None,
             revision: None,
             upload_id: None,
+            source_refused: None,
             trim_start_ms: 0,
             trim_end_ms: None,
             preview: 0,
+            version: 1,
             created_at: now,
             updated_at: now,
         };
@@ -94,30 +98,20 @@ impl Publishing {
         Ok(video)
     }
 
-    /// Changes what is said of a video.
+    /// Changes what is said of a video, and nothing else of it.
     pub async fn change_video(
         &self,
         caller: Caller,
-        id: VideoId,
+        of: impl Into<Guarded<VideoId>>,
         change: VideoChange,
     ) -> Result<Video, Error> {
         let mut tx = self.db.begin().await?;
-        let mut video = owned(tx.conn(), caller, id).await?;
-        if let Some(slug) = change.topic {
-            let topic = topic::find(tx.conn(), &slug).await?.ok_or(Error::UnknownTopic(slug))?;
-            (video.topic_id, video.topic) = (topic.id, topic.slug);
-        }
-        video.title = change.title.map_or(video.title, Json);
-        video.description = change.description.map_or(video.description, Json);
-        video.language = change.language.unwrap_or(video.language);
-        video.poster_alt = change.poster_alt.map_or(video.poster_alt, Json);
-        if let Some(trim) = change.trim {
-            check_trim(trim)?;
-            (video.trim_start_ms, video.trim_end_ms) = (trim.start_ms, trim.end_ms);
-        }
-        video.updated_at = self.clock.now();
+        let before = self.lock_video(&mut tx, (caller, Takes::Editing), &of.into()).await?;
+        let id = before.id;
+        let changed = changed(&mut tx, &before, change).await?;
+        video::change(tx.conn(), id, &changed, self.clock.now()).await?;
+        let video = owned(tx.conn(), caller, id).await?;
         check_video(&video)?;
-        video::update(tx.conn(), &video).await?;
         search::index(tx.conn(), id, &video.topic, &searchable(&video)).await?;
         tx.commit().await?;
         self.changes.tell(id);
@@ -125,28 +119,32 @@ impl Publishing {
     }
 
     /// Shows a video to everybody, from now on.
-    pub async fn publish(&self, caller: Caller, id: VideoId) -> Result<Video, Error> {
+    pub async fn publish(&self, caller: Caller, of: impl Into<Guarded<VideoId>>) -> Result<Video, Error> {
         let now = self.clock.now();
-        self.move_video(caller, id, |video| {
-            video.published_at =
-                video.published_at.filter(|_| video.state == VideoState::Published).or(Some(now));
-            video.state = VideoState::Published;
-            video.withdrawn_reason = None;
-            Ok(())
+        self.move_video(caller, of.into(), |video| {
+            let shown = video.published_at.filter(|_| video.state == VideoState::Published);
+            let state = VideoState::Published;
+            Ok(Moved { state, published_at: shown.or(Some(now)), withdrawn_reason: None })
         })
         .await
     }
 
     /// Takes a published video back, with a reason that everybody may read.
-    pub async fn withdraw(&self, caller: Caller, id: VideoId, reason: Texts) -> Result<Video, Error> {
-        check_texts("reason", &reason, MAX_NAME_CHARS)?;
-        self.move_video(caller, id, |video| {
+    pub async fn withdraw(
+        &self,
+        caller: Caller,
+        of: impl Into<Guarded<VideoId>>,
+        reason: impl Into<TextChange>,
+    ) -> Result<Video, Error> {
+        let reason = reason.into();
+        self.move_video(caller, of.into(), |video| {
+            let reason = reason.apply(&Texts::default(), &video.language);
+            check_texts("reason", &reason, MAX_NAME_CHARS)?;
+            let state = VideoState::Withdrawn;
             if video.state == VideoState::Draft {
-                return Err(Error::Move { from: video.state, to: VideoState::Withdrawn });
+                return Err(Error::Move { from: video.state, to: state });
             }
-            video.state = VideoState::Withdrawn;
-            video.withdrawn_reason = Some(Json(reason));
-            Ok(())
+            Ok(Moved { state, published_at: video.published_at, withdrawn_reason: Some(reason) })
         })
         .await
     }
@@ -154,19 +152,18 @@ impl Publishing {
     async fn move_video(
         &self,
         caller: Caller,
-        id: VideoId,
-        change: impl FnOnce(&mut Video) -> Result<(), Error>,
+        of: Guarded<VideoId>,
+        decide: impl FnOnce(&Video) -> Result<Moved, Error>,
     ) -> Result<Video, Error> {
         let mut tx = self.db.begin().await?;
-        let mut video = owned(tx.conn(), caller, id).await?;
-        change(&mut video)?;
-        video.updated_at = self.clock.now();
-        video::update(tx.conn(), &video).await?;
+        let before = self.lock_video(&mut tx, (caller, Takes::Publishing), &of).await?;
+        video::set_state(tx.conn(), of.id, &decide(&before)?, self.clock.now()).await?;
+        let video = owned(tx.conn(), caller, of.id).await?;
         if video.state == VideoState::Withdrawn {
-            self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
+            self.invalidate(tx.conn(), CacheTag::Video(of.id)).await?;
         }
         tx.commit().await?;
-        self.changes.tell(id);
+        self.changes.tell(of.id);
         Ok(video)
     }
 
@@ -181,26 +178,41 @@ impl Publishing {
     }
 
     /// Deletes a video: gone from every page at once, its objects by a job.
-    pub async fn delete_video(&self, caller: Caller, id: VideoId) -> Result<(), Error> {
+    pub async fn delete_video(&self, caller: Caller, of: impl Into<Guarded<VideoId>>) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let video = owned(tx.conn(), caller, id).await?;
-        video::delete(tx.conn(), id, now).await?;
-        for row in job::list_of_video(tx.conn(), id).await? {
+        let video = self.lock_video(&mut tx, (caller, Takes::Editing), &of.into()).await?;
+        video::delete(tx.conn(), video.id, now).await?;
+        for row in job::list_of_video(tx.conn(), video.id).await? {
             job::cancel(tx.conn(), row.id, now).await?;
         }
-        job::enqueue(tx.conn(), &Job::Purge { video: id }, Some(video.account_id), now).await?;
-        self.invalidate(tx.conn(), CacheTag::Video(id)).await?;
+        job::enqueue(tx.conn(), &Job::Purge { video: video.id }, Some(video.account_id), now).await?;
+        self.invalidate(tx.conn(), CacheTag::Video(video.id)).await?;
         tx.commit().await?;
-        self.changes.tell(id);
+        self.changes.tell(video.id);
         Ok(())
     }
 }
 
-/// The video, where the caller may touch it; to everybody else it isn't there.
-pub(super) async fn owned(conn: Conn<'_>, caller: Caller, id: VideoId) -> Result<Video, Error> {
-    let video = video::find(conn, id).await?;
-    video.filter(|video| caller.covers(video.account_id)).ok_or(Error::NotFound("video"))
+/// The columns that a change writes; texts in the video's own language are laid over those that are there.
+async fn changed(tx: &mut Tx, before: &Video, change: VideoChange) -> Result<Changed, Error> {
+    let topic = match change.topic {
+        Some(slug) => Some(topic::find(tx.conn(), &slug).await?.ok_or(Error::UnknownTopic(slug))?.id),
+        None => None,
+    };
+    if let Some(trim) = change.trim {
+        check_trim(trim)?;
+    }
+    let language = change.language.as_ref().unwrap_or(&before.language);
+    let texts = |change: Option<TextChange>, old: &Texts| change.map(|change| change.apply(old, language));
+    Ok(Changed {
+        topic,
+        title: texts(change.title, &before.title),
+        description: texts(change.description, &before.description),
+        poster_alt: texts(change.poster_alt, &before.poster_alt),
+        language: change.language,
+        trim: change.trim,
+    })
 }
 
 fn check_video(video: &Video) -> Result<(), Error> {

@@ -8,29 +8,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use policast::catalogue::upload::Upload;
 use policast::catalogue::{account, video};
+use policast::domain::account::Handle;
 use policast::domain::key::{Caller, Role};
 use policast::domain::upload::Door;
-use policast::domain::{AccountId, KeyId, UploadId};
+use policast::domain::{AccountId, UploadId};
 use policast::publishing::{AccountDraft, Error, Incoming, Target};
 
-use crate::world::{World, draft, english};
+use crate::world::{World, caller, draft};
 
 const MIB: u64 = 1 << 20;
 
 /// Gives the agency room for so many bytes; its own editor.
 async fn with_quota(world: &World, quota: u64) -> Caller {
-    let draft = AccountDraft {
-        name: english("Test agency"),
-        sector: "health".to_owned(),
-        level: "municipal".parse().expect("a level"),
-        region: "Riverside".to_owned(),
-        parent: None,
-        max_video_bytes: None,
-        quota_bytes: Some(quota),
-    };
-    let handle = "agency".parse().expect("a handle");
-    world.publishing.change_account(&handle, draft).await.expect("changed");
-    Caller { key: KeyId::new(), role: Role::Editor, account: Some(agency(world).await) }
+    let handle: Handle = "agency".parse().expect("a handle");
+    let change = |before| AccountDraft { quota_bytes: Some(quota), ..before };
+    world.publishing.change_account(handle, change).await.expect("changed");
+    caller(&world.publishing, Some(agency(world).await), Role::Editor).await
 }
 
 async fn agency(world: &World) -> AccountId {
@@ -107,17 +100,9 @@ async fn bytes_without_a_declared_length_count_as_they_come() {
 async fn an_accounts_own_limit_holds_for_bytes_without_a_declared_length() {
     let world = World::small().await;
     let caller = with_quota(&world, 100).await;
-    let handle = "agency".parse().expect("a handle");
-    let limited = AccountDraft {
-        name: english("Test agency"),
-        sector: "health".to_owned(),
-        level: "municipal".parse().expect("a level"),
-        region: "Riverside".to_owned(),
-        parent: None,
-        max_video_bytes: Some(10),
-        quota_bytes: None,
-    };
-    world.publishing.change_account(&handle, limited).await.expect("changed");
+    let handle: Handle = "agency".parse().expect("a handle");
+    let limited = |before| AccountDraft { max_video_bytes: Some(10), quota_bytes: None, ..before };
+    world.publishing.change_account(handle, limited).await.expect("changed");
     let upload = begin(&world, caller, incoming(new(), None)).await.expect("announced");
     let refused = send(&world, caller, upload.id, 0, 11).await;
     assert!(matches!(refused, Err(Error::TooLarge { size: 11, most: 10 })), "{refused:?}");

@@ -10,13 +10,13 @@ use policast::domain::broadcast::DEFAULT_GRACE;
 use policast::domain::key::{Caller, Role, Secret};
 use policast::domain::media::{MediaState, TICKS_PER_SECOND};
 use policast::domain::upload::Door;
-use policast::domain::{Clock, KeyId, Language, Texts, VideoId};
+use policast::domain::{AccountId, Clock, Language, Texts, VideoId};
 use policast::media::cage::CageLimits;
 use policast::media::ladder::LadderSettings;
 use policast::media::task;
 use policast::publishing::{
-    AccountDraft, BroadcastDraft, BroadcastPlan, Changes, Finding, Fsck, Incoming, Limits, Publishing,
-    Target, TopicDraft, VideoDraft,
+    AccountDraft, BroadcastDraft, BroadcastPlan, Changes, Finding, Fsck, Incoming, KeyDraft, Limits,
+    Publishing, Target, TopicDraft, VideoDraft,
 };
 use policast::storage::{Checksums, Embedded, S3Settings, Storage};
 use policast::worker;
@@ -117,7 +117,7 @@ impl World {
             limits: Limits::default(),
             changes: Changes::default(),
         };
-        let operator = Caller { key: KeyId::new(), role: Role::Admin, account: None };
+        let operator = caller(&publishing, None, Role::Admin).await;
         let world =
             Self { publishing, operator, _folder: folder, stop: CancellationToken::new(), worker: None };
         world.furnish().await;
@@ -137,6 +137,14 @@ impl World {
         self.publishing.add_account("agency".parse().expect("a handle"), draft).await.expect("an account");
         let topic = TopicDraft { name: english("Health") };
         self.publishing.add_topic("health".parse().expect("a slug"), topic).await.expect("a topic");
+    }
+
+    /// The id of its one account.
+    pub async fn agency(&self) -> AccountId {
+        let mut read = self.publishing.db.read().await.expect("a connection");
+        let handle = "agency".parse().expect("a handle");
+        let found = policast::catalogue::account::find_id(read.conn(), &handle).await.expect("an answer");
+        found.expect("the account")
     }
 
     /// Starts the worker.
@@ -225,6 +233,13 @@ impl World {
 /// Everything `fsck` finds.
 pub async fn fsck(world: &World, check: &Fsck) -> Vec<Finding> {
     world.publishing.fsck(check).await.expect("checked")
+}
+
+/// A key of an account, or of none, as a verb knows who asks.
+pub async fn caller(publishing: &Publishing, account: Option<AccountId>, role: Role) -> Caller {
+    let draft = KeyDraft { account, role, label: String::new() };
+    let (key, _) = publishing.issue_key(draft).await.expect("a key");
+    Caller { key: key.id, role, account }
 }
 
 /// What is said of a new video.

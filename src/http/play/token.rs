@@ -101,9 +101,11 @@ mod tests {
             error: None,
             revision: Some(1),
             upload_id: None,
+            source_refused: None,
             trim_start_ms: 0,
             trim_end_ms: None,
             preview: 0,
+            version: 1,
             created_at: now,
             updated_at: now,
         }

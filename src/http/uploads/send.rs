@@ -63,6 +63,7 @@ async fn open(app: &App, caller: Caller, id: UploadId, headers: &HeaderMap) -> R
     }
     match headers::number(headers, "upload-length")? {
         Some(length) => {
+            app.publishing.check_sender(caller, &upload).await?;
             app.publishing.declare_length(&upload, length).await?;
             Ok(app.publishing.find_upload(caller, id).await?)
         }

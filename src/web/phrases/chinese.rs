@@ -133,6 +133,7 @@ fn by_code(refusal: &Refusal) -> &str {
         RefusalCode::TooMuchMemory => "读取该文件所需的内存超出上限。",
         RefusalCode::Empty => "该文件是空的。",
         RefusalCode::MediaCrashed => "处理该文件时发生异常。",
+        RefusalCode::NotAllowed => "上传所用的密钥无权更改公开的视频。",
         RefusalCode::SourceGone => "原始文件已不存在。",
         RefusalCode::RungFailed => "有一种清晰度未能生成。",
         RefusalCode::Cancelled => "处理已被取消。",

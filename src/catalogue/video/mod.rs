@@ -1,5 +1,7 @@
 //! The table of videos.
 
+mod changes;
+
 use sqlx::types::Json;
 
 use super::revision::Still;
@@ -11,6 +13,12 @@ use crate::domain::topic::Slug;
 use crate::domain::trim::Trim;
 use crate::domain::video::{PosterState, VideoState};
 use crate::domain::{AccountId, Language, PosterId, Refusal, Texts, Timestamp, TopicId, UploadId, VideoId};
+
+pub(super) use changes::STATEMENTS as CHANGES;
+pub use changes::{
+    Changed, Moved, change, delete, hide_poster, raise_version, refuse_poster, remove_poster, set_poster,
+    set_poster_upload, set_state,
+};
 
 /// A video, with the words for its account and topic.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -38,11 +46,15 @@ pub struct Video {
     pub revision: Option<i64>,
     /// The newest source.
     pub upload_id: Option<UploadId>,
+    /// The latest source, where it was refused and what was there before plays on.
+    pub source_refused: Option<Json<SourceRefused>>,
     /// What is shown begins here, in milliseconds, and ends there; `None`: at the end.
     pub trim_start_ms: i64,
     pub trim_end_ms: Option<i64>,
     /// How often the links to it while it isn't public were called back.
     pub preview: i64,
+    /// Raised by every change that people make.
+    pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -79,13 +91,23 @@ pub struct Poster {
     pub still: Still,
 }
 
+/// A source that came and is not played.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceRefused {
+    pub upload: UploadId,
+    pub filename: String,
+    pub received_at: Option<Timestamp>,
+    pub error: Refusal,
+}
+
 macro_rules! select {
     ($($rest:expr),+) => {
         concat!(
             "select v.id, v.account_id, (select a.handle from account a where a.id = v.account_id) as account,
              v.topic_id, (select t.slug from topic t where t.id = v.topic_id) as topic, v.title, v.description,
              v.language, v.state, v.published_at, v.withdrawn_reason, v.poster_alt, v.poster, v.poster_upload,
-             v.poster_error, v.media_state, v.error, v.revision, v.upload_id, v.trim_start_ms, v.trim_end_ms, v.preview, v.created_at, v.updated_at from ",
+             v.poster_error, v.media_state, v.error, v.revision, v.upload_id, v.source_refused, v.trim_start_ms,
+             v.trim_end_ms, v.preview, v.version, v.created_at, v.updated_at from ",
             $($rest),+
         )
     };
@@ -97,27 +119,13 @@ const SELECT: &str = select!("video v where v.id = $1 and v.deleted_at is null")
 const INSERT: &str =
     "insert into video (id, account_id, topic_id, title, description, language, state, poster_alt,
     media_state, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const UPDATE: &str = "update video set topic_id = $2, title = $3, description = $4, language = $5, state = $6,
-    published_at = $7, withdrawn_reason = $8, poster_alt = $9, trim_start_ms = $10, trim_end_ms = $11, updated_at = $12
-    where id = $1 and deleted_at is null";
 const SET_MEDIA: &str = "update video set media_state = $2, error = $3, updated_at = $4 where id = $1";
 const SET_REVISION: &str = "update video set revision = $2, updated_at = $3 where id = $1";
 const TAKE_BACK: &str = "update video set revision = null, updated_at = $3 where id = $1 and revision = $2";
 const SET_SOURCE: &str = "update video set upload_id = $2, updated_at = $3 where id = $1";
-const SET_POSTER_UPLOAD: &str = "update video set poster_upload = $2, poster_error = null, updated_at = $3 where id = $1 and deleted_at is null";
-const SET_POSTER: &str =
-    "update video set poster = $3, poster_upload = null, poster_error = null, updated_at = $4
-    where id = $1 and poster_upload = $2 and deleted_at is null";
-const REFUSE_POSTER: &str =
-    "update video set poster_error = $3, updated_at = $4 where id = $1 and poster_upload = $2";
-const HIDE_POSTER: &str = "update video set poster = null, updated_at = $2 where id = $1";
-const REMOVE_POSTER: &str = "update video set poster = null, poster_upload = null, poster_error = null,
-    updated_at = $2 where id = $1";
 const CALL_BACK: &str = "update video set preview = preview + 1 where id = $1 and deleted_at is null";
+const SET_SOURCE_REFUSED: &str = "update video set source_refused = $2, updated_at = $3 where id = $1";
 const TOUCH: &str = "update video set updated_at = $2 where id = $1";
-// The state is none that anybody may ask for: no list goes past it.
-const DELETE: &str = "update video set deleted_at = $2, state = 'deleted', updated_at = $2
-    where id = $1 and deleted_at is null";
 const PURGE: &str = "delete from video where id = $1 and deleted_at is not null";
 const EXISTS: &str = "select count(*) from video where id = $1";
 
@@ -125,19 +133,13 @@ const EXISTS: &str = "select count(*) from video where id = $1";
 pub(super) const STATEMENTS: &[&str] = &[
     SELECT,
     INSERT,
-    UPDATE,
     SET_MEDIA,
     SET_REVISION,
     TAKE_BACK,
     SET_SOURCE,
-    SET_POSTER_UPLOAD,
-    SET_POSTER,
-    REFUSE_POSTER,
-    HIDE_POSTER,
-    REMOVE_POSTER,
     CALL_BACK,
+    SET_SOURCE_REFUSED,
     TOUCH,
-    DELETE,
     PURGE,
     EXISTS,
 ];
@@ -166,27 +168,6 @@ pub async fn insert(conn: Conn<'_>, video: &Video) -> Result<(), Error> {
         .bind(&video.poster_alt)
         .bind(video.media_state)
         .bind(video.created_at)
-        .bind(video.updated_at)
-        .execute(c)
-        .await
-        .map(drop)?);
-    Ok(())
-}
-
-/// Writes what people may change of a video.
-pub async fn update(conn: Conn<'_>, video: &Video) -> Result<(), Error> {
-    on!(conn, c => sqlx::query(UPDATE)
-        .bind(video.id)
-        .bind(video.topic_id)
-        .bind(&video.title)
-        .bind(&video.description)
-        .bind(&video.language)
-        .bind(video.state)
-        .bind(video.published_at)
-        .bind(&video.withdrawn_reason)
-        .bind(&video.poster_alt)
-        .bind(video.trim_start_ms)
-        .bind(video.trim_end_ms)
         .bind(video.updated_at)
         .execute(c)
         .await
@@ -226,51 +207,15 @@ pub async fn set_source(conn: Conn<'_>, id: VideoId, upload: UploadId, now: Time
     Ok(())
 }
 
-/// Which picture is to stand for a video, once it is made fit.
-pub async fn set_poster_upload(
+/// Why the latest source is not played; `None`: it is not refused.
+pub async fn set_source_refused(
     conn: Conn<'_>,
     id: VideoId,
-    poster: PosterId,
+    refused: Option<&SourceRefused>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    on!(conn, c => sqlx::query(SET_POSTER_UPLOAD).bind(id).bind(poster).bind(now).execute(c).await.map(drop)?);
-    Ok(())
-}
-
-/// Shows a picture, where no newer one was uploaded meanwhile.
-pub async fn set_poster(conn: Conn<'_>, id: VideoId, poster: &Poster, now: Timestamp) -> Result<bool, Error> {
-    let rows = on!(conn, c => sqlx::query(SET_POSTER)
-        .bind(id)
-        .bind(poster.id)
-        .bind(Json(poster))
-        .bind(now)
-        .execute(c)
-        .await?
-        .rows_affected());
-    Ok(rows > 0)
-}
-
-/// Says why a picture can't be shown, where no newer one was uploaded meanwhile.
-pub async fn refuse_poster(
-    conn: Conn<'_>,
-    (id, poster): (VideoId, PosterId),
-    refusal: &Refusal,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let refusal = Json(refusal);
-    on!(conn, c => sqlx::query(REFUSE_POSTER).bind(id).bind(poster).bind(refusal).bind(now).execute(c).await.map(drop)?);
-    Ok(())
-}
-
-/// Shows the uploaded picture no more; one that is to take its place stays.
-pub async fn hide_poster(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<(), Error> {
-    on!(conn, c => sqlx::query(HIDE_POSTER).bind(id).bind(now).execute(c).await.map(drop)?);
-    Ok(())
-}
-
-/// Forgets every uploaded picture of a video.
-pub async fn remove_poster(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<(), Error> {
-    on!(conn, c => sqlx::query(REMOVE_POSTER).bind(id).bind(now).execute(c).await.map(drop)?);
+    let refused = refused.map(Json);
+    on!(conn, c => sqlx::query(SET_SOURCE_REFUSED).bind(id).bind(refused).bind(now).execute(c).await.map(drop)?);
     Ok(())
 }
 
@@ -278,12 +223,6 @@ pub async fn remove_poster(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Resul
 pub async fn lock(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<(), Error> {
     on!(conn, c => sqlx::query(TOUCH).bind(id).bind(now).execute(c).await.map(drop)?);
     Ok(())
-}
-
-/// Hides a video for good; its objects go by a job.
-pub async fn delete(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<bool, Error> {
-    let rows = on!(conn, c => sqlx::query(DELETE).bind(id).bind(now).execute(c).await?.rows_affected());
-    Ok(rows > 0)
 }
 
 /// Drops the row of a deleted video and all that hangs on it.
