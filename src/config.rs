@@ -39,7 +39,7 @@ pub struct Config {
     /// Connections to the database that a node keeps open
     #[arg(long, env = "POLICAST_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub database_connections: u32,
-    /// The first operator's key, used once, at first start; made and printed where it isn't given
+    /// The first operator's key, 20 characters or more, used once, at first start; made and printed where it isn't given
     #[arg(long, env = "POLICAST_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
     #[command(flatten)]

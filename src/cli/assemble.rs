@@ -14,6 +14,9 @@ use crate::publishing::{Changes, KeyDraft, Limits, Publishing};
 use crate::storage::embedded::{self, Credentials, OpenError};
 use crate::storage::{self, Embedded, S3Settings, Storage};
 
+/// A shorter key for the whole instance can be guessed.
+const MIN_ADMIN_KEY_CHARS: usize = 20;
+
 /// The rooms every command works in.
 pub struct Rooms {
     pub publishing: Publishing,
@@ -116,11 +119,23 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))
 }
 
-/// At first start: keeps the operator's key that was given, or makes one and prints it, this once.
+/// Refuses an operator's key that can be guessed, before anything is opened.
+pub fn check_admin_key(given: Option<&str>) -> anyhow::Result<()> {
+    match given.map(|given| given.chars().count()) {
+        Some(chars) if chars < MIN_ADMIN_KEY_CHARS => bail!(
+            "POLICAST_ADMIN_KEY has {chars} characters, at least {MIN_ADMIN_KEY_CHARS} are needed; it may be left out, \
+             and counts at the first start only"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// At first start: keeps the operator's key that was given, or makes one and prints it, this once. Later one that is
+/// given does nothing, and where it is another one than is good, the log says so.
 pub async fn first_key(publishing: &Publishing, given: Option<&str>) -> anyhow::Result<()> {
     let operators = key::count_operators(publishing.db.read().await?.conn()).await?;
     if operators > 0 {
-        return Ok(());
+        return tell_changed(publishing, given).await;
     }
     let draft = KeyDraft { account: None, role: Role::Admin, label: "first operator".to_owned() };
     if let Some(secret) = given {
@@ -129,6 +144,20 @@ pub async fn first_key(publishing: &Publishing, given: Option<&str>) -> anyhow::
         let (_, secret) = publishing.issue_key(draft).await?;
         output::line("The first operator's key, shown this once. Keep it:");
         output::line(&format!("  {}", secret.reveal()));
+    }
+    Ok(())
+}
+
+/// Says where the given key opens nothing: whoever changed it believes that the old one is good no more.
+async fn tell_changed(publishing: &Publishing, given: Option<&str>) -> anyhow::Result<()> {
+    let Some(given) = given else { return Ok(()) };
+    let digest = Secret::new(given).digest();
+    let known = key::find_caller(publishing.db.read().await?.conn(), &digest).await?;
+    if known.is_none_or(|caller| !caller.is_operator()) {
+        tracing::warn!(
+            "POLICAST_ADMIN_KEY is not the operator's key of the first start, or that was revoked: it is not used. \
+             `policast admin key add --role admin` issues another, `admin key revoke` takes the old one away"
+        );
     }
     Ok(())
 }

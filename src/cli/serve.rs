@@ -49,6 +49,7 @@ pub struct Server {
 
 /// Serves until a signal; the first one drains, the second cuts.
 pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    assemble::check_admin_key(config.admin_key.as_deref())?;
     let server = Server::bind(config).await?;
     assemble::first_key(&server.rooms.publishing, config.admin_key.as_deref()).await?;
     let shutdown = Shutdown::default();

@@ -7,9 +7,9 @@ use super::watch::{Account, Broadcast, Media, Page, Poster, Topic};
 use crate::catalogue::overview::{Overview, Owner};
 use crate::catalogue::video::{Filter, Sight, Video};
 use crate::catalogue::{account, search, topic, video};
-use crate::domain::VideoId;
 use crate::domain::media::MediaState;
 use crate::domain::video::VideoState;
+use crate::domain::{Texts, VideoId};
 use crate::http::play::gate::{self, Bearer};
 use crate::http::video::{self as view, Links};
 use crate::http::{App, Error};
@@ -55,7 +55,8 @@ async fn page(
     Ok(Page {
         id: row.id,
         title: row.title.0.clone(),
-        description: row.description.0.clone(),
+        // Of a withdrawn video only who may still play it reads more than why.
+        description: if media.is_some() { row.description.0.clone() } else { Texts::default() },
         language: row.language.clone(),
         account: Account {
             handle: row.account.to_string(),

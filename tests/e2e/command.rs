@@ -100,3 +100,20 @@ impl Drop for Demo {
         let _ = self.0.wait();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_key_is_long_and_another_one_later_is_told_of() {
+    let mut server = Server::start().await;
+    server.set("POLICAST_ADMIN_KEY", "nineteen-characters");
+    let (well, said) = server.try_run(&["serve"]).await;
+    assert!(!well && said.contains("POLICAST_ADMIN_KEY has 19 characters"), "{said}");
+    server.set("POLICAST_ADMIN_KEY", "another-one-than-at-the-first-start");
+    server.restart().await;
+    assert!(server.log().contains("POLICAST_ADMIN_KEY is not the operator's key"), "{}", server.log());
+    server.set("POLICAST_ADMIN_KEY", &server.api.key.clone());
+    server.kill();
+    let told = server.log().matches("POLICAST_ADMIN_KEY is not").count();
+    server.restart().await;
+    assert_eq!(server.log().matches("POLICAST_ADMIN_KEY is not").count(), told, "the same one is no news");
+    server.stop().await;
+}

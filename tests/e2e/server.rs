@@ -54,6 +54,11 @@ impl Server {
         server
     }
 
+    /// Gives it another setting, from its next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it, again or for the first time, on the same folder and ports.
     pub async fn restart(&mut self) {
         self.kill();

@@ -36,6 +36,10 @@ async fn what_is_wrong_with_a_draft_has_a_code_of_its_own() {
         ("title", json!("x".repeat(201)), "title_too_long"),
         ("title", json!("  "), "title_empty"),
         ("title", json!("a\u{0}b"), "title_invalid"),
+        ("title", json!("\u{202e}4pm.exe"), "title_invalid"),
+        ("title", in_languages(21), "title_too_many_languages"),
+        ("description", in_languages(21), "description_too_many_languages"),
+        ("description", json!("a\u{2067}b"), "description_invalid"),
         ("title", json!(7), "title_invalid"),
         ("language", json!("not a tag"), "language_invalid"),
         ("description", json!("x".repeat(10_001)), "description_too_long"),
@@ -50,6 +54,83 @@ async fn what_is_wrong_with_a_draft_has_a_code_of_its_own() {
     let missing = json!({"account": "agency", "topic": "health", "language": "en"});
     let reply = app.send("POST", "/api/v1/videos", Some(&app.editor), missing).await;
     assert_eq!(reply.problem(), (422, "title_missing".to_owned()));
+}
+
+/// A text in so many languages.
+fn in_languages(count: u8) -> serde_json::Value {
+    let tag = |n: u8| format!("x{}", char::from(b'a' + n));
+    (0..count).map(|n| (tag(n), json!("A text"))).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_turns_its_neighbours_around_is_refused_wherever_it_is_given() {
+    let app = App::small().await;
+    let (id, turning) = (app.draft().await, "Air \u{202e}rialc\u{202c}");
+    let video = format!("/api/v1/videos/{id}");
+    app.send("POST", &format!("{video}/publish"), Some(&app.operator), json!({})).await;
+    let live = json!({"account": "agency", "topic": "health", "title": "Live", "language": "en"});
+    let broadcast = app.send("POST", "/api/v1/broadcasts", Some(&app.operator), live.clone()).await.json();
+    let targets = format!("/api/v1/broadcasts/{}/targets", broadcast["id"].as_str().expect("an id"));
+    let target = json!({"name": "", "url": "rtmp://live.example.org/a", "stream_key": "k"});
+    let account =
+        json!({"handle": "new", "name": "New", "sector": "health", "level": "central", "region": ""});
+    let topic = json!({"slug": "new", "name": "New"});
+    let key = json!({"role": "editor", "label": ""});
+    for (method, path, body, field) in [
+        ("PATCH", video.as_str(), json!({}), "title"),
+        ("PATCH", &video, json!({}), "description"),
+        ("PATCH", &video, json!({}), "poster_alt"),
+        ("POST", &format!("{video}/withdraw"), json!({}), "reason"),
+        ("POST", "/api/v1/broadcasts", live, "title"),
+        ("POST", &targets, target, "name"),
+        ("POST", "/api/v1/accounts", account.clone(), "name"),
+        ("POST", "/api/v1/accounts", account.clone(), "sector"),
+        ("POST", "/api/v1/accounts", account, "region"),
+        ("PATCH", "/api/v1/accounts/agency", json!({}), "name"),
+        ("POST", "/api/v1/topics", topic, "name"),
+        ("PATCH", "/api/v1/topics/health", json!({}), "name"),
+        ("POST", "/api/v1/accounts/agency/keys", key, "label"),
+    ] {
+        let mut body = body;
+        body[field] = json!(turning);
+        let reply = app.send(method, path, Some(&app.operator), body).await;
+        assert_eq!(reply.problem(), (422, format!("{field}_invalid")), "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_in_twenty_languages_at_most() {
+    let app = App::small().await;
+    let video = format!("/api/v1/videos/{}", app.draft().await);
+    let patch = async |body| app.send("PATCH", &video, Some(&app.editor), body).await;
+    assert_eq!(patch(json!({"title": in_languages(20)})).await.status, 200);
+    let more = patch(json!({"title": "One more", "language": "en"})).await;
+    assert_eq!(more.problem(), (422, "title_too_many_languages".to_owned()), "laid over those there are");
+    let name = json!({"name": in_languages(21)});
+    let reply = app.send("PATCH", "/api/v1/topics/health", Some(&app.operator), name).await;
+    assert_eq!(reply.problem(), (422, "name_too_many_languages".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_page_shows_no_description() {
+    for app in App::both().await {
+        let id = app.draft().await;
+        let path = format!("/api/v1/videos/{id}");
+        let words = json!({"description": "The plan in full"});
+        assert_eq!(app.send("PATCH", &path, Some(&app.editor), words).await.status, 200);
+        app.send("POST", &format!("{path}/publish"), Some(&app.publisher), json!({})).await;
+        let watch = format!("/watch/{id}");
+        assert!(app.get(&watch, None).await.text().contains("The plan in full"));
+        let reason = json!({"reason": "It was wrong"});
+        app.send("POST", &format!("{path}/withdraw"), Some(&app.publisher), reason).await;
+        for seen in [&watch, &format!("/embed/{id}"), &path, "/", "/api/v1/videos"] {
+            let page = app.get(seen, None).await;
+            assert_eq!(page.status, 200, "{seen}");
+            assert!(!page.text().contains("The plan"), "{seen}: {}", page.text());
+        }
+        assert!(app.get(&watch, None).await.text().contains("It was wrong"));
+        assert!(app.get(&path, Some(&app.editor)).await.text().contains("The plan in full"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
