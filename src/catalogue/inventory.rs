@@ -2,11 +2,12 @@
 
 use sqlx::types::Json;
 
+use super::revision::Still;
 use super::video::Poster;
 use super::{Conn, Error, account, on};
 use crate::domain::account::Handle;
 use crate::domain::upload::UploadState;
-use crate::domain::{AccountId, PosterId, UploadId, VideoId};
+use crate::domain::{AccountId, Nonce, PosterId, UploadId, VideoId};
 
 /// Videos whose ids come after one, up to another and with it; `None` is where all begin or end.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +42,9 @@ pub struct Source {
 pub struct Revision {
     pub video_id: VideoId,
     pub number: i64,
-    pub poster: bool,
-    pub storyboard: bool,
+    pub nonce: Option<Nonce>,
+    pub poster: Option<Json<Still>>,
+    pub storyboard: Option<Json<Still>>,
 }
 
 /// A pack, without its segments.
@@ -54,6 +56,7 @@ pub struct Pack {
     pub first_segment: i64,
     pub attempt: i64,
     pub init: i64,
+    pub nonce: Option<Nonce>,
 }
 
 /// What an account says that it keeps, and what its uploads come to.
@@ -80,10 +83,9 @@ const VIDEOS: &str = "select id, deleted_at is not null as deleted, poster, post
     from video where id > coalesce($1, '') and id <= coalesce($2, 'g')";
 const SOURCES: &str = "select id, video_id, state, received, sha256 from upload
     where video_id > coalesce($1, '') and video_id <= coalesce($2, 'g') and state <> 'abandoned'";
-const REVISIONS: &str =
-    "select video_id, number, poster is not null as poster, storyboard is not null as storyboard
-    from revision where video_id > coalesce($1, '') and video_id <= coalesce($2, 'g')";
-const PACKS: &str = "select video_id, revision, rung, first_segment, attempt, init from pack
+const REVISIONS: &str = "select video_id, number, nonce, poster, storyboard from revision
+    where video_id > coalesce($1, '') and video_id <= coalesce($2, 'g')";
+const PACKS: &str = "select video_id, revision, rung, first_segment, attempt, init, nonce from pack
     where video_id > coalesce($1, '') and video_id <= coalesce($2, 'g')";
 /// As `Upload::counted` counts.
 macro_rules! usage {

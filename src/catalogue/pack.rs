@@ -4,7 +4,7 @@ use sqlx::types::Json;
 
 use super::{Conn, Error, on};
 use crate::domain::media::Segment;
-use crate::domain::{Timestamp, VideoId};
+use crate::domain::{Nonce, Timestamp, VideoId};
 
 /// One immutable object of consecutive segments of a rung.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -21,12 +21,14 @@ pub struct Pack {
     pub discontinuity: bool,
     /// When its first picture was taken, in a recording.
     pub shown_at: Option<Timestamp>,
+    /// In the name of its object, and of its initialisation segment's.
+    pub nonce: Option<Nonce>,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at from pack p ",
+            "select rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at, nonce from pack p ",
             $rest
         )
     };
@@ -43,13 +45,15 @@ const LIST_LAST: &str = select!(
 const SIZES: &str = "select rung, cast(sum(size_bytes) as bigint) from pack
     where video_id = $1 and revision = $2 group by rung";
 const INSERT: &str =
-    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing";
+    "insert into pack (video_id, revision, rung, first_segment, attempt, size_bytes, segments, init, discontinuity, shown_at, nonce)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing";
+const SET_NONCE: &str = "update pack set nonce = $5
+    where video_id = $1 and revision = $2 and rung = $3 and first_segment = $4";
 const CUT: &str = "delete from pack where video_id = $1 and revision = $2 and first_segment >= $3";
 const SIZE: &str = "select cast(coalesce(sum(size_bytes), 0) as bigint) from pack where video_id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, CUT, SIZE];
+pub(super) const STATEMENTS: &[&str] = &[LIST, SELECT, LIST_LAST, SIZES, INSERT, SET_NONCE, CUT, SIZE];
 
 /// The packs of a revision, or of one of its rungs, in order.
 pub async fn list(
@@ -106,10 +110,25 @@ pub async fn insert(conn: Conn<'_>, (video, revision): (VideoId, u32), pack: &Pa
         .bind(pack.init)
         .bind(pack.discontinuity)
         .bind(pack.shown_at)
+        .bind(pack.nonce)
         .execute(c)
         .await?
         .rows_affected());
     Ok(rows > 0)
+}
+
+/// The pack's object has this nonce in its name now.
+pub async fn set_nonce(conn: Conn<'_>, (video, revision): (VideoId, u32), pack: &Pack) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(SET_NONCE)
+        .bind(video)
+        .bind(i64::from(revision))
+        .bind(&pack.rung)
+        .bind(pack.first_segment)
+        .bind(pack.nonce)
+        .execute(c)
+        .await
+        .map(drop)?);
+    Ok(())
 }
 
 /// Drops the rows from this segment on, in every rung.

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::{Conn, Error, on};
 use crate::domain::media::{Ladder, MediaState, Probe, Timeline};
-use crate::domain::{AccountId, Refusal, Timestamp, UploadId, VideoId};
+use crate::domain::{AccountId, Nonce, Refusal, Timestamp, UploadId, VideoId};
 
 /// One processing of a source.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -31,6 +31,8 @@ pub struct Revision {
     pub finished_at: Option<Timestamp>,
     /// When its objects go, once another revision plays.
     pub retire_at: Option<Timestamp>,
+    /// In the names of the objects that are made for it from now on.
+    pub nonce: Option<Nonce>,
 }
 
 /// A picture in the bucket.
@@ -39,6 +41,9 @@ pub struct Still {
     pub width: u32,
     pub height: u32,
     pub size_bytes: u64,
+    /// In the name of its object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
 }
 
 /// What a probe led to.
@@ -68,7 +73,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select video_id, number, state, upload_id, ladder_version, probe, ladder, timeline, storyboard, poster,
-             warnings, error, provenance, cpu_ms, created_at, finished_at, retire_at from revision ",
+             warnings, error, provenance, cpu_ms, created_at, finished_at, retire_at, nonce from revision ",
             $rest
         )
     };
@@ -86,7 +91,9 @@ const LIST_DUE: &str = "select r.retire_at, r.video_id, r.number from revision r
 const NEXT: &str = "select coalesce(max(number), 0) + 1 from revision where video_id = $1";
 const INSERT: &str =
     "insert into revision (video_id, number, state, upload_id, ladder_version, warnings, provenance,
-    cpu_ms, created_at) values ($1, $2, $3, $4, 0, $5, $6, 0, $7)";
+    cpu_ms, created_at, nonce) values ($1, $2, $3, $4, 0, $5, $6, 0, $7, $8)";
+const FIND_NONCE: &str = "select nonce from revision where video_id = $1 and number = $2";
+const SET_NONCE: &str = "update revision set nonce = $3 where video_id = $1 and number = $2";
 const SET_PLAN: &str = "update revision set ladder_version = $3, probe = $4, ladder = $5, timeline = $6,
     provenance = $7, warnings = $8 where video_id = $1 and number = $2";
 const SET_PROVENANCE: &str = "update revision set provenance = $3 where video_id = $1 and number = $2";
@@ -129,6 +136,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_DUE,
     NEXT,
     INSERT,
+    FIND_NONCE,
+    SET_NONCE,
     SET_PLAN,
     SET_PROVENANCE,
     SET_LADDER,
@@ -180,10 +189,26 @@ pub async fn insert(
         .bind(Json(Vec::<Refusal>::new()))
         .bind(Json(BTreeMap::<String, String>::new()))
         .bind(now)
+        .bind(Nonce::random())
         .execute(c)
         .await
         .map(drop)?);
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// What the names of the objects made for it from now on have in them; `None` also where there is no such revision.
+pub async fn find_nonce(conn: Conn<'_>, (video, number): (VideoId, u32)) -> Result<Option<Nonce>, Error> {
+    let number = i64::from(number);
+    let row: Option<Option<Nonce>> =
+        on!(conn, c => sqlx::query_scalar(FIND_NONCE).bind(video).bind(number).fetch_optional(c).await?);
+    Ok(row.flatten())
+}
+
+/// Objects made for it from now on have this in their names.
+pub async fn set_nonce(conn: Conn<'_>, (video, number): (VideoId, u32), nonce: Nonce) -> Result<(), Error> {
+    let number = i64::from(number);
+    on!(conn, c => sqlx::query(SET_NONCE).bind(video).bind(number).bind(nonce).execute(c).await.map(drop)?);
+    Ok(())
 }
 
 /// Keeps what the probe found and what is to be made of it.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cdn::CacheTag;
 use super::words::words;
-use super::{PosterId, UploadId, VideoId};
+use super::{Nonce, PosterId, UploadId, VideoId};
 
 /// One piece of work, declared here so that a publisher can ask for it without knowing the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum Job {
     Retire { video: VideoId, revision: u32 },
     /// Removes everything of a deleted video.
     Purge { video: VideoId },
+    /// Gives the objects of a video that was taken back names that nobody knows.
+    Rename { video: VideoId, nonce: Nonce, poster: PosterId },
     /// Tells caches to drop what carries this tag; `at` in epoch milliseconds tells one time from the next.
     Invalidate { tag: CacheTag, at: i64 },
 }
@@ -46,6 +48,7 @@ words! {
         Poster = "poster",
         Retire = "retire",
         Purge = "purge",
+        Rename = "rename",
         Invalidate = "invalidate",
     }
 }
@@ -89,6 +92,7 @@ impl Job {
             Self::Poster { .. } => JobKind::Poster,
             Self::Retire { .. } => JobKind::Retire,
             Self::Purge { .. } => JobKind::Purge,
+            Self::Rename { .. } => JobKind::Rename,
             Self::Invalidate { .. } => JobKind::Invalidate,
         }
     }
@@ -105,6 +109,7 @@ impl Job {
             | Self::Stills { video, revision }
             | Self::Retire { video, revision } => format!("{kind}/{video}/{revision}"),
             Self::Purge { video } => format!("{kind}/{video}"),
+            Self::Rename { video, nonce, .. } => format!("{kind}/{video}/{nonce}"),
             Self::Invalidate { tag, at } => format!("{kind}/{tag}/{at}"),
         }
     }
@@ -112,7 +117,9 @@ impl Job {
     /// The lane it waits in.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Assemble { .. } | Self::Probe { .. } | Self::Invalidate { .. } => Lane::Steps,
+            Self::Assemble { .. } | Self::Probe { .. } | Self::Rename { .. } | Self::Invalidate { .. } => {
+                Lane::Steps
+            }
             Self::Stills { .. } | Self::Poster { .. } => Lane::Stills,
             Self::Audio { .. } | Self::Chunk { .. } => Lane::Encodes,
             Self::Digest { .. } | Self::Retire { .. } | Self::Purge { .. } => Lane::Housekeeping,
@@ -141,7 +148,10 @@ impl Job {
     /// The video it is about, where there is one.
     pub fn video(&self) -> Option<VideoId> {
         match *self {
-            Self::Poster { video, .. } | Self::Retire { video, .. } | Self::Purge { video } => Some(video),
+            Self::Poster { video, .. }
+            | Self::Retire { video, .. }
+            | Self::Purge { video }
+            | Self::Rename { video, .. } => Some(video),
             _ => self.revision().map(|(video, _)| video),
         }
     }
@@ -155,7 +165,7 @@ impl Job {
     pub fn usual_cost(&self) -> Duration {
         Duration::from_millis(match self {
             Self::Retire { .. } | Self::Invalidate { .. } => 100,
-            Self::Purge { .. } | Self::Poster { .. } => 300,
+            Self::Purge { .. } | Self::Poster { .. } | Self::Rename { .. } => 300,
             Self::Assemble { .. } | Self::Probe { .. } => 500,
             Self::Digest { .. } => 1000,
             Self::Stills { .. } => 2500,
@@ -168,7 +178,7 @@ impl Job {
         match self {
             Self::Retire { .. } | Self::Purge { .. } | Self::Digest { .. } | Self::Assemble { .. } => 20,
             // Most of a day: until then somebody looks after the cache.
-            Self::Invalidate { .. } => 100,
+            Self::Invalidate { .. } | Self::Rename { .. } => 100,
             _ => 4,
         }
     }

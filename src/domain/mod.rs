@@ -8,6 +8,7 @@ pub mod id;
 pub mod job;
 pub mod key;
 pub mod media;
+mod nonce;
 pub mod push;
 pub mod refusal;
 pub mod secret;
@@ -21,6 +22,7 @@ pub mod video;
 mod words;
 
 pub use id::{AccountId, BroadcastId, JobId, KeyId, PosterId, TargetId, TopicId, UploadId, VideoId};
+pub use nonce::Nonce;
 pub use refusal::{Refusal, RefusalCode};
 pub use text::{Language, TextChange, Texts};
 pub use time::{Clock, Timestamp};

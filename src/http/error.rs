@@ -249,6 +249,15 @@ impl publishing::Passing for Error {
 }
 
 impl Error {
+    /// The bucket has no object of this name.
+    pub(super) fn is_object_missing(&self) -> bool {
+        match self {
+            Self::Publishing(publishing::Error::Storage(error)) => error.is_not_found(),
+            Self::Object(error) => error.is_not_found(),
+            _ => false,
+        }
+    }
+
     /// A dependency is out of reach now: the same request may succeed later.
     pub(super) fn is_unavailable(&self) -> bool {
         match self {

@@ -119,7 +119,7 @@ async fn put(publishing: &Publishing, ingest: &Ingest, keep: &Keep) -> Result<()
     let (id, tenure) = (ingest.recording(), ingest.tenure);
     match keep {
         Keep::Init(init, bytes) => {
-            let key = Key::init_of(id, &init.rung, init.number);
+            let key = Key::init_of(publishing.folder(id).await?, &init.rung, init.number);
             publishing.storage.put(&key, bytes.clone()).await?;
             let form = match init.form {
                 Form::Video { width, height, frame_rate } => LiveForm::Video { width, height, frame_rate },
@@ -130,13 +130,15 @@ async fn put(publishing: &Publishing, ingest: &Ingest, keep: &Keep) -> Result<()
             publishing.add_live_rung(tenure, id, &rung).await
         }
         Keep::Segment { rung, closed, bytes, next } => {
-            let key = Key::pack(id, rung, closed.number, closed.epoch);
+            let folder = publishing.folder(id).await?;
+            let key = Key::pack(folder, rung, closed.number, closed.epoch);
             publishing.storage.put(&key, bytes.clone()).await?;
             let pack = NewPack {
                 rung: rung.clone(),
                 first_segment: closed.number,
                 size_bytes: bytes.len() as u64,
                 segments: vec![closed.segment],
+                nonce: folder.nonce,
             };
             let Closed { epoch, init, discontinuity, shown_at, .. } = *closed;
             let seam = Seam { epoch, init, discontinuity, shown_at };

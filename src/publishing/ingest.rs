@@ -229,6 +229,7 @@ impl Publishing {
             init: i64::from(seam.init),
             discontinuity: seam.discontinuity,
             shown_at: Some(seam.shown_at),
+            nonce: new.nonce,
         };
         let mut tx = self.db.begin().await?;
         hold(&mut tx, tenure).await?;

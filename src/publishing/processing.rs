@@ -12,7 +12,8 @@ use crate::catalogue::rung::Rung;
 use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{Ladder, MediaState, RungState, Segment};
-use crate::domain::{Refusal, RefusalCode, Timestamp, UploadId, VideoId};
+use crate::domain::{Nonce, Refusal, RefusalCode, Timestamp, UploadId, VideoId};
+use crate::storage::Folder;
 
 /// A pack that is in the bucket.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct NewPack {
     pub first_segment: u32,
     pub size_bytes: u64,
     pub segments: Vec<Segment>,
+    /// In the name of its object.
+    pub nonce: Option<Nonce>,
 }
 
 /// Which revision of which video.
@@ -103,6 +106,12 @@ impl Publishing {
         Ok(())
     }
 
+    /// Where objects of a revision are put from now on.
+    pub async fn folder(&self, id: RevisionId) -> Result<Folder, Error> {
+        let nonce = revision::find_nonce(self.db.read().await?.conn(), id).await?;
+        Ok(Folder { nonce, ..Folder::from(id) })
+    }
+
     /// A rung's initialisation segment is in the bucket.
     pub async fn add_init(
         &self,
@@ -128,6 +137,7 @@ impl Publishing {
             init: 0,
             discontinuity: false,
             shown_at: None,
+            nonce: new.nonce,
         };
         let mut tx = self.db.begin().await?;
         hold(&mut tx, fence).await?;

@@ -8,7 +8,7 @@ use crate::catalogue::{job, pack, revision, upload, video};
 use crate::domain::VideoId;
 use crate::domain::job::{JobKind, JobState};
 use crate::domain::media::MediaState;
-use crate::storage::{Key, Object};
+use crate::storage::{Folder, Key, Object};
 
 impl Publishing {
     /// Removes a revision that plays no more.
@@ -58,7 +58,14 @@ impl Publishing {
         let found = revision::find(read.conn(), id, number).await?;
         let Some(revision) = found.filter(|revision| revision.finished_at.is_some()) else { return Ok(()) };
         let packs = pack::list(read.conn(), (id, number), None).await?;
+        let jobs = job::list_of_video(read.conn(), id).await?;
         drop(read);
+        // Its copies have no rows yet, and it sweeps behind itself.
+        if jobs.iter().any(|row| row.kind == JobKind::Rename && row.state == JobState::Running) {
+            return Ok(());
+        }
+        let nonces: HashSet<_> = packs.iter().map(|pack| pack.nonce).chain([revision.nonce]).collect();
+        let ours = |key: &Key| key.folder().is_some_and(|folder| nonces.contains(&folder.nonce));
         let known: HashSet<String> =
             packs.iter().map(|pack| pack_key((id, number), pack).as_str().to_owned()).collect();
         for prefix in Key::revision_prefixes(id, number) {
@@ -66,7 +73,10 @@ impl Publishing {
             loop {
                 let page = self.storage.list(&prefix, after).await?;
                 for key in page.items.iter().filter_map(|item| item.key.parse::<Key>().ok()) {
-                    if matches!(key.object(), Object::Pack { .. }) && !known.contains(key.as_str()) {
+                    if matches!(key.object(), Object::Pack { .. })
+                        && ours(&key)
+                        && !known.contains(key.as_str())
+                    {
                         self.storage.delete(&key).await?;
                     }
                 }
@@ -98,5 +108,5 @@ impl Publishing {
 pub(crate) fn pack_key((video, revision): (VideoId, u32), pack: &pack::Pack) -> Key {
     let first = u32::try_from(pack.first_segment).unwrap_or(0);
     let attempt = u32::try_from(pack.attempt).unwrap_or(0);
-    Key::pack((video, revision), &pack.rung, first, attempt)
+    Key::pack(Folder { video, revision, nonce: pack.nonce }, &pack.rung, first, attempt)
 }

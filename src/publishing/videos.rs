@@ -19,7 +19,7 @@ use crate::domain::version::Guarded;
 use crate::domain::video::{
     MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_TITLE_CHARS, VideoState, check_length, check_texts,
 };
-use crate::domain::{Language, TextChange, Texts, VideoId};
+use crate::domain::{Language, Nonce, PosterId, TextChange, Texts, VideoId};
 
 /// What is said of a new video.
 #[derive(Debug, Clone)]
@@ -161,6 +161,9 @@ impl Publishing {
         let video = owned(tx.conn(), caller, of.id).await?;
         if video.state == VideoState::Withdrawn {
             self.invalidate(tx.conn(), CacheTag::Video(of.id)).await?;
+            // Whoever has seen it knows the names of its objects.
+            let work = Job::Rename { video: of.id, nonce: Nonce::random(), poster: PosterId::new() };
+            job::enqueue(tx.conn(), &work, Some(video.account_id), video.updated_at).await?;
         }
         tx.commit().await?;
         self.changes.tell(of.id);

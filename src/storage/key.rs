@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::{PosterId, UploadId, VideoId};
+use crate::domain::{Nonce, PosterId, UploadId, VideoId};
 
 /// Media and stills never change under their name: a viewer may keep them for a year. A cache that viewers share asks
 /// again within minutes, because a video may be taken back.
@@ -21,15 +21,25 @@ pub enum Object {
     /// The end of an unfinished upload that isn't part-sized yet, up to `offset` in bytes.
     Tail { upload: UploadId, offset: u64 },
     /// A rung's initialisation segment; a recording whose encoder changed has more than number 0.
-    Init { video: VideoId, revision: u32, rung: String, number: u32 },
+    Init { folder: Folder, rung: String, number: u32 },
     /// Consecutive segments of a rung.
-    Pack { video: VideoId, revision: u32, rung: String, first_segment: u32, attempt: u32 },
+    Pack { folder: Folder, rung: String, first_segment: u32, attempt: u32 },
     /// A picture to stand for a video, as uploaded.
     NewPoster { video: VideoId, poster: PosterId },
     /// The same, made fit to be shown.
     Poster { video: VideoId, poster: PosterId },
     /// A picture or the index of pictures.
-    Still { video: VideoId, revision: u32, still: Still },
+    Still { folder: Folder, still: Still },
+}
+
+/// Where what is made by one revision lies: `{video}/{revision}-{nonce}`, and `{video}/{revision}` where it was made
+/// before there were nonces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Folder {
+    pub video: VideoId,
+    pub revision: u32,
+    /// Changes when the video is taken back.
+    pub nonce: Option<Nonce>,
 }
 
 /// The stills of a revision.
@@ -78,24 +88,24 @@ impl Key {
         format!("arriving/{upload}.tail-")
     }
 
-    /// `media/{video}/{revision}/{rung}/init.mp4`
-    pub fn init(video: VideoId, revision: u32, rung: &str) -> Self {
-        Self::init_of((video, revision), rung, 0)
+    /// `media/{folder}/{rung}/init.mp4`
+    pub fn init(folder: Folder, rung: &str) -> Self {
+        Self::init_of(folder, rung, 0)
     }
 
-    /// `media/{video}/{revision}/{rung}/init-{number}.mp4`; number 0 is `init.mp4`.
-    pub fn init_of((video, revision): (VideoId, u32), rung: &str, number: u32) -> Self {
-        Self::new(Object::Init { video, revision, rung: rung.to_owned(), number })
+    /// `media/{folder}/{rung}/init-{number}.mp4`; number 0 is `init.mp4`.
+    pub fn init_of(folder: Folder, rung: &str, number: u32) -> Self {
+        Self::new(Object::Init { folder, rung: rung.to_owned(), number })
     }
 
-    /// `media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s`
-    pub fn pack((video, revision): (VideoId, u32), rung: &str, first_segment: u32, attempt: u32) -> Self {
-        Self::new(Object::Pack { video, revision, rung: rung.to_owned(), first_segment, attempt })
+    /// `media/{folder}/{rung}/{first_segment}-{attempt}.m4s`
+    pub fn pack(folder: Folder, rung: &str, first_segment: u32, attempt: u32) -> Self {
+        Self::new(Object::Pack { folder, rung: rung.to_owned(), first_segment, attempt })
     }
 
-    /// `stills/{video}/{revision}/poster.jpg` and its neighbours.
-    pub fn still(video: VideoId, revision: u32, still: Still) -> Self {
-        Self::new(Object::Still { video, revision, still })
+    /// `stills/{folder}/poster.jpg` and its neighbours.
+    pub fn still(folder: Folder, still: Still) -> Self {
+        Self::new(Object::Still { folder, still })
     }
 
     /// `arriving/{video}/{poster}`
@@ -108,9 +118,39 @@ impl Key {
         Self::new(Object::Poster { video, poster })
     }
 
-    /// The prefixes that hold everything made by one revision.
-    pub fn revision_prefixes(video: VideoId, revision: u32) -> [String; 2] {
-        [format!("media/{video}/{revision}/"), format!("stills/{video}/{revision}/")]
+    /// What every uploaded picture of a video begins with, once it is fit to be shown.
+    pub fn poster_prefix(video: VideoId) -> String {
+        format!("stills/{video}/poster-")
+    }
+
+    /// The prefixes that hold everything made by one revision, whatever its nonces were.
+    pub fn revision_prefixes(video: VideoId, revision: u32) -> [String; 4] {
+        let of = |folder: &str, end: &str| format!("{folder}/{video}/{revision}{end}");
+        [of("media", "/"), of("media", "-"), of("stills", "/"), of("stills", "-")]
+    }
+
+    /// The folder of the revision that made it.
+    pub fn folder(&self) -> Option<Folder> {
+        match self.object {
+            Object::Init { folder, .. } | Object::Pack { folder, .. } | Object::Still { folder, .. } => {
+                Some(folder)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same in another folder, where it lies in one.
+    pub fn inside(&self, folder: Folder) -> Self {
+        let mut object = self.object.clone();
+        match &mut object {
+            Object::Init { folder: of, .. }
+            | Object::Pack { folder: of, .. }
+            | Object::Still { folder: of, .. } => {
+                *of = folder;
+            }
+            _ => {}
+        }
+        Self::new(object)
     }
 
     /// The prefixes that hold everything of one video.
@@ -189,21 +229,32 @@ impl fmt::Display for Object {
             Self::Source { video, upload } => write!(f, "sources/{video}/{upload}"),
             Self::Partial { upload } => write!(f, "arriving/{upload}"),
             Self::Tail { upload, offset } => write!(f, "arriving/{upload}.tail-{offset}"),
-            Self::Init { video, revision, rung, number: 0 } => {
-                write!(f, "media/{video}/{revision}/{rung}/init.mp4")
-            }
-            Self::Init { video, revision, rung, number } => {
-                write!(f, "media/{video}/{revision}/{rung}/init-{number}.mp4")
-            }
-            Self::Pack { video, revision, rung, first_segment, attempt } => {
-                write!(f, "media/{video}/{revision}/{rung}/{first_segment}-{attempt}.m4s")
+            Self::Init { folder, rung, number: 0 } => write!(f, "media/{folder}/{rung}/init.mp4"),
+            Self::Init { folder, rung, number } => write!(f, "media/{folder}/{rung}/init-{number}.mp4"),
+            Self::Pack { folder, rung, first_segment, attempt } => {
+                write!(f, "media/{folder}/{rung}/{first_segment}-{attempt}.m4s")
             }
             Self::NewPoster { video, poster } => write!(f, "arriving/{video}/{poster}"),
             Self::Poster { video, poster } => write!(f, "stills/{video}/poster-{poster}.jpg"),
-            Self::Still { video, revision, still } => {
-                write!(f, "stills/{video}/{revision}/{}", still.file_name())
-            }
+            Self::Still { folder, still } => write!(f, "stills/{folder}/{}", still.file_name()),
         }
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { video, revision, nonce } = self;
+        match nonce {
+            Some(nonce) => write!(f, "{video}/{revision}-{nonce}"),
+            None => write!(f, "{video}/{revision}"),
+        }
+    }
+}
+
+/// Where revisions were made before there were nonces.
+impl From<(VideoId, u32)> for Folder {
+    fn from((video, revision): (VideoId, u32)) -> Self {
+        Self { video, revision, nonce: None }
     }
 }
 
@@ -242,17 +293,16 @@ fn parse(text: &str) -> Option<Object> {
             Some(Object::NewPoster { video: video.parse().ok()?, poster: poster.parse().ok()? })
         }
         ["media", video, revision, rung, name] if !rung.is_empty() => {
-            parse_media(video.parse().ok()?, revision.parse().ok()?, (rung, name))
+            parse_media(parse_folder(video, revision)?, (rung, name))
         }
         ["stills", video, name] => {
             let poster = name.strip_prefix("poster-")?.strip_suffix(".jpg")?;
             Some(Object::Poster { video: video.parse().ok()?, poster: poster.parse().ok()? })
         }
-        ["stills", video, revision, name] => Some(Object::Still {
-            video: video.parse().ok()?,
-            revision: revision.parse().ok()?,
-            still: Still::from_file_name(name)?,
-        }),
+        ["stills", video, revision, name] => {
+            let still = Still::from_file_name(name)?;
+            Some(Object::Still { folder: parse_folder(video, revision)?, still })
+        }
         _ => None,
     }
 }
@@ -266,17 +316,25 @@ fn parse_arriving(name: &str) -> Option<Object> {
     }
 }
 
-fn parse_media(video: VideoId, revision: u32, (rung, name): (&str, &str)) -> Option<Object> {
+fn parse_folder(video: &str, revision: &str) -> Option<Folder> {
+    let (revision, nonce) = match revision.split_once('-') {
+        Some((revision, nonce)) => (revision, Some(nonce.parse().ok()?)),
+        None => (revision, None),
+    };
+    Some(Folder { video: video.parse().ok()?, revision: revision.parse().ok()?, nonce })
+}
+
+fn parse_media(folder: Folder, (rung, name): (&str, &str)) -> Option<Object> {
     let rung = rung.to_owned();
     if name == "init.mp4" {
-        return Some(Object::Init { video, revision, rung, number: 0 });
+        return Some(Object::Init { folder, rung, number: 0 });
     }
     if let Some(number) = name.strip_prefix("init-").and_then(|name| name.strip_suffix(".mp4")) {
-        return Some(Object::Init { video, revision, rung, number: number.parse().ok()? });
+        return Some(Object::Init { folder, rung, number: number.parse().ok()? });
     }
     let (first_segment, attempt) = name.strip_suffix(".m4s")?.split_once('-')?;
     let (first_segment, attempt) = (first_segment.parse().ok()?, attempt.parse().ok()?);
-    Some(Object::Pack { video, revision, rung, first_segment, attempt })
+    Some(Object::Pack { folder, rung, first_segment, attempt })
 }
 
 #[cfg(test)]
@@ -286,18 +344,23 @@ mod tests {
     fn one_of_each() -> Vec<Key> {
         let (video, upload, poster) = (VideoId::new(), UploadId::new(), PosterId::new());
         let rung = "720p".to_owned();
-        let pack = Object::Pack { video, revision: 3, rung, first_segment: 21, attempt: 2 };
+        let (old, folder) =
+            (Folder::from((video, 3)), Folder { video, revision: 3, nonce: Some(Nonce::random()) });
+        let pack = Object::Pack { folder, rung, first_segment: 21, attempt: 2 };
         let stills = [Still::Poster, Still::Storyboard, Still::StoryboardIndex];
         let made = [
             Key::source(video, upload),
             Key::partial(upload),
             Key::tail(upload, 1 << 40),
-            Key::init(video, 3, "audio"),
-            Key::init_of((video, 3), "720p", 1),
+            Key::init(old, "audio"),
+            Key::init(folder, "audio"),
+            Key::init_of(folder, "720p", 1),
+            Key::pack(old, "720p", 21, 2),
+            Key::still(old, Still::Poster),
             Key::new_poster(video, poster),
             Key::poster(video, poster),
         ];
-        let stills = stills.into_iter().map(|still| Key::still(video, 3, still));
+        let stills = stills.into_iter().map(|still| Key::still(folder, still));
         made.into_iter().chain([Key::new(pack)]).chain(stills).collect()
     }
 
@@ -313,15 +376,17 @@ mod tests {
         let video: VideoId = "0197a0f0-0000-7000-8000-000000000001".parse().expect("an id");
         let upload: UploadId = "0197a0f0-0000-7000-8000-000000000002".parse().expect("an id");
         let poster: PosterId = "0197a0f0-0000-7000-8000-000000000003".parse().expect("an id");
+        let nonce: Nonce = "0123456789abcdef01234567".parse().expect("a nonce");
         let rung = "720p".to_owned();
-        let pack = Object::Pack { video, revision: 1, rung, first_segment: 5, attempt: 2 };
+        let folder = Folder { nonce: Some(nonce), ..Folder::from((video, 1)) };
+        let pack = Object::Pack { folder, rung, first_segment: 5, attempt: 2 };
         let (arriving, shown) = (Key::new_poster(video, poster), Key::poster(video, poster));
         let names = [Key::source(video, upload), Key::tail(upload, 5), Key::new(pack), arriving, shown];
         let names: Vec<String> =
             names.iter().map(|key| key.as_str().replace(&video.to_string(), "V")).collect();
         assert_eq!(names[0], format!("sources/V/{upload}"));
         assert_eq!(names[1], format!("arriving/{upload}.tail-5"));
-        assert_eq!(names[2], "media/V/1/720p/5-2.m4s");
+        assert_eq!(names[2], "media/V/1-0123456789abcdef01234567/720p/5-2.m4s");
         assert_eq!(names[3], format!("arriving/V/{poster}"));
         assert_eq!(names[4], format!("stills/V/poster-{poster}.jpg"));
     }
@@ -336,7 +401,14 @@ mod tests {
         for text in ["01/poster.jpg", "1/poster.png", "+1/poster.jpg", "1/poster.jpg/"] {
             assert!(format!("stills/{video}/{text}").parse::<Key>().is_err(), "{text}");
         }
-        for text in ["1/720p/1.m4s", "1/720p/1-1.mp4", "1//init.mp4", "1/720p/x-1.m4s"] {
+        for text in [
+            "1/720p/1.m4s",
+            "1/720p/1-1.mp4",
+            "1//init.mp4",
+            "1/720p/x-1.m4s",
+            "1-/720p/1-1.m4s",
+            "1-0123/720p/1-1.m4s",
+        ] {
             assert!(format!("media/{video}/{text}").parse::<Key>().is_err(), "{text}");
         }
     }
@@ -344,12 +416,12 @@ mod tests {
     /// The video an object belongs to; what is still arriving of a source belongs to its upload only.
     fn video_of(key: &Key) -> Option<VideoId> {
         match *key.object() {
-            Object::Source { video, .. }
-            | Object::Init { video, .. }
-            | Object::Pack { video, .. }
-            | Object::NewPoster { video, .. }
-            | Object::Poster { video, .. }
-            | Object::Still { video, .. } => Some(video),
+            Object::Source { video, .. } | Object::NewPoster { video, .. } | Object::Poster { video, .. } => {
+                Some(video)
+            }
+            Object::Init { folder, .. } | Object::Pack { folder, .. } | Object::Still { folder, .. } => {
+                Some(folder.video)
+            }
             Object::Partial { .. } | Object::Tail { .. } => None,
         }
     }

@@ -12,7 +12,7 @@ mod presign;
 pub use client::{Checksums, S3Settings};
 pub use embedded::Embedded;
 pub use error::Error;
-pub use key::{Key, Object, ParseKeyError, SHOWN, Still};
+pub use key::{Folder, Key, Object, ParseKeyError, SHOWN, Still};
 pub use listing::{Item, Page};
 pub use multipart::{Multipart, MultipartId, Part, PartTag};
 pub use objects::Head;

@@ -100,6 +100,11 @@ impl Error {
         }
     }
 
+    /// Others are still at work that must end first.
+    fn is_early(&self) -> bool {
+        matches!(self, Self::Publishing(publishing::Error::StillWorking))
+    }
+
     /// The error and its causes in one line, for the job's row.
     fn story(&self) -> String {
         let mut story = self.to_string();
@@ -216,6 +221,7 @@ impl Worker {
             Job::Poster { video, poster } => return self.poster(fence, (video, poster)).await,
             Job::Retire { video, revision } => publishing.retire(video, revision).await?,
             Job::Purge { video } => publishing.purge(video).await?,
+            Job::Rename { video, nonce, poster } => publishing.rename(video, (nonce, poster)).await?,
         }
         match publishing.finish_job(fence, &row.work).await {
             // The audio job says itself that the sound can't be used.
@@ -240,7 +246,7 @@ impl Worker {
         let story = error.story();
         tracing::warn!(job = %row.name, attempt = row.attempt, error = %story, "attempt came to nothing");
         let fence = fence_of(row);
-        if error.is_outage() {
+        if error.is_outage() || error.is_early() {
             return self.publishing.put_off(fence, &story).await;
         }
         // The next attempt would have no more memory than this one.

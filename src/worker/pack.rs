@@ -52,6 +52,7 @@ impl Packer {
             first_segment: self.first,
             size_bytes: bytes.len() as u64,
             segments: std::mem::take(&mut self.segments),
+            nonce: None,
         };
         self.first = self.next;
         Some((pack, bytes))
@@ -68,7 +69,9 @@ impl Worker {
     ) -> Result<(), Error> {
         let Some((pack, bytes)) = closed else { return Ok(()) };
         let attempt = u32::try_from(fence.attempt).unwrap_or(u32::MAX);
-        let key = Key::pack(id, &pack.rung, pack.first_segment, attempt);
+        let folder = self.publishing.folder(id).await?;
+        let pack = NewPack { nonce: folder.nonce, ..pack };
+        let key = Key::pack(folder, &pack.rung, pack.first_segment, attempt);
         self.publishing.storage.put(&key, bytes).await?;
         self.publishing.add_pack(fence, id, pack).await?;
         Ok(())
@@ -82,7 +85,8 @@ impl Worker {
         (rung, codecs): (&str, &str),
         bytes: Bytes,
     ) -> Result<(), Error> {
-        self.publishing.storage.put(&Key::init(id.0, id.1, rung), bytes).await?;
+        let folder = self.publishing.folder(id).await?;
+        self.publishing.storage.put(&Key::init(folder, rung), bytes).await?;
         Ok(self.publishing.add_init(fence, id, (rung, codecs)).await?)
     }
 }

@@ -42,7 +42,7 @@ impl Worker {
             let (event, bytes) = run.next().await?;
             match (event, made.take()) {
                 (Event::Still { width, height, .. }, _) => {
-                    made = Some((Row { width, height, size_bytes: bytes.len() as u64 }, bytes));
+                    made = Some((Row { width, height, size_bytes: bytes.len() as u64, nonce: None }, bytes));
                 }
                 (Event::Done { outcome: Outcome::Encoded { .. }, .. }, Some(made)) => return Ok(Ok(made)),
                 (Event::Done { outcome: Outcome::Refused { refusal }, .. }, _) => return Ok(Err(refusal)),

@@ -4,16 +4,17 @@ use super::{Error, Worker};
 use crate::catalogue::pack::{self, Pack};
 use crate::catalogue::upload::Upload;
 use crate::catalogue::{broadcast, rung};
-use crate::domain::VideoId;
+use crate::domain::{Nonce, VideoId};
 use crate::media;
 use crate::media::recording::Joint;
-use crate::storage::Key;
+use crate::publishing::pack_key;
+use crate::storage::{Folder, Key};
 
 /// A rendition of a recording.
 struct Rendition {
     name: String,
-    /// Numbers of its initialisation segments, as they follow each other.
-    inits: Vec<u32>,
+    /// Numbers of its initialisation segments, as they follow each other, each with the nonce in its name.
+    inits: Vec<(u32, Option<Nonce>)>,
 }
 
 impl Worker {
@@ -49,8 +50,9 @@ impl Worker {
         let mut inits = Vec::new();
         for rendition in renditions {
             let mut own = Vec::new();
-            for number in &rendition.inits {
-                own.push(storage.read_all(&Key::init_of(id, &rendition.name, *number)).await?);
+            for (number, nonce) in &rendition.inits {
+                let folder = Folder { nonce: *nonce, ..Folder::from(id) };
+                own.push(storage.read_all(&Key::init_of(folder, &rendition.name, *number)).await?);
             }
             inits.push(own);
         }
@@ -59,8 +61,7 @@ impl Worker {
         file.write(head).await?;
         for pack in packs {
             let Some(place) = place_of(pack, renditions) else { continue };
-            let (first, attempt) = (number(pack.first_segment), number(pack.attempt));
-            let bytes = storage.read_all(&Key::pack(id, &pack.rung, first, attempt)).await?;
+            let bytes = storage.read_all(&pack_key(id, pack)).await?;
             file.write(joint.segment(place, &bytes).map_err(media::Error::from)?).await?;
         }
         let (foot, size_bytes) = joint.end().map_err(media::Error::from)?;
@@ -72,9 +73,10 @@ impl Worker {
 
 fn rendition(name: String, packs: &[Pack]) -> Rendition {
     let mut inits = Vec::new();
-    for init in packs.iter().filter(|pack| pack.rung == name).map(|pack| number(pack.init)) {
-        if !inits.contains(&init) {
-            inits.push(init);
+    for pack in packs.iter().filter(|pack| pack.rung == name) {
+        let init = number(pack.init);
+        if inits.iter().all(|(known, _)| *known != init) {
+            inits.push((init, pack.nonce));
         }
     }
     Rendition { name, inits }
@@ -82,7 +84,7 @@ fn rendition(name: String, packs: &[Pack]) -> Rendition {
 
 fn place_of(pack: &Pack, renditions: &[Rendition]) -> Option<(usize, usize)> {
     let at = renditions.iter().position(|rendition| rendition.name == pack.rung)?;
-    let init = renditions[at].inits.iter().position(|init| *init == number(pack.init))?;
+    let init = renditions[at].inits.iter().position(|(init, _)| *init == number(pack.init))?;
     Some((at, init))
 }
 

@@ -48,14 +48,15 @@ impl Worker {
         (width, height): (u32, u32),
         bytes: Bytes,
     ) -> Result<(), Error> {
-        let row = Row { width, height, size_bytes: bytes.len() as u64 };
+        let folder = self.publishing.folder(id).await?;
+        let row = Row { width, height, size_bytes: bytes.len() as u64, nonce: folder.nonce };
         match still {
             Still::Poster => {
-                self.publishing.storage.put(&Key::still(id.0, id.1, Picture::Poster), bytes).await?;
+                self.publishing.storage.put(&Key::still(folder, Picture::Poster), bytes).await?;
                 self.publishing.add_stills(fence, id, Some(&row), None).await?;
             }
             Still::Storyboard => {
-                self.publishing.storage.put(&Key::still(id.0, id.1, Picture::Storyboard), bytes).await?;
+                self.publishing.storage.put(&Key::still(folder, Picture::Storyboard), bytes).await?;
                 self.publishing.add_stills(fence, id, None, Some(&row)).await?;
             }
         }

@@ -61,8 +61,8 @@ async fn every_difference_is_found_whichever_side_it_is_on() {
         storage.put(&cut, Bytes::from_static(b"a fil")).await.expect("stored");
         let orphans = [
             Key::source(videos[2], UploadId::new()),
-            Key::still(VideoId::new(), 1, Still::Poster),
-            Key::pack((videos[3], 1), "720p", 0, 1),
+            Key::still((VideoId::new(), 1).into(), Still::Poster),
+            Key::pack((videos[3], 1).into(), "720p", 0, 1),
             Key::tail(UploadId::new(), 7),
             Key::partial(UploadId::new()),
         ];

@@ -141,17 +141,18 @@ async fn keep(
     (first_segment, init): (u32, u32),
 ) -> Key {
     let (id, epoch) = (ingest.recording(), ingest.epoch());
-    let key = Key::init_of(id, name, init);
+    let folder = publishing.folder(id).await.unwrap();
+    let key = Key::init_of(folder, name, init);
     let bytes = Bytes::from_static(b"segment");
     let size_bytes = bytes.len() as u64;
     publishing.storage.put(&key, Bytes::from_static(b"init")).await.unwrap();
-    publishing.storage.put(&Key::pack(id, name, first_segment, epoch), bytes).await.unwrap();
+    publishing.storage.put(&Key::pack(folder, name, first_segment, epoch), bytes).await.unwrap();
     let position = u32::from(name == "audio");
     let rung = LiveRung { name: name.to_owned(), position, codecs: String::new(), form };
     publishing.add_live_rung(ingest.tenure, id, &rung).await.unwrap();
     let start = i64::from(first_segment) * 180_000;
     let segments = vec![Segment { start, duration: 180_000, size_bytes, key_bytes: 0 }];
-    let new = NewPack { rung: name.to_owned(), first_segment, size_bytes, segments };
+    let new = NewPack { rung: name.to_owned(), first_segment, size_bytes, segments, nonce: folder.nonce };
     let seam = Seam { epoch, init, discontinuity: false, shown_at: Timestamp(start) };
     publishing.add_live_pack(ingest.tenure, id, (new, seam), None).await.unwrap();
     key

@@ -29,6 +29,7 @@ mod probe;
 mod processing;
 mod quota;
 mod receiving;
+mod rename;
 mod rights;
 mod rtmp;
 mod secrets;

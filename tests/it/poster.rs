@@ -239,7 +239,7 @@ async fn a_newer_poster_wins() {
         let storage = &app.world.publishing.storage;
         let key = Key::poster(video_id, poster);
         storage.put(&key, Bytes::from_static(b"the older one")).await.expect("stored");
-        let still = Still { width: 64, height: 64, size_bytes: 13 };
+        let still = Still { width: 64, height: 64, size_bytes: 13, nonce: None };
         let late = app.world.publishing.show_poster(fence(&older), (video_id, poster), still).await;
         late.expect("its job is done");
         let after = video(&app, &id).await;

@@ -84,7 +84,7 @@ async fn a_revision_whose_grace_is_over_goes_with_its_objects() {
     playing(&world, id, 2).await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     world.publishing.retire(id, 1).await.expect("retired");
-    let old = format!("media/{id}/1/");
+    let old = format!("media/{id}/1-");
     assert!(world.objects().await.iter().all(|name| !name.starts_with(&old)));
     world.publishing.retire(id, 2).await.expect("nothing to do");
     assert_eq!(find(&world, id).await.revision, Some(2), "what plays is never retired");
@@ -123,9 +123,9 @@ async fn fsck_finds_what_is_missing_and_what_is_nobodys_and_repairs_both() {
         let id = world.upload(fixture("short.mp4").into()).await;
         world.settled(id).await;
         let storage = world.publishing.storage.clone();
-        let orphan = Key::still(VideoId::new(), 1, Still::Poster);
+        let orphan = Key::still((VideoId::new(), 1).into(), Still::Poster);
         storage.put(&orphan, Bytes::from_static(b"jpeg")).await.expect("stored");
-        let init = Key::init(id, 1, "audio");
+        let init = Key::init(world.publishing.folder((id, 1)).await.expect("a folder"), "audio");
         storage.delete(&init).await.expect("deleted");
         let mut found = world.publishing.fsck(&CHECK).await.expect("checked");
         found.sort_by(|a, b| a.kind.cmp(&b.kind));
@@ -205,11 +205,12 @@ async fn rungs(world: &World, (id, number): (VideoId, u32)) -> Vec<(String, Vec<
     drop(read);
     let mut files = Vec::new();
     for rung in listed.iter().filter(|rung| !rung.audio) {
-        let mut keys = vec![Key::init(id, number, &rung.name)];
+        let folder = world.publishing.folder((id, number)).await.expect("a folder");
+        let mut keys = vec![Key::init(folder, &rung.name)];
         let own = packs.iter().filter(|pack| pack.rung == rung.name);
         keys.extend(own.map(|pack| {
             let place = (pack.first_segment.try_into(), pack.attempt.try_into());
-            Key::pack((id, number), &rung.name, place.0.expect("small"), place.1.expect("small"))
+            Key::pack(folder, &rung.name, place.0.expect("small"), place.1.expect("small"))
         }));
         let mut file = Vec::new();
         for key in keys {

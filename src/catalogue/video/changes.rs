@@ -44,6 +44,7 @@ const SET_POSTER: &str =
 const REFUSE_POSTER: &str =
     "update video set poster_error = $3, updated_at = $4 where id = $1 and poster_upload = $2";
 const HIDE_POSTER: &str = "update video set poster = null, updated_at = $2 where id = $1";
+const RENAME_POSTER: &str = "update video set poster = $2 where id = $1";
 const REMOVE_POSTER: &str = "update video set poster = null, poster_upload = null, poster_error = null,
     version = version + 1, updated_at = $2 where id = $1";
 // The state is none that anybody may ask for: no list goes past it.
@@ -59,6 +60,7 @@ pub const STATEMENTS: &[&str] = &[
     SET_POSTER,
     REFUSE_POSTER,
     HIDE_POSTER,
+    RENAME_POSTER,
     REMOVE_POSTER,
     DELETE,
 ];
@@ -140,6 +142,12 @@ pub async fn refuse_poster(
 /// Shows the uploaded picture no more; one that is to take its place stays.
 pub async fn hide_poster(conn: Conn<'_>, id: VideoId, now: Timestamp) -> Result<(), Error> {
     on!(conn, c => sqlx::query(HIDE_POSTER).bind(id).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// The picture that is shown has another name.
+pub async fn rename_poster(conn: Conn<'_>, id: VideoId, poster: &Poster) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(RENAME_POSTER).bind(id).bind(Json(poster)).execute(c).await.map(drop)?);
     Ok(())
 }
 

@@ -16,8 +16,8 @@ use crate::domain::{AccountId, Language, PosterId, Refusal, Texts, Timestamp, To
 
 pub(super) use changes::STATEMENTS as CHANGES;
 pub use changes::{
-    Changed, Moved, change, delete, hide_poster, raise_version, refuse_poster, remove_poster, set_poster,
-    set_poster_upload, set_state,
+    Changed, Moved, change, delete, hide_poster, raise_version, refuse_poster, remove_poster, rename_poster,
+    set_poster, set_poster_upload, set_state,
 };
 
 /// A video, with the words for its account and topic.

@@ -15,7 +15,7 @@ use super::revision::Shown;
 use crate::catalogue::pack;
 use crate::domain::VideoId;
 use crate::media::playlist;
-use crate::publishing;
+use crate::publishing::{self, pack_key};
 use crate::storage::Key;
 
 /// Playlists and media of a rung
@@ -71,8 +71,7 @@ async fn recorded(
             return init(app, pass, (number, rung, which), headers).await;
         }
         _ => {
-            let pack = find_pack(app, (pass.video.id, number), rung, file).await?;
-            return segments(app, pass, pack, (method, headers)).await;
+            return segments(app, pass, (number, rung, file), (method, headers)).await;
         }
     };
     let (text, cache_control) = playlists::rung(app, pass, (number, rung), render).await?;
@@ -88,7 +87,8 @@ async fn init(
     if !is_name(rung) {
         return Err(publishing::Error::NotFound("rung").into());
     }
-    let key = Key::init_of((pass.video.id, number), rung, which);
+    let shown = Shown::find(app, (pass.video.id, number), Some(rung)).await?;
+    let key = shown.init_key(rung, which);
     if let Some(elsewhere) = redirect(app, pass, &key) {
         return Ok(elsewhere);
     }
@@ -121,23 +121,33 @@ struct Pack {
     etag: String,
 }
 
-async fn find_pack(app: &App, id: (VideoId, u32), rung: &str, file: &str) -> Result<Pack, Error> {
+/// What is known of it lately is enough, unless its object has another name by now.
+async fn segments(
+    app: &App,
+    pass: &Pass,
+    (number, rung, file): (u32, &str, &str),
+    (method, headers): (Method, &HeaderMap),
+) -> Result<Response, Error> {
     let gone = || Error::from(publishing::Error::NotFound("segment"));
-    let (first, attempt) = parse_pack(file).filter(|_| is_name(rung)).ok_or_else(gone)?;
-    let size = if let Some(size) = Shown::known_size(app, id, rung, (first, attempt)).await {
-        size
-    } else {
-        let found = pack::find(app.read().await?.conn(), id, rung, first).await?;
-        found.filter(|row| row.attempt == i64::from(attempt)).ok_or_else(gone)?.size_bytes
-    };
-    Ok(Pack {
-        key: Key::pack(id, rung, first, attempt),
+    let name = parse_pack(file).filter(|_| is_name(rung)).ok_or_else(gone)?;
+    let id = (pass.video.id, number);
+    let pack = |(size, key): (i64, Key)| Pack {
+        key,
         size: u64::try_from(size).unwrap_or(0),
-        etag: etag_of(id.1, rung, file),
-    })
+        etag: etag_of(number, rung, file),
+    };
+    if let Some(known) = Shown::known_pack(app, id, rung, name).await {
+        match send(app, pass, pack(known), (method.clone(), headers)).await {
+            Err(error) if error.is_object_missing() => {}
+            answer => return answer,
+        }
+    }
+    let found = pack::find(app.read().await?.conn(), id, rung, name.0).await?;
+    let row = found.filter(|row| row.attempt == i64::from(name.1)).ok_or_else(gone)?;
+    send(app, pass, pack((row.size_bytes, pack_key(id, &row))), (method, headers)).await
 }
 
-async fn segments(
+async fn send(
     app: &App,
     pass: &Pass,
     pack: Pack,

@@ -10,7 +10,8 @@ use crate::catalogue::rung::{self, Rung};
 use crate::domain::VideoId;
 use crate::domain::media::{Fraction, RungState, Segment, Ticks, Timeline};
 use crate::media::playlist;
-use crate::publishing;
+use crate::publishing::{self, pack_key};
+use crate::storage::{Folder, Key};
 
 /// A revision with its rungs and packs.
 pub struct Shown {
@@ -42,17 +43,27 @@ impl Shown {
         size_of::<Self>() + self.packs.len() * (size_of::<Pack>() + 32) + segments * size_of::<Segment>()
     }
 
-    /// The bytes of a pack that was there when its rung was last looked at. No other one ever has its name.
-    pub async fn known_size(
+    /// The size in bytes and the key of a pack that was there when its rung was last looked at. No other one ever has
+    /// its address; its object may have another name since.
+    pub async fn known_pack(
         app: &App,
         (id, number): (VideoId, u32),
         rung: &str,
         (first, attempt): (u32, u32),
-    ) -> Option<i64> {
+    ) -> Option<(i64, Key)> {
         let shown = app.recent.revisions.last(&(id, number, Some(rung.to_owned()))).await?;
         let name = (i64::from(first), i64::from(attempt));
         let found = shown.packs.iter().find(|pack| (pack.first_segment, pack.attempt) == name);
-        found.map(|pack| pack.size_bytes)
+        found.map(|pack| (pack.size_bytes, pack_key((id, number), pack)))
+    }
+
+    /// The key of an initialisation segment: beside the packs that go with it.
+    pub fn init_key(&self, rung: &str, which: u32) -> Key {
+        let mut own = self.packs.iter().filter(|pack| pack.rung == rung);
+        let nonce =
+            own.find(|pack| pack.init == i64::from(which)).map_or(self.revision.nonce, |pack| pack.nonce);
+        let folder = Folder { video: self.revision.video_id, revision: self.number, nonce };
+        Key::init_of(folder, rung, which)
     }
 
     /// Nothing will be added to it any more.

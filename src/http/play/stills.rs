@@ -14,7 +14,7 @@ use crate::catalogue::revision::{self, Revision};
 use crate::domain::{PosterId, VideoId};
 use crate::media::storyboard;
 use crate::publishing;
-use crate::storage::{Key, Still};
+use crate::storage::{Folder, Key, Still};
 
 /// Pictures of a video
 ///
@@ -38,8 +38,10 @@ pub async fn still(
     let found = revision::find(app.read().await?.conn(), id, number).await?;
     let revision = found.ok_or(publishing::Error::NotFound("still"))?;
     let key = match file.as_str() {
-        "poster.jpg" if revision.poster.is_some() => Key::still(id, number, Still::Poster),
-        "storyboard.jpg" if revision.storyboard.is_some() => Key::still(id, number, Still::Storyboard),
+        "poster.jpg" if let Some(row) = &revision.poster => still_key(&revision, row, Still::Poster),
+        "storyboard.jpg" if let Some(row) = &revision.storyboard => {
+            still_key(&revision, row, Still::Storyboard)
+        }
         "storyboard.vtt" if revision.storyboard.is_some() => {
             return Ok(pass.tagged(index(&pass, &revision, &headers)?));
         }
@@ -71,6 +73,11 @@ pub async fn poster(
     let shown = shown.filter(|poster| file == file_name(*poster));
     let key = Key::poster(id, shown.ok_or(publishing::Error::NotFound("still"))?);
     picture(&app, &pass, &key, &headers).await
+}
+
+fn still_key(revision: &Revision, row: &revision::Still, still: Still) -> Key {
+    let number = u32::try_from(revision.number).unwrap_or(0);
+    Key::still(Folder { video: revision.video_id, revision: number, nonce: row.nonce }, still)
 }
 
 /// What an uploaded poster is called below its video.

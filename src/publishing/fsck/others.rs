@@ -1,6 +1,8 @@
 //! What belongs to no span of videos: bytes on their way, strangers' objects, unfinished multipart uploads, and the
 //! sums of accounts. And the question asked once more of whatever a listing has and no row seems to know.
 
+use std::collections::HashSet;
+
 use super::super::retire::pack_key;
 use super::super::uploads::unsigned;
 use super::super::{Error, Publishing};
@@ -8,8 +10,8 @@ use super::{Finding, Run, blank, finding};
 use crate::catalogue::inventory::{self, Usage};
 use crate::catalogue::video::Video;
 use crate::catalogue::{Conn, account, pack, revision, upload, video};
-use crate::domain::VideoId;
 use crate::domain::upload::UploadState;
+use crate::domain::{Nonce, VideoId};
 use crate::storage::{Key, Object};
 
 /// Accounts whose sums are compared in one go.
@@ -127,12 +129,18 @@ impl Publishing {
                 .await?
                 .filter(|upload| is_under_way(upload.state))
                 .is_some_and(|upload| upload.tail > 0 && unsigned(upload.received) == offset),
-            Object::Pack { video, revision, .. } => {
-                let packs = pack::list(read.conn(), (video, revision), None).await?;
-                packs.iter().any(|pack| pack_key((video, revision), pack).as_str() == key.as_str())
+            Object::Pack { folder, .. } => {
+                let id = (folder.video, folder.revision);
+                let packs = pack::list(read.conn(), id, None).await?;
+                packs.iter().any(|pack| pack_key(id, pack).as_str() == key.as_str())
             }
-            Object::Init { video, revision, .. } | Object::Still { video, revision, .. } => {
-                revision::find(read.conn(), video, revision).await?.is_some()
+            Object::Init { folder, .. } | Object::Still { folder, .. } => {
+                let id = (folder.video, folder.revision);
+                let Some(found) = revision::find(read.conn(), id.0, id.1).await? else { return Ok(false) };
+                let stills = found.poster.iter().chain(&found.storyboard).map(|still| still.nonce);
+                let mut known: HashSet<Option<Nonce>> = stills.chain([found.nonce]).collect();
+                known.extend(pack::list(read.conn(), id, None).await?.iter().map(|pack| pack.nonce));
+                known.contains(&folder.nonce)
             }
             Object::NewPoster { video, poster } => {
                 knows_poster(read.conn(), video, |video| video.poster_upload == Some(poster)).await?

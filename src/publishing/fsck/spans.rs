@@ -1,6 +1,6 @@
 //! One span of videos: its rows against the listing of its objects, in both directions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use super::super::Error;
@@ -9,7 +9,7 @@ use crate::catalogue::inventory::{self, Inventory, Source, Span, VideoRow};
 use crate::catalogue::revision::Selection;
 use crate::domain::upload::UploadState;
 use crate::domain::{Timestamp, VideoId};
-use crate::storage::{Item, Key, Object, Still};
+use crate::storage::{Folder, Item, Key, Object, Still};
 
 /// Where the objects of videos are, each by the video's id.
 const FOLDERS: [&str; 3] = ["media", "sources", "stills"];
@@ -21,7 +21,8 @@ struct Rows {
     expected: HashMap<String, Expected>,
     /// Objects that may be there.
     allowed: HashSet<String>,
-    revisions: HashSet<(VideoId, u32)>,
+    /// What revisions lie in, under every name that a row knows.
+    folders: HashSet<Folder>,
     /// Their objects are their purge's to remove.
     deleted: HashSet<VideoId>,
 }
@@ -151,21 +152,25 @@ impl Rows {
         }
         for revision in &inventory.revisions {
             let (video, number) = (revision.video_id, number(revision.number));
-            rows.revisions.insert((video, number));
-            let stills = [(revision.poster, Still::Poster), (revision.storyboard, Still::Storyboard)];
-            for (_, still) in stills.into_iter().filter(|(made, _)| *made) {
-                rows.expect(Key::still(video, number, still), video, None);
+            let folder = |nonce| Folder { video, revision: number, nonce };
+            rows.folders.insert(folder(revision.nonce));
+            let stills = [(&revision.poster, Still::Poster), (&revision.storyboard, Still::Storyboard)];
+            for (made, still) in stills.into_iter().filter_map(|(made, still)| Some((made.as_ref()?, still)))
+            {
+                rows.folders.insert(folder(made.nonce));
+                rows.expect(Key::still(folder(made.nonce), still), video, None);
             }
         }
-        let mut inits = BTreeSet::new();
+        let mut inits = HashSet::new();
         for pack in &inventory.packs {
-            let id = (pack.video_id, number(pack.revision));
-            let key = Key::pack(id, &pack.rung, number(pack.first_segment), number(pack.attempt));
-            rows.expect(key, id.0, None);
-            inits.insert((id, pack.rung.as_str(), number(pack.init)));
+            let folder = Folder { video: pack.video_id, revision: number(pack.revision), nonce: pack.nonce };
+            rows.folders.insert(folder);
+            let key = Key::pack(folder, &pack.rung, number(pack.first_segment), number(pack.attempt));
+            rows.expect(key, folder.video, None);
+            inits.insert((folder, pack.rung.as_str(), number(pack.init)));
         }
-        for (id, rung, init) in inits {
-            rows.expect(Key::init_of(id, rung, init), id.0, None);
+        for (folder, rung, init) in inits {
+            rows.expect(Key::init_of(folder, rung, init), folder.video, None);
         }
         rows
     }
@@ -192,9 +197,7 @@ impl Rows {
 
     fn allow(&self, name: &str) -> bool {
         let belongs = |key: Key| match *key.object() {
-            Object::Init { video, revision, .. } | Object::Still { video, revision, .. } => {
-                self.revisions.contains(&(video, revision))
-            }
+            Object::Init { folder, .. } | Object::Still { folder, .. } => self.folders.contains(&folder),
             Object::Poster { video, .. } => self.deleted.contains(&video),
             _ => false,
         };

@@ -10,7 +10,7 @@ use policast::live::frame::Media;
 use policast::live::rtmp::{Destination, Error, Limits, Target};
 use policast::live::{self, Live};
 use policast::publishing::Publishing;
-use policast::storage::Key;
+use policast::storage::{Folder, Key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -116,8 +116,9 @@ impl Door {
         let mut files = BTreeMap::new();
         for pack in self.publishing.find_recorded(id).await.unwrap().packs {
             let (rung, init) = (pack.rung, to_u32(pack.init));
-            let segment = Key::pack(id, &rung, to_u32(pack.first_segment), to_u32(pack.attempt));
-            let begin = self.publishing.storage.read_all(&Key::init_of(id, &rung, init)).await.unwrap();
+            let folder = Folder { nonce: pack.nonce, ..Folder::from(id) };
+            let segment = Key::pack(folder, &rung, to_u32(pack.first_segment), to_u32(pack.attempt));
+            let begin = self.publishing.storage.read_all(&Key::init_of(folder, &rung, init)).await.unwrap();
             let segment = self.publishing.storage.read_all(&segment).await.unwrap();
             files.entry((rung, init)).or_insert_with(|| begin.to_vec()).extend(segment);
         }

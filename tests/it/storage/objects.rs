@@ -42,7 +42,7 @@ async fn a_server_that_is_down_is_unavailable_and_nothing_else() {
 }
 
 async fn what_is_put_is_got_back_with_its_type_and_cache_rule(place: &Place) {
-    let key = Key::still(VideoId::new(), 1, Still::Poster);
+    let key = Key::still((VideoId::new(), 1).into(), Still::Poster);
     let body = bytes(100_000, 1);
     place.storage.put(&key, body.clone()).await.unwrap();
     assert_eq!(place.storage.read_all(&key).await.unwrap(), body);
@@ -228,7 +228,7 @@ async fn a_missing_bucket_is_told_and_made(place: &Place) {
 }
 
 async fn a_copy_has_the_same_bytes_and_outlives_its_original(place: &Place) {
-    let (from, to) = (source(), Key::still(VideoId::new(), 1, Still::Poster));
+    let (from, to) = (source(), Key::still((VideoId::new(), 1).into(), Still::Poster));
     place.storage.put(&from, bytes(5000, 3)).await.unwrap();
     place.storage.copy(&from, &to).await.unwrap();
     place.storage.delete(&from).await.unwrap();

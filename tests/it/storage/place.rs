@@ -83,7 +83,7 @@ pub fn source() -> Key {
 
 pub fn pack(video: VideoId, first_segment: u32) -> Key {
     let rung = "720p".to_owned();
-    Key::new(Object::Pack { video, revision: 1, rung, first_segment, attempt: 1 })
+    Key::new(Object::Pack { folder: (video, 1).into(), rung, first_segment, attempt: 1 })
 }
 
 /// Bytes that differ from part to part.
