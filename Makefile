@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz corpus bench obs release web fixtures clean build-packages test-packages test-tools
+.PHONY: help demo test check fuzz corpus bench scale obs release web fixtures clean build-packages test-packages test-tools
 
 NODE_DIRS := $(patsubst %/package.json,%,$(wildcard tests/e2e/package.json))
 PLAYER_DIR := $(patsubst %/package.json,%,$(firstword $(wildcard src/web/package.json src/web/*/package.json)))
@@ -32,6 +32,9 @@ corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) th
 bench: test-tools ## Compare the ladder with one FFmpeg process per rung, and broadcasts with nginx-rtmp's
 	tests/setup.sh bench || echo "nginx can't be installed: its figures will be missing"
 	cargo bench --locked --bench ladder --bench live
+
+scale: test-tools ## Time every list, search, claim and reprocess page with 10,000 and 1,200,000 videos
+	cargo bench --locked --bench scale -- $(SCALE)
 
 obs: test-tools ## Push from OBS Studio, on a display without a screen
 	tests/setup.sh obs

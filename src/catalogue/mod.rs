@@ -17,6 +17,7 @@ pub mod push_target;
 pub mod revision;
 pub mod rung;
 pub mod search;
+mod selection;
 pub mod setting;
 pub mod topic;
 pub mod upload;
@@ -125,6 +126,7 @@ fn statements(is_sqlite: bool) -> impl Iterator<Item = String> {
         revision::STATEMENTS,
         rung::STATEMENTS,
         search::STATEMENTS,
+        selection::STATEMENTS,
         setting::STATEMENTS,
         topic::STATEMENTS,
         upload::STATEMENTS,

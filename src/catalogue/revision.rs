@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::types::Json;
 
+pub use super::selection::{Selected, Selection, select};
 use super::{Conn, Error, on};
 use crate::domain::media::{Ladder, MediaState, Probe, Timeline};
-use crate::domain::{AccountId, Nonce, Refusal, Timestamp, UploadId, VideoId};
+use crate::domain::{Nonce, Refusal, Timestamp, UploadId, VideoId};
 
 /// One processing of a source.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -55,20 +56,6 @@ pub struct Plan {
     pub provenance: BTreeMap<String, String>,
 }
 
-/// Sums for the estimate of a reprocessing.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Selected {
-    pub id: VideoId,
-    pub upload_id: UploadId,
-    pub account_id: AccountId,
-    pub size_bytes: i64,
-    /// The newest revision, with whatever it knows.
-    pub revision: Option<i64>,
-    pub state: Option<MediaState>,
-    pub probe: Option<Json<Probe>>,
-    pub cpu_ms: Option<i64>,
-}
-
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -109,25 +96,6 @@ const SET_WARNINGS: &str = "update revision set warnings = $3 where video_id = $
 const SET_RETIRE: &str = "update revision set retire_at = $3 where video_id = $1 and number = $2";
 const ADD_CPU: &str = "update revision set cpu_ms = cpu_ms + $3 where video_id = $1 and number = $2";
 const DELETE: &str = "delete from revision where video_id = $1 and number = $2";
-// The range of ids is one video's where one is asked for.
-const SELECTED: &str = "select v.id, u.id as upload_id, v.account_id, u.received as size_bytes,
-      r.number as revision, r.state, r.probe, r.cpu_ms
-    from video v
-    join upload u on u.id = v.upload_id and u.state = 'finished'
-    join account a on a.id = v.account_id
-    join topic t on t.id = v.topic_id
-    left join revision r on r.video_id = v.id
-      and r.number = (select max(n.number) from revision n where n.video_id = v.id)
-    where v.deleted_at is null
-      and v.id >= coalesce($1, $2, '') and v.id <> coalesce($1, '') and v.id <= coalesce($2, 'g')
-      and (a.handle = $3 or $3 is null)
-      and (t.slug = $4 or t.slug like $5 or $4 is null)
-      and (v.media_state = $6 or $6 is null)
-      and (coalesce(r.ladder_version, 0) < $7 or $7 is null)
-      and (v.created_at >= $8 or $8 is null)
-      and ($9 = false or v.media_state in ('degraded', 'failed'))
-      and coalesce(r.state, 'waiting') not in ('processing', 'playable')
-    order by v.id limit $10";
 
 /// Every statement, to be prepared as a check of the schema.
 pub(super) const STATEMENTS: &[&str] = &[
@@ -148,7 +116,6 @@ pub(super) const STATEMENTS: &[&str] = &[
     SET_RETIRE,
     ADD_CPU,
     DELETE,
-    SELECTED,
 ];
 
 /// A revision of a video.
@@ -326,53 +293,4 @@ pub async fn add_cpu(conn: Conn<'_>, (video, number): (VideoId, u32), cpu_ms: i6
 pub async fn delete(conn: Conn<'_>, video: VideoId, number: u32) -> Result<(), Error> {
     on!(conn, c => sqlx::query(DELETE).bind(video).bind(i64::from(number)).execute(c).await.map(drop)?);
     Ok(())
-}
-
-/// What a reprocessing is narrowed by.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    pub video: Option<VideoId>,
-    pub account: Option<crate::domain::account::Handle>,
-    pub topic: Option<crate::domain::topic::Slug>,
-    pub state: Option<MediaState>,
-    pub ladder_before: Option<u32>,
-    pub since: Option<Timestamp>,
-    /// Only what is degraded or failed.
-    pub missing_only: bool,
-}
-
-impl Selection {
-    /// Nothing narrows it.
-    pub fn is_everything(&self) -> bool {
-        self.video.is_none()
-            && self.account.is_none()
-            && self.topic.is_none()
-            && self.state.is_none()
-            && self.ladder_before.is_none()
-            && self.since.is_none()
-            && !self.missing_only
-    }
-}
-
-/// The next videos of a selection after one, by id; what is being processed is left out.
-pub async fn select(
-    conn: Conn<'_>,
-    selection: &Selection,
-    after: Option<VideoId>,
-    limit: u32,
-) -> Result<Vec<Selected>, Error> {
-    let below = selection.topic.as_ref().map(|slug| format!("{slug}/%"));
-    Ok(on!(conn, c => sqlx::query_as(SELECTED)
-        .bind(after)
-        .bind(selection.video)
-        .bind(&selection.account)
-        .bind(&selection.topic)
-        .bind(below)
-        .bind(selection.state)
-        .bind(selection.ladder_before.map(i64::from))
-        .bind(selection.since)
-        .bind(selection.missing_only)
-        .bind(i64::from(limit))
-        .fetch_all(c)
-        .await?))
 }

@@ -7,11 +7,12 @@ const INSERT: &str = "insert into setting (name, value) values ($1, $2) on confl
 
 const SET: &str = "insert into setting (name, value) values ($1, $2)
     on conflict (name) do update set value = excluded.value";
+const APPEND: &str = "update setting set value = value || ',' || $2 where name = $1";
 const SWAP: &str = "update setting set value = $3 where name = $1 and value = $2";
 const DELETE: &str = "delete from setting where name = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[FIND, INSERT, SET, SWAP, DELETE];
+pub(super) const STATEMENTS: &[&str] = &[FIND, INSERT, SET, APPEND, SWAP, DELETE];
 
 /// The value of a setting.
 pub async fn find(conn: Conn<'_>, name: &str) -> Result<Option<String>, Error> {
@@ -27,6 +28,12 @@ pub async fn insert(conn: Conn<'_>, name: &str, value: &str) -> Result<(), Error
 /// Sets it, whatever it was.
 pub async fn set(conn: Conn<'_>, name: &str, value: &str) -> Result<(), Error> {
     on!(conn, c => sqlx::query(SET).bind(name).bind(value).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Adds to its end, after a comma.
+pub async fn append(conn: Conn<'_>, name: &str, value: &str) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(APPEND).bind(name).bind(value).execute(c).await.map(drop)?);
     Ok(())
 }
 

@@ -68,7 +68,7 @@ impl<'a> Bulk<'a> {
         all.push(self.table_of_videos());
         all.extend(self.table_of_tokens());
         all.extend(self.tables_of_media());
-        all.push(self.table_of_jobs());
+        all.extend(self.tables_of_jobs());
         all
     }
 
@@ -179,8 +179,8 @@ impl<'a> Bulk<'a> {
         ]
     }
 
-    /// Account 2 has a job queued for every video of its own, the newest first in line.
-    fn table_of_jobs(&self) -> String {
+    /// Account 2 has a job queued for every video of its own, and some others have one too.
+    fn tables_of_jobs(&self) -> Vec<String> {
         let Self { one, numbers, .. } = self;
         let account = id(self.db, &self.account);
         let work = format!(
@@ -190,14 +190,18 @@ impl<'a> Bulk<'a> {
             Db::Sqlite { .. } => work,
             Db::Pg(_) => format!("({work})::jsonb"),
         };
-        format!(
+        let jobs = format!(
             "insert into job (id, kind, lane, position, name, work, account_id, video_id, revision, state, attempt,
-               max_attempts, run_at, progress, cancel_requested, created_at)
+               max_attempts, run_at, progress, cancel_requested, created_at, ready)
              select {one}, 'chunk', 2, 0, 'chunk/' || {one} || '/1/0',
                {work}, {account}, {one}, 1,
-               'queued', 0, 5, 0, 0, false, 0
+               'queued', 0, 5, 0, 0, false, 0, true
              from {numbers} where i % 17 = 0 or i % 1000 = 1"
-        )
+        );
+        // As their queue is told of what came.
+        let arrivals =
+            "insert into job_arrival (id, flow) select min(id), account_id from job group by account_id";
+        vec![jobs, arrivals.to_owned()]
     }
 }
 

@@ -30,6 +30,7 @@ mod processing;
 mod quota;
 mod receiving;
 mod rename;
+mod reprocessing;
 mod rights;
 mod rtmp;
 mod secrets;

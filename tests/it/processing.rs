@@ -58,7 +58,7 @@ async fn a_new_revision_replaces_the_old_one_which_plays_on_for_its_grace() {
         let id = world.upload(fixture("short.mp4").into()).await;
         assert_eq!(world.settled(id).await.media_state, MediaState::Ready);
         let selection = Selection { video: Some(id), ..Selection::default() };
-        let estimate = world.publishing.estimate(&selection).await.expect("an estimate");
+        let estimate = world.publishing.estimate(&selection, |_| ()).await.expect("an estimate");
         assert_eq!(estimate.videos, 1);
         assert!(estimate.minutes > 0.0 && estimate.cpu_minutes > 0.0 && estimate.bytes > 0, "{estimate:?}");
         assert_eq!(world.publishing.reprocess(&selection).await.expect("begun").videos, 1);

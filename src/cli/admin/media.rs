@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 
 use super::super::output::{self, Format};
@@ -12,7 +13,7 @@ use crate::domain::account::Handle;
 use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
 use crate::domain::{Timestamp, VideoId};
-use crate::publishing::{self, Publishing};
+use crate::publishing::{self, Estimate, Publishing};
 
 /// Which videos, and whether only to count them.
 #[derive(Debug, clap::Args)]
@@ -95,7 +96,15 @@ pub(super) async fn reprocess(
         bail!("say which videos: --video, --account, --topic, --state, --ladder-before, --since, or --all");
     }
     if args.dry_run {
-        return output::one(format, &publishing.estimate(&selection).await?);
+        // On stderr, and only where somebody looks.
+        let bar = ProgressBar::new_spinner();
+        let tell = |estimate: &Estimate| {
+            bar.set_message(format!("{} videos, {:.0} minutes", estimate.videos, estimate.minutes));
+            bar.tick();
+        };
+        let estimate = publishing.estimate(&selection, tell).await?;
+        bar.finish_and_clear();
+        return output::one(format, &estimate);
     }
     output::one(format, &publishing.reprocess(&selection).await?)
 }

@@ -89,7 +89,7 @@ pub async fn reprocess(
     let dry_run = selection.dry_run;
     let selection = selection.selected()?;
     Ok(Json(if dry_run {
-        Reprocessing { estimate: Some(app.publishing.estimate(&selection).await?), begun: None }
+        Reprocessing { estimate: Some(app.publishing.estimate(&selection, |_| ()).await?), begun: None }
     } else {
         Reprocessing { estimate: None, begun: Some(app.publishing.reprocess(&selection).await?) }
     }))
