@@ -79,13 +79,13 @@ async fn time(db: &Db, question: &Question) -> Figures {
 
 fn print(engine: &str, sizes: &[i64], rows: &BTreeMap<(usize, &'static str), Vec<Figures>>) {
     println!("\n{engine}: p50 / p99 in ms, and how many times the smallest catalogue's p50");
-    let heads: String = sizes.iter().map(|videos| format!("{videos:>20}")).collect();
-    println!("  {:<44}{heads}{:>8}", "", "ratio");
+    let heads: Vec<String> = sizes.iter().map(|videos| format!("{videos:>20}")).collect();
+    println!("  {:<44}{}{:>8}", "", heads.concat(), "ratio");
     for ((_, name), figures) in rows {
-        let cells: String =
-            figures.iter().map(|it| format!("{:>20}", format!("{:.1} / {:.1}", it.p50, it.p99))).collect();
+        let cell = |it: &Figures| format!("{:>20}", format!("{:.1} / {:.1}", it.p50, it.p99));
+        let cells: Vec<String> = figures.iter().map(cell).collect();
         let (first, last) = (figures[0], figures[figures.len() - 1]);
-        println!("  {name:<44}{cells}{:>8.1}", last.p50 / first.p50);
+        println!("  {name:<44}{}{:>8.1}", cells.concat(), last.p50 / first.p50);
     }
     println!();
 }

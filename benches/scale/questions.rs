@@ -99,7 +99,7 @@ fn searches() -> Vec<Question> {
             f.tokens = words(&["policy", "north", "district4", "street17"]);
         }),
         filter("search in a topic", move |f| {
-            (f.topic, f.tokens) = (slug("environment/air"), words(&["north"]))
+            (f.topic, f.tokens) = (slug("environment/air"), words(&["north"]));
         }),
         filter("search in one's own account", move |f| {
             (f.sight, f.account, f.tokens) = (member(1), handle(1), words(&["theme4"]));
