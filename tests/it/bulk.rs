@@ -196,7 +196,7 @@ impl<'a> Bulk<'a> {
              select {one}, 'chunk', 2, 0, 'chunk/' || {one} || '/1/0',
                {work}, {account}, {one}, 1,
                'queued', 0, 5, 0, 0, false, 0, true
-             from {numbers} where i % 17 = 0 or i % 1000 = 1"
+             from {numbers} where i % 17 = 0 or i % 100 = 1"
         );
         // As their queue is told of what came.
         let arrivals =
