@@ -11,6 +11,7 @@
 //! - [`media`]: libav in a caged child process; ladder, timeline and playlists as pure functions.
 //! - [`catalogue`]: all the SQL, one file per table, SQLite and PostgreSQL behind one `Db`.
 //! - [`storage`]: S3, always; `storage::embedded` is the S3 server for one machine.
+//! - [`net`]: the accept loop of every HTTP port, its limits and deadlines; whose request it is behind a proxy.
 //! - [`domain`]: nouns and rules; no async, no I/O.
 //! - [`fault`]: where a test may stop or refuse a commit or a change to the bucket; nothing in a release build.
 //!
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod http;
 pub mod live;
 pub mod media;
+pub mod net;
 pub mod observability;
 pub mod publishing;
 pub mod storage;

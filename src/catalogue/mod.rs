@@ -24,6 +24,8 @@ pub mod upload;
 pub mod video;
 mod video_list;
 
+use sqlx::migrate::MigrateError;
+
 use db::on;
 pub use db::{Conn, Db, Pool, Read, Tx};
 use dialect::Dialect;
@@ -45,7 +47,12 @@ pub enum Error {
     #[error("database refused a statement")]
     Refused(#[source] sqlx::Error),
     #[error("schema could not be brought up to date")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
+    /// A newer binary was here.
+    #[error(
+        "the database's schema has migration {migration}, which this policast doesn't know: run a newer one"
+    )]
+    Newer { migration: i64 },
 }
 
 impl Error {
@@ -57,6 +64,21 @@ impl Error {
     /// The database is away or full, whatever is asked of it.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Full(_))
+    }
+}
+
+impl From<MigrateError> for Error {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(migration) => Self::Newer { migration },
+            // The database may go away in the middle of it.
+            MigrateError::Execute(error) => Self::from(error),
+            MigrateError::ExecuteMigration(error, migration) => match Self::from(error) {
+                Self::Refused(error) => Self::Migrate(MigrateError::ExecuteMigration(error, migration)),
+                away => away,
+            },
+            error => Self::Migrate(error),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub enum News {
     Video(VideoId),
     /// There is work now.
     Work,
+    /// A key was revoked.
+    Keys,
     /// News were missed: anything may have happened.
     Missed,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for News {
         match self {
             Self::Video(id) => id.fmt(f),
             Self::Work => f.write_str("work"),
+            Self::Keys => f.write_str("keys"),
             Self::Missed => f.write_str("missed"),
         }
     }
@@ -53,6 +56,7 @@ impl News {
     fn parse(text: &str) -> Self {
         match text {
             "work" => Self::Work,
+            "keys" => Self::Keys,
             _ => text.parse().map_or(Self::Missed, Self::Video),
         }
     }
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn news_survive_their_text() {
-        for news in [News::Video(VideoId::new()), News::Work, News::Missed] {
+        for news in [News::Video(VideoId::new()), News::Work, News::Keys, News::Missed] {
             assert_eq!(News::parse(&news.to_string()), news);
         }
         assert_eq!(News::parse("what a later version says"), News::Missed);

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use url::Url;
 
-use super::output;
+use super::{folder, output};
 use crate::catalogue::{Db, Pool, key};
 use crate::config::{Checksums, Config};
 use crate::domain::Clock;
@@ -20,8 +21,6 @@ const MIN_ADMIN_KEY_CHARS: usize = 20;
 /// The rooms every command works in.
 pub struct Rooms {
     pub publishing: Publishing,
-    /// The embedded S3 server, where that is used.
-    pub embedded: Option<Embedded>,
 }
 
 /// Opens the database, without touching its schema.
@@ -30,7 +29,7 @@ pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
     if let Some(url) = &config.database_url {
         Db::postgres_pooled(url, pool).await.context("PostgreSQL at POLICAST_DATABASE_URL")
     } else {
-        make_folder(&config.data_dir)?;
+        folder::make(&config.data_dir)?;
         let file = config.data_dir.join("policast.db");
         Db::sqlite_pooled(&file, pool).await.with_context(|| format!("SQLite at {}", file.display()))
     }
@@ -38,34 +37,39 @@ pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
 
 /// Opens database and bucket, both ready for use.
 pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
-    let db = open_db(config).await?;
-    db.migrate().await?;
-    let (storage, embedded) = open_storage(config).await?;
-    storage.ensure_bucket().await.context("bucket")?;
-    let publishing = Publishing {
-        db,
-        storage,
-        clock: Clock::System,
-        limits: Limits {
-            max_upload_bytes: config.limits.max_upload_bytes,
-            max_poster_bytes: config.limits.max_poster_bytes,
-            upload_ttl: config.limits.upload_ttl.0,
-            part_url_ttl: config.limits.part_url_ttl.0,
-            token_ttl: config.delivery.token_ttl.0,
-            revision_grace: config.limits.revision_grace.0,
-            stale_if_error: config.delivery.stale_if_error.0,
-            push_private: config.live.push_allow_private,
-            purge_hook: purge_hook(config),
-        },
-        changes: Changes::default(),
-    };
-    Ok(Rooms { publishing, embedded })
+    let (storage, _) = open_storage(config).await?;
+    open_over(config, storage).await
 }
 
-async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedded>)> {
+/// The same over a bucket that is open already, though perhaps out of reach.
+pub async fn open_over(config: &Config, storage: Storage) -> anyhow::Result<Rooms> {
+    let db = open_db(config).await?;
+    db.migrate().await?;
+    storage.ensure_bucket().await.context("bucket")?;
+    let publishing =
+        Publishing { db, storage, clock: Clock::System, limits: limits(config), changes: Changes::default() };
+    Ok(Rooms { publishing })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_upload_bytes: config.limits.max_upload_bytes,
+        max_poster_bytes: config.limits.max_poster_bytes,
+        upload_ttl: config.limits.upload_ttl.0,
+        part_url_ttl: config.limits.part_url_ttl.0,
+        token_ttl: config.delivery.token_ttl.0,
+        revision_grace: config.limits.revision_grace.0,
+        stale_if_error: config.delivery.stale_if_error.0,
+        push_private: config.live.push_allow_private,
+        purge_hook: purge_hook(config),
+    }
+}
+
+/// The bucket; an embedded one is opened, of another nothing is asked yet.
+pub async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedded>)> {
     let s3 = &config.s3;
     if config.is_embedded() {
-        make_folder(&config.data_dir)?;
+        folder::make(&config.data_dir)?;
         let folder = config.data_dir.join("objects");
         let endpoint = config.s3_public_endpoint();
         return match Embedded::open(&folder, None).await {
@@ -74,6 +78,8 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
             Err(error) => Err(error).context("embedded S3"),
         };
     }
+    check_url("POLICAST_S3_ENDPOINT", s3.s3_endpoint.as_deref())?;
+    check_url("POLICAST_S3_PUBLIC_ENDPOINT", s3.s3_public_endpoint.as_deref())?;
     let (Some(access_key_id), Some(secret_access_key)) = (&s3.s3_access_key_id, &s3.s3_secret_access_key)
     else {
         bail!(
@@ -95,6 +101,16 @@ async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Embedd
     Ok((Storage::connect(&settings), None))
 }
 
+/// A server under a wrong address would be waited for, for ever.
+fn check_url(setting: &str, url: Option<&str>) -> anyhow::Result<()> {
+    let Some(url) = url else { return Ok(()) };
+    let parsed = Url::parse(url).with_context(|| format!("{setting} is no URL"))?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
+        bail!("{setting} is no http or https URL");
+    }
+    Ok(())
+}
+
 /// A running server has the folder: an operator's command beside it goes through its S3 port.
 fn join_embedded(folder: &Path, config: &Config) -> anyhow::Result<Storage> {
     let credentials = Credentials::in_folder(folder).context("embedded S3")?;
@@ -113,10 +129,6 @@ fn purge_hook(config: &Config) -> Option<PurgeHook> {
     let delivery = &config.delivery;
     let (url, token) = (delivery.purge_url.clone()?, delivery.purge_token.clone());
     Some(PurgeHook { url, token, allow_private: delivery.purge_allow_private })
-}
-
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))
 }
 
 /// Refuses an operator's key that can be guessed, before anything is opened.

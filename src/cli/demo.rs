@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde_json::json;
 
 use super::api::Api;
 use super::output;
-use super::serve::{self, Server, Shutdown};
+use super::serve::{self, FirstKey, Server, Shutdown};
 use super::upload::{self, Upload};
 use crate::config::Config;
 use crate::domain::key::Role;
@@ -31,19 +32,19 @@ pub struct Args {
 
 /// Serves until a signal.
 pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let server = Server::bind(&args.config).await?;
-    let draft = KeyDraft { account: None, role: Role::Admin, label: "demo".to_owned() };
-    let (_, secret) = server.publishing().issue_key(draft).await?;
-    let api = Api::new(&server.public_url(), secret.reveal())?;
-    let shutdown = Shutdown::default();
+    let mut server = Server::bind(&args.config, FirstKey::Left).await?;
+    let (ready, url, shutdown) = (server.ready(), server.public_url(), Shutdown::default());
     let showing = async {
-        let plays = show(&api).await;
-        if args.exit || plays.is_err() {
-            shutdown.drain.cancel();
-        } else {
+        let plays = async {
+            let draft = KeyDraft { account: None, role: Role::Admin, label: "demo".to_owned() };
+            let (_, secret) = ready.await.context("the server ended")?.issue_key(draft).await?;
+            show(&Api::new(&url, secret.reveal())?).await
+        };
+        let plays = plays.await;
+        if !args.exit && plays.is_ok() {
             serve::asked_to_stop().await?;
-            shutdown.drain.cancel();
         }
+        shutdown.drain();
         plays
     };
     let (ended, plays) = tokio::join!(server.serve(shutdown.clone()), showing);

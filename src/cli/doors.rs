@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::serve::listen;
+use super::ports::listen;
 use crate::config::{Config, DEFAULT_RTMP, Role};
 use crate::http;
 use crate::live::srt;

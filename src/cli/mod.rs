@@ -6,9 +6,12 @@ mod assemble;
 mod demo;
 mod doctor;
 mod doors;
+mod folder;
 mod health;
 mod output;
+mod ports;
 mod serve;
+mod start;
 mod upload;
 
 use std::path::PathBuf;
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start() -> anyhow::Result<ExitCode> {
+    folder::keep_to_ourselves();
     let cli = parse()?;
     observability::start_logs(&cli.log, cli.log_format).context("POLICAST_LOG")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
@@ -90,7 +94,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(config) => serve::run(&config).await,
         Command::Worker(config) => serve::run(&Config { roles: vec![Role::Worker], ..*config }).await,
-        Command::Demo(args) => demo::run(&args).await,
+        Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Upload(args) => upload::run(&args).await,
         Command::Admin(args) => admin::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,

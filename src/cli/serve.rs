@@ -5,66 +5,106 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use futures::future::OptionFuture;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::assemble::{self, Rooms};
 use super::doors::Doors;
-use crate::config::{Config, Role};
+use super::ports::Ports;
+use super::start;
+use crate::config::{Config, Connections, Role};
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::domain::secret::Keys;
+use crate::http::gate::Gate;
+use crate::http::rate::RateLimits;
 use crate::live::Live;
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
 use crate::media::resident;
 use crate::media::task;
-use crate::publishing::Publishing;
-use crate::{http, live, observability, web, worker};
+use crate::publishing::{Publishing, Secrets};
+use crate::storage::{Embedded, Storage};
+use crate::{http, live, web, worker};
 
-/// How long open connections may end by themselves after the first signal.
-const DRAIN: Duration = Duration::from_secs(30);
 /// The running image itself, also after an upgrade has put another in its place.
 const PROGRAM: &str = "/proc/self/exe";
 /// What lower rungs of a broadcast would make after so long is late for everybody.
 const RUNGS_SILENCE: Duration = Duration::from_secs(10);
 
-/// Told to stop: gently, then at once.
+/// Told to stop: to tell the balancers, then gently, then at once.
 #[derive(Clone, Default)]
 pub struct Shutdown {
+    /// No new work; everything is still served, but this node isn't ready.
+    pub leave: CancellationToken,
+    /// Nothing new is accepted.
     pub drain: CancellationToken,
     pub cut: CancellationToken,
 }
 
+impl Shutdown {
+    /// Stops gently, without waiting for a balancer.
+    pub fn drain(&self) {
+        self.leave.cancel();
+        self.drain.cancel();
+    }
+
+    /// The first time gently, then at once. Who stops it from a keyboard has no balancer that must notice.
+    fn ask(&self, asked: Asked) {
+        if self.leave.is_cancelled() {
+            self.drain();
+            self.cut.cancel();
+        } else if asked == Asked::Interrupt {
+            self.drain();
+        }
+        self.leave.cancel();
+        tracing::info!("stopping; a second signal stops at once");
+    }
+}
+
+/// The signal that asks to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Terminate,
+    Interrupt,
+}
+
+/// What becomes of the first operator's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstKey {
+    /// It is made, or taken from the settings.
+    Kept,
+    /// Somebody else makes keys.
+    Left,
+}
+
 /// A server whose listeners are bound.
 pub struct Server {
-    rooms: Rooms,
-    api: Option<TcpListener>,
-    objects: Option<TcpListener>,
+    bucket: (Storage, Option<Embedded>),
+    ports: Ports,
     doors: Doors,
+    gate: Gate,
     config: Config,
+    first_key: FirstKey,
+    ready: Option<oneshot::Sender<Publishing>>,
 }
 
 /// Serves until a signal; the first one drains, the second cuts.
 pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     assemble::check_admin_key(config.admin_key.as_deref())?;
-    let server = Server::bind(config).await?;
-    assemble::first_key(&server.rooms.publishing, config.admin_key.as_deref()).await?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let server = Server::bind(config, FirstKey::Kept).await?;
     let shutdown = Shutdown::default();
     let serving = server.serve(shutdown.clone());
     tokio::pin!(serving);
     loop {
         tokio::select! {
             ended = &mut serving => return ended.map(|()| ExitCode::SUCCESS),
-            asked = asked_to_stop() => asked?,
+            _ = terminate.recv() => shutdown.ask(Asked::Terminate),
+            _ = interrupt.recv() => shutdown.ask(Asked::Interrupt),
         }
-        if shutdown.drain.is_cancelled() {
-            shutdown.cut.cancel();
-        }
-        shutdown.drain.cancel();
-        tracing::info!("stopping; a second signal stops at once");
     }
 }
 
@@ -79,34 +119,26 @@ pub async fn asked_to_stop() -> std::io::Result<()> {
 }
 
 impl Server {
-    /// Opens everything and binds the listeners, so that an address is known before anything is served.
-    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let api = config.has(Role::Api).then_some(config.listen);
-        let objects = config.is_embedded().then_some(config.s3.s3_listen);
-        let (api, objects) =
-            (listen(api, "POLICAST_LISTEN").await?, listen(objects, "POLICAST_S3_LISTEN").await?);
-        let doors = Doors::open(config).await?;
+    /// Binds every listener, so that an address is known before anything is served, and opens what is on this machine.
+    pub async fn bind(config: &Config, first_key: FirstKey) -> anyhow::Result<Self> {
         let mut config = config.clone();
-        // Port 0 means any: from here on it is the one that was free.
-        if let Some(listener) = &api {
-            config.listen = listener.local_addr()?;
-        }
-        if let Some(listener) = &objects {
-            config.s3.s3_listen = listener.local_addr()?;
-        }
-        let rooms = assemble::open(&config).await?;
-        if config.is_embedded() && rooms.embedded.is_none() {
+        let ports = Ports::bind(&mut config).await?;
+        let doors = Doors::open(&config).await?;
+        let bucket = assemble::open_storage(&config).await?;
+        if config.is_embedded() && bucket.1.is_none() {
             bail!(
                 "another policast serves {}: stop it, or choose another --data-dir",
                 config.data_dir.display()
             );
         }
-        Ok(Self { rooms, api, objects, doors, config })
+        Ok(Self { bucket, ports, doors, gate: Gate::default(), config, first_key, ready: None })
     }
 
-    /// The rooms it serves.
-    pub fn publishing(&self) -> &Publishing {
-        &self.rooms.publishing
+    /// Gets the verbs once they can be used.
+    pub fn ready(&mut self) -> oneshot::Receiver<Publishing> {
+        let (sender, receiver) = oneshot::channel();
+        self.ready = Some(sender);
+        receiver
     }
 
     /// The address under which browsers reach it.
@@ -114,56 +146,102 @@ impl Server {
         self.config.public_url()
     }
 
-    /// Runs every role until told to stop.
-    pub async fn serve(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        if let Some(listen) = self.config.metrics_listen {
-            observability::start_metrics(listen).context("POLICAST_METRICS_LISTEN")?;
-        }
-        let tasks = TaskTracker::new();
-        if let (Some(embedded), Some(listener)) = (self.rooms.embedded.clone(), self.objects) {
-            let stop = shutdown.cut.clone();
-            tasks.spawn(async move { embedded.serve(listener, stop).await });
-        }
-        let secrets = self.rooms.publishing.open_secrets().await.context("secrets")?;
-        let pulls = (tasks.clone(), shutdown.drain.clone());
-        let live =
-            Live::new(self.rooms.publishing.clone(), live_settings(&self.config, &secrets.nodes), pulls);
-        let ingest = self.doors.addresses(&self.config)?;
-        let (changes, db) = (self.rooms.publishing.changes.clone(), self.rooms.publishing.db.clone());
-        let told = CancellationToken::new();
-        let all_told = told.clone();
-        tasks.spawn(async move { changes.run(&db, &all_told).await });
-        let (publishing, stop) = (self.rooms.publishing.clone(), shutdown.drain.clone());
-        let followed = secrets.clone();
-        tasks.spawn(async move { publishing.follow_secrets(&followed, &stop).await });
-        let api = match self.api {
-            Some(listener) => {
-                let rooms = (self.rooms.publishing.clone(), live.clone());
-                let router = router(&self.config, rooms, (ingest, secrets.playback), &tasks);
-                tracing::info!(url = self.config.public_url(), "serving");
-                Some(serve_http(listener, router, shutdown.clone()))
-            }
-            None => None,
+    /// Runs every role until told to stop. What is out of reach at start is waited for.
+    pub async fn serve(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let (ports, tasks, done) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let embedded = self.bucket.1.as_ref().map(Embedded::router);
+        let opened = std::mem::take(&mut self.ports);
+        opened.serve(&self.config, (&self.gate, embedded), (&ports, &tasks), (&shutdown, &done))?;
+        tasks.spawn(leave(self.gate.clone(), shutdown.clone(), self.shutdown_delay()));
+        let started = tokio::select! {
+            started = start::until_there(&self.gate, async || self.open().await) => started.map(Some),
+            () = shutdown.leave.cancelled() => Ok(None),
         };
-        go_live(&live, self.doors, &tasks, &shutdown);
-        let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config));
-        let work = work.map(|settings| {
-            let publishing = self.rooms.publishing.clone();
-            worker::run(publishing, settings, shutdown.drain.clone(), shutdown.cut.clone())
-        });
-        resident::give_back_libraries();
-        let (served, ()) =
-            tokio::join!(async { if let Some(api) = api { api.await } else { Ok(()) } }, async {
-                if let Some(work) = work { work.await } else { shutdown.drain.cancelled().await }
-            },);
-        // The worker put its last objects through the embedded server: that one stops when all else has.
-        shutdown.cut.cancel();
-        told.cancel();
+        let ended = match started {
+            Ok(Some((rooms, secrets))) => {
+                let db = rooms.publishing.db.clone();
+                self.run(rooms, secrets, (&tasks, &done), &shutdown).await.map(|()| Some(db))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => {
+                shutdown.cut.cancel();
+                Err(error)
+            }
+        };
+        shutdown.drain();
+        ports.close();
+        ports.wait().await;
+        // Whoever was served to the end had need of these.
+        done.cancel();
         tasks.close();
         tasks.wait().await;
-        self.rooms.publishing.db.close().await;
-        served.context("HTTP server")
+        if let Some(db) = ended? {
+            db.close().await;
+        }
+        Ok(())
     }
+
+    /// Nobody sends anything to a process that only works.
+    fn shutdown_delay(&self) -> Duration {
+        let is_reached = self.config.has(Role::Api) || self.config.has(Role::Live);
+        if is_reached { self.config.connections.shutdown_delay.0 } else { Duration::ZERO }
+    }
+
+    /// The rooms and their secrets, where database and bucket answer.
+    async fn open(&self) -> anyhow::Result<(Rooms, Secrets)> {
+        let rooms = assemble::open_over(&self.config, self.bucket.0.clone()).await?;
+        let secrets = rooms.publishing.open_secrets().await.context("secrets")?;
+        if self.first_key == FirstKey::Kept {
+            assemble::first_key(&rooms.publishing, self.config.admin_key.as_deref()).await?;
+        }
+        Ok((rooms, secrets))
+    }
+
+    /// Every role, until told to stop and all work is put away.
+    async fn run(
+        self,
+        rooms: Rooms,
+        secrets: Secrets,
+        (tasks, done): (&TaskTracker, &CancellationToken),
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<()> {
+        let publishing = rooms.publishing;
+        let pulls = (tasks.clone(), shutdown.drain.clone());
+        let live = Live::new(publishing.clone(), live_settings(&self.config, &secrets.nodes), pulls);
+        let ingest = self.doors.addresses(&self.config)?;
+        let (changes, db, told) = (publishing.changes.clone(), publishing.db.clone(), done.clone());
+        tasks.spawn(async move { changes.run(&db, &told).await });
+        let (own, followed, stop) = (publishing.clone(), secrets.clone(), done.clone());
+        tasks.spawn(async move { own.follow_secrets(&followed, &stop).await });
+        self.gate.open(router(
+            &self.config,
+            (publishing.clone(), live.clone()),
+            (ingest, secrets.playback),
+            tasks,
+        ));
+        if self.config.has(Role::Api) {
+            tracing::info!(url = self.config.public_url(), "serving");
+        }
+        if let Some(ready) = self.ready {
+            // Who asked may have given up.
+            let _ = ready.send(publishing.clone());
+        }
+        go_live(&live, self.doors, tasks, shutdown);
+        let work = self.config.has(Role::Worker).then(|| worker_settings(&self.config));
+        let work = work
+            .map(|settings| worker::run(publishing, settings, shutdown.leave.clone(), shutdown.cut.clone()));
+        resident::give_back_libraries();
+        tokio::join!(OptionFuture::from(work), shutdown.drain.cancelled());
+        Ok(())
+    }
+}
+
+/// Asked to stop, tells the balancers first: what they still send in the meantime is served.
+async fn leave(gate: Gate, shutdown: Shutdown, delay: Duration) {
+    shutdown.leave.cancelled().await;
+    gate.leave();
+    let _ = tokio::time::timeout(delay, shutdown.drain.cancelled()).await;
+    shutdown.drain();
 }
 
 /// The doors for encoders, and who looks after their broadcasts.
@@ -217,17 +295,6 @@ fn live_settings(config: &Config, keys: &Keys) -> live::Settings {
     }
 }
 
-pub(super) async fn listen(
-    address: Option<std::net::SocketAddr>,
-    setting: &str,
-) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = address else { return Ok(None) };
-    let listener = TcpListener::bind(address).await;
-    let listener =
-        listener.with_context(|| format!("can't listen on {address}; {setting} chooses another address"))?;
-    Ok(Some(listener))
-}
-
 fn router(
     config: &Config,
     (publishing, live): (Publishing, Live),
@@ -238,7 +305,9 @@ fn router(
         public_url: config.public_url(),
         token_keys,
         token_ttl: config.delivery.token_ttl.0,
-        body_idle_timeout: config.limits.body_idle_timeout.0,
+        body_idle_timeout: config.connections.body_idle_timeout.0,
+        upload_buffer_bytes: config.connections.upload_buffer_bytes,
+        rates: rates(&config.connections),
         cdn_url: config.delivery.cdn_url.clone(),
         cache_bytes: config.delivery.cache_bytes,
         ingest,
@@ -247,19 +316,14 @@ fn router(
     http::router(app.clone(), web::router(app))
 }
 
-async fn serve_http(listener: TcpListener, router: Router, shutdown: Shutdown) -> std::io::Result<()> {
-    let drain = shutdown.drain.clone();
-    // An answer's last packet must not wait until the one before is acknowledged: a part may be as small as that.
-    let listener = listener.tap_io(|socket| {
-        let _ = socket.set_nodelay(true);
-    });
-    // Served as it is, a router is copied whole for every connection.
-    let router = router.into_make_service();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(drain.cancelled_owned());
-    tokio::select! {
-        ended = serving.into_future() => ended,
-        () = async { shutdown.drain.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
-        () = shutdown.cut.cancelled() => Ok(()),
+fn rates(connections: &Connections) -> RateLimits {
+    RateLimits {
+        per_key: connections.requests_per_key,
+        per_address: connections.requests_per_address,
+        playback: connections.playback_per_address,
+        wrong_keys: connections.wrong_keys,
+        trusted: connections.trusted_proxies.clone(),
+        forwarded: connections.forwarded_header,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod job;
 pub mod key;
 pub mod media;
 mod nonce;
+pub mod printable;
 pub mod push;
 pub mod refusal;
 pub mod secret;
@@ -23,6 +24,7 @@ mod words;
 
 pub use id::{AccountId, BroadcastId, JobId, KeyId, PosterId, TargetId, TopicId, UploadId, VideoId};
 pub use nonce::Nonce;
+pub use printable::printable;
 pub use refusal::{Refusal, RefusalCode};
 pub use text::{Language, TextChange, Texts};
 pub use time::{Clock, Timestamp};

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
+use super::buffers::UploadBuffers;
 use super::events::Told;
 use super::play::cache::SegmentCache;
 use super::play::revision::Shown;
 use super::play::token::Tokens;
+use super::rate::{RateLimits, Rates};
 use super::writers::Writers;
 use crate::catalogue::Read;
 use crate::catalogue::video::Video;
@@ -29,6 +31,10 @@ pub struct Settings {
     pub token_ttl: Duration,
     /// How long a request's body may say nothing.
     pub body_idle_timeout: Duration,
+    /// Memory for the unfinished parts of uploads.
+    pub upload_buffer_bytes: u64,
+    /// How often who may ask.
+    pub rates: RateLimits,
     /// A CDN in front of the bucket; public media is redirected there.
     pub cdn_url: Option<String>,
     /// Memory for media that is asked for often.
@@ -56,6 +62,8 @@ pub struct Rooms {
     pub tokens: Tokens,
     pub cache: SegmentCache,
     pub writers: Writers,
+    pub(super) buffers: UploadBuffers,
+    pub(super) rates: Rates,
     pub live: Live,
     pub(super) recent: Recents,
     /// Owns what must end well although its client hung up.
@@ -96,6 +104,8 @@ impl App {
             tokens: Tokens::new(settings.token_keys.clone(), settings.token_ttl, publishing.clock.clone()),
             cache: SegmentCache::new(publishing.storage.clone(), settings.cache_bytes),
             writers: Writers::default(),
+            buffers: UploadBuffers::new(settings.upload_buffer_bytes),
+            rates: Rates::new(&settings.rates),
             live,
             recent: Recents::new(&publishing),
             settings,

@@ -1,9 +1,12 @@
 //! Who is asking: extractors that say in a handler's signature what it takes to call it.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use tokio::time::timeout;
 
 use super::{App, Error};
 use crate::catalogue::key;
@@ -48,6 +51,25 @@ pub(super) async fn find_caller(headers: &HeaderMap, app: &App) -> Result<Option
     let digest = Secret::new(secret.trim()).digest();
     let found = key::find_caller(app.read().await?.conn(), &digest).await?;
     found.map(Some).ok_or(Error::KeyInvalid)
+}
+
+/// How often a key is looked up again that authorises an answer without an end: news of a revocation may get lost.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Returns once the caller's key is revoked, which whoever answers without an end has to see. A database that is out
+/// of reach revokes nothing.
+pub(super) async fn revoked(app: &App, caller: Caller) {
+    let changes = &app.publishing.changes;
+    let mut told = changes.keys();
+    loop {
+        // Either it may have been revoked, or it is time to look.
+        let _ = timeout(LOOK_AGAIN, told).await;
+        told = changes.keys();
+        let found = async { Ok::<_, Error>(key::find(app.read().await?.conn(), caller.key).await?) };
+        if found.await.is_ok_and(|found| found.is_none_or(|key| key.revoked_at.is_some())) {
+            return;
+        }
+    }
 }
 
 async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {

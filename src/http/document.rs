@@ -1,6 +1,9 @@
 //! The `OpenAPI` 3.1 document, made from the code, and a page to try it.
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::middleware::map_response;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -10,11 +13,13 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::App;
+use super::csp::{self, Framing};
 use super::problem::Problem;
 
 /// What any request may get.
 const ALWAYS: &[(&str, &str)] = &[
     ("400", "The request is malformed"),
+    ("429", "Too much was asked, or too many wrong keys were shown; Retry-After says when to come back"),
     ("500", "A fault of ours; the request id finds it in the log"),
     ("503", "The database or the object store can't be reached now"),
 ];
@@ -105,7 +110,14 @@ fn problem(description: &str) -> RefOr<Response> {
         .into()
 }
 
-/// `/api/openapi.json` and `/api/docs`.
+/// `/api/openapi.json` and `/api/docs`. A key is typed in there: nothing from elsewhere runs beside it, and no page has
+/// it in a frame.
 pub fn router(document: OpenApi) -> Router<App> {
-    SwaggerUi::new("/api/docs").url("/api/openapi.json", document).into()
+    let router: Router<App> = SwaggerUi::new("/api/docs").url("/api/openapi.json", document).into();
+    router.layer(map_response(async |mut response: axum::response::Response| {
+        if let Ok(policy) = HeaderValue::from_str(&csp::policy(&[], Framing::Nobody)) {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    }))
 }

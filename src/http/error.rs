@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -86,6 +87,16 @@ pub enum Error {
     Range { size: u64 },
     #[error("the answer took too long")]
     TooSlow,
+    #[error("the server is starting: it waits for {missing}")]
+    Starting { missing: &'static str },
+    #[error("the server is stopping")]
+    Leaving,
+    #[error("too many requests at once")]
+    TooManyRequests { wait: Duration },
+    #[error("too many wrong keys came from this address")]
+    TooManyWrongKeys { wait: Duration },
+    #[error("too many uploads are under way")]
+    TooManyUploads,
     /// One read served several requests.
     #[error(transparent)]
     Object(#[from] Arc<storage::Error>),
@@ -140,6 +151,11 @@ impl Error {
             Self::BodyIdle => rule(S::REQUEST_TIMEOUT, "body_idle"),
             Self::Range { .. } => rule(S::RANGE_NOT_SATISFIABLE, "range_invalid"),
             Self::TooSlow => rule(S::SERVICE_UNAVAILABLE, "too_slow"),
+            Self::Starting { .. } => rule(S::SERVICE_UNAVAILABLE, "starting"),
+            Self::Leaving => rule(S::SERVICE_UNAVAILABLE, "stopping"),
+            Self::TooManyUploads => rule(S::SERVICE_UNAVAILABLE, "too_many_uploads"),
+            Self::TooManyRequests { .. } => rule(S::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::TooManyWrongKeys { .. } => rule(S::TOO_MANY_REQUESTS, "too_many_wrong_keys"),
             Self::Object(error) if matches!(**error, storage::Error::NotFound { .. }) => {
                 rule(S::NOT_FOUND, "media_not_found")
             }
@@ -275,6 +291,9 @@ impl Error {
             "storage_unavailable" => "The object store can't be reached now. Please try again.".to_owned(),
             "disk_full" => "No space is left to store it; what was acknowledged is kept.".to_owned(),
             "too_slow" => "The answer took too long. Please try again.".to_owned(),
+            "starting" | "stopping" | "too_many_uploads" => {
+                format!("{} Please try again.", sentence(&self.to_string()))
+            }
             _ if status.is_server_error() => {
                 "Something went wrong on our side; the request id finds it in the log.".to_owned()
             }
@@ -284,7 +303,8 @@ impl Error {
 
     /// Told once, with every cause, to whoever runs this.
     fn log(&self, status: StatusCode, code: &str) {
-        if !status.is_server_error() {
+        let is_expected = matches!(self, Self::Starting { .. } | Self::Leaving | Self::TooManyUploads);
+        if !status.is_server_error() || is_expected {
             tracing::debug!(status = status.as_u16(), code, "{self}");
             return;
         }
@@ -320,6 +340,10 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, _) = self.rule();
         let size = if let Self::Range { size } = self { Some(size) } else { None };
+        let wait = match self {
+            Self::TooManyRequests { wait } | Self::TooManyWrongKeys { wait } => wait,
+            _ => Duration::ZERO,
+        };
         let mut response = (status, self.into_problem()).into_response();
         let headers = response.headers_mut();
         match status {
@@ -328,6 +352,9 @@ impl IntoResponse for Error {
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECS.into());
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
             }
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
                 // The body isn't read to its end: the connection can't be used again.

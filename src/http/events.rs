@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
 
-use super::auth::Viewer;
+use super::auth::{Viewer, revoked};
 use super::extract::{Path, Query};
 use super::play::gate::Permit;
 use super::video::look;
@@ -61,9 +61,16 @@ pub async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let changes = app.publishing.changes.follow();
     let until = Instant::now() + LIFE;
-    let watch = Watch { viewer, token: permit.token, id, changes, told: None, until, app };
+    let watch = Watch { viewer, token: permit.token, id, changes, told: None, until, app: app.clone() };
     watch.look().await?;
-    Ok(Sse::new(futures::stream::unfold(watch, Watch::next)).keep_alive(KeepAlive::default()))
+    let revoked = async move {
+        match viewer.0 {
+            Some(caller) => revoked(&app, caller).await,
+            None => std::future::pending().await,
+        }
+    };
+    let events = futures::stream::unfold(watch, Watch::next).take_until(Box::pin(revoked));
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 impl Watch {

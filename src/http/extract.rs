@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use super::body::broken;
 
 /// A JSON body, in and out.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
         let bytes = match Bytes::from_request(request, state).await {
             Ok(bytes) => bytes,
             Err(rejection) if rejection.status().as_u16() == 413 => return Err(Error::BodyTooLarge),
-            Err(_) => return Err(Error::BodyBroken),
+            Err(rejection) => return Err(broken(&rejection)),
         };
         if bytes.is_empty() {
             return Ok(Self(T::default()));
@@ -76,7 +77,7 @@ fn refuse(rejection: &JsonRejection) -> Error {
         JsonRejection::JsonSyntaxError(_) => Error::Syntax(cause),
         // The only other things that go wrong with a body are its size and its connection.
         other if other.status().as_u16() == 413 => Error::BodyTooLarge,
-        _ => Error::BodyBroken,
+        other => broken(other),
     }
 }
 

@@ -1,12 +1,16 @@
 //! `Idempotency-Key`: a request that is sent again gets the first one's answer again, and nothing happens twice.
 
+use std::error::Error as _;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use sha2::{Digest, Sha256};
 
+use super::body::broken;
 use super::uploads::protocol;
 use super::{App, Error, MAX_JSON_BYTES, auth, error, headers};
 use crate::catalogue::idempotency::{self, Answer, Place};
@@ -45,7 +49,10 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Resul
     }
     let caller = auth::find_caller(request.headers(), &app).await?.ok_or(Error::KeyMissing)?;
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_JSON_BYTES).await else { return Err(Error::BodyTooLarge) };
+    let body = to_bytes(body, MAX_JSON_BYTES).await.map_err(|error| match error.source() {
+        Some(cause) if cause.is::<LengthLimitError>() => Error::BodyTooLarge,
+        _ => broken(&error),
+    })?;
     let mut digest = Sha256::new();
     digest.update(format!("{} {}\n", parts.method, parts.uri));
     for (name, value) in parts.headers.iter().filter(|(name, _)| name.as_str().starts_with("upload-")) {

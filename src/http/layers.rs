@@ -15,12 +15,15 @@ use uuid::Uuid;
 
 use super::{Error, error};
 use crate::catalogue::one_connection;
+use crate::domain::printable;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What players ask for.
 const PLAYBACK: &str = "/play/";
 /// Answers carry keys, stream keys and tokens, and differ by who asks: no cache keeps one.
 const API: &str = "/api/v1/";
+/// What answers programs: nothing of it is a page.
+const PROGRAMS: &str = "/api/";
 /// A longer request id is somebody's idea of a joke.
 const MAX_REQUEST_ID: usize = 128;
 /// How long an answer that isn't a stream may take.
@@ -33,7 +36,7 @@ pub async fn identify(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let playback = path.starts_with(PLAYBACK);
-    let span = tracing::info_span!("request", %id, %method, path);
+    let span = tracing::info_span!("request", %id, %method, path = %printable(&path));
     async move {
         let begun = Instant::now();
         let mut response = error::complete(next.run(request).await, &id);
@@ -48,7 +51,7 @@ pub async fn identify(request: Request, next: Next) -> Response {
         } else {
             tracing::info!(status, latency_ms, "answered");
         }
-        let labels = [("method", method.to_string()), ("status", status.to_string())];
+        let labels = [("method", label(&method).to_owned()), ("status", status.to_string())];
         metrics::counter!("policast_http_requests_total", &labels).increment(1);
         metrics::histogram!("policast_http_request_seconds", &labels).record(latency);
         response
@@ -60,6 +63,20 @@ pub async fn identify(request: Request, next: Next) -> Response {
 /// Lets no handler hold a connection to the database and ask for another.
 pub async fn hold_one_connection(request: Request, next: Next) -> Response {
     one_connection(next.run(request)).await
+}
+
+/// The method as a metric's label: a stranger may invent as many as he likes, and each would be a series for ever.
+fn label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// The caller's own where it is well-formed, or a new one.
@@ -99,6 +116,10 @@ fn cors_layer() -> CorsLayer {
         "etag",
         "x-request-id",
         "retry-after",
+        "ratelimit",
+        "ratelimit-policy",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
         "content-range",
         "idempotent-replayed",
         "policast-video",
@@ -126,6 +147,7 @@ fn cors_layer() -> CorsLayer {
 pub async fn harden(request: Request, next: Next) -> Response {
     let playback = request.uri().path().starts_with(PLAYBACK);
     let api = request.uri().path().starts_with(API);
+    let program = request.uri().path().starts_with(PROGRAMS);
     let mut response = next.run(request).await;
     let refused = response.status().is_client_error() || response.status().is_server_error();
     let headers = response.headers_mut();
@@ -137,6 +159,9 @@ pub async fn harden(request: Request, next: Next) -> Response {
     };
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "strict-origin-when-cross-origin");
+    if program {
+        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    }
     if playback {
         set(HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");
     }
@@ -148,5 +173,19 @@ pub async fn hurry(request: Request, next: Next) -> Response {
     match tokio::time::timeout(PATIENCE, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Error::TooSlow.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invented_method_is_no_series_of_its_own() {
+        let invented = Method::from_bytes(b"BREW").expect("a token");
+        assert_eq!(
+            (label(&invented), label(&Method::TRACE), label(&Method::PATCH)),
+            ("other", "other", "PATCH")
+        );
     }
 }

@@ -6,11 +6,14 @@ mod app;
 pub mod auth;
 mod body;
 mod broadcasts;
+mod buffers;
 mod coverage;
+pub mod csp;
 mod document;
 mod error;
 mod events;
 pub mod extract;
+pub mod gate;
 mod headers;
 mod health;
 mod idempotency;
@@ -23,6 +26,7 @@ mod poster;
 mod precondition;
 mod preview;
 mod problem;
+pub mod rate;
 mod reply;
 mod source;
 mod strict;
@@ -58,8 +62,9 @@ pub fn router(app: App, pages: Router) -> Router {
         .layer(from_fn_with_state(known, strict::refuse_unknown))
         .merge(document::router(document::complete(document)))
         .merge(nodes::routes())
-        .with_state(app)
+        .with_state(app.clone())
         .merge(pages.layer(from_fn(layers::hold_one_connection)))
+        .layer(from_fn_with_state(app, rate::limit))
         .layer(from_fn(layers::cors))
         .layer(from_fn(layers::harden))
         .layer(CatchPanicLayer::custom(layers::catch))

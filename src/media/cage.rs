@@ -16,6 +16,7 @@ use super::error::{Ending, Error};
 use super::sandbox::Check;
 use super::task::{Coded, Event, Task};
 use super::wire::{self, Bounds, Order, Work};
+use crate::domain::printable;
 
 /// The hidden subcommand that makes this binary a caged child.
 pub const SUBCOMMAND: &str = "media-child";
@@ -196,7 +197,7 @@ impl Child {
             Ok(Err(_)) | Err(_) => Ending::Unknown,
         };
         let _ = self.process.start_kill();
-        Error::Crashed { ending, stderr: String::from_utf8_lossy(&self.last_words).trim().to_owned() }
+        Error::Crashed { ending, stderr: last_words(&self.last_words) }
     }
 }
 
@@ -237,4 +238,10 @@ async fn listen(stderr: &mut Option<ChildStderr>, kept: &mut BytesMut) -> bool {
         let _ = kept.split_to(surplus);
     }
     matches!(read, Ok(1..))
+}
+
+/// What a child said last: libav quotes the file, which may say anything.
+fn last_words(bytes: &[u8]) -> String {
+    let said = String::from_utf8_lossy(bytes);
+    said.trim().lines().map(printable).collect::<Vec<_>>().join("\n")
 }

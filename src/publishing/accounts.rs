@@ -210,7 +210,9 @@ impl Publishing {
             return Err(Error::LastOperator);
         }
         key::revoke(tx.conn(), id, self.clock.now()).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.changes.tell_keys();
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ pub struct Changes {
     /// What this node told, for the others; nobody's where no one passes it on.
     own: broadcast::Sender<News>,
     work: Arc<Notify>,
+    keys: Arc<Notify>,
     count: Arc<AtomicU64>,
     /// The count at the last change of each video; `None`: of any.
     latest: Cache<Option<VideoId>, u64>,
@@ -52,7 +54,8 @@ impl Default for Changes {
             node: Node::new(),
             videos: broadcast::channel(BACKLOG).0,
             own: broadcast::channel(BACKLOG).0,
-            work: Arc::new(Notify::new()),
+            work: Arc::default(),
+            keys: Arc::default(),
             count: Arc::default(),
             latest: latest.build(),
             forgotten,
@@ -89,6 +92,11 @@ impl Changes {
         self.tell_all(News::Work);
     }
 
+    /// A key was revoked.
+    pub fn tell_keys(&self) {
+        self.tell_all(News::Keys);
+    }
+
     fn tell_all(&self, news: News) {
         self.hear(news);
         let _ = self.own.send(news);
@@ -98,7 +106,10 @@ impl Changes {
         match news {
             News::Video(id) => self.announce(Some(id)),
             News::Missed => self.announce(None),
-            News::Work => {}
+            News::Work | News::Keys => {}
+        }
+        if matches!(news, News::Keys | News::Missed) {
+            self.keys.notify_waiters();
         }
         self.wake();
     }
@@ -119,6 +130,11 @@ impl Changes {
     /// there is work, and one more.
     pub fn wake(&self) {
         self.work.notify_one();
+    }
+
+    /// Waits until a key may have been revoked, from this call on.
+    pub fn keys(&self) -> Notified<'_> {
+        self.keys.notified()
     }
 
     /// Waits until there may be work.

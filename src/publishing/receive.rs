@@ -53,6 +53,7 @@ enum Hasher {
 /// The one writer of an upload, as long as nobody takes it over.
 pub struct Receiver {
     publishing: Publishing,
+    caller: Caller,
     upload: Upload,
     key: Key,
     /// Over all bytes up to `at`.
@@ -83,7 +84,7 @@ impl Publishing {
         if before.state == UploadState::Finishing && before.is_whole() && offset == unsigned(before.received)
         {
             let most = offset;
-            return Ok(self.receiver((before, BytesMut::new()), most, checksum));
+            return Ok(self.receiver(caller, (before, BytesMut::new()), most, checksum));
         }
         check_open(&before, before.door)?;
         let expires_at = self.clock.now().plus(self.limits.upload_ttl);
@@ -102,11 +103,12 @@ impl Publishing {
         if upload.tail > 0 {
             tail.extend_from_slice(&self.storage.read_all(&Key::tail(upload.id, expected)).await?);
         }
-        Ok(self.receiver((upload, tail), most, checksum))
+        Ok(self.receiver(caller, (upload, tail), most, checksum))
     }
 
     fn receiver(
         &self,
+        caller: Caller,
         (upload, buffer): (Upload, BytesMut),
         most: u64,
         checksum: Option<Checksum>,
@@ -121,6 +123,7 @@ impl Publishing {
         });
         Receiver {
             publishing: self.clone(),
+            caller,
             key: source_key(&upload),
             hash: resume(upload.hash_state.as_deref()),
             check,
@@ -139,6 +142,16 @@ impl Receiver {
         self.upload.id
     }
 
+    /// Who writes it.
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    /// What it holds in memory.
+    pub fn held_bytes(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
     /// Takes more bytes; whole parts go out as they fill.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
         if self.at + bytes.len() as u64 > self.most {
@@ -153,6 +166,8 @@ impl Receiver {
         let part_size = usize::try_from(self.upload.part_size).unwrap_or(usize::MAX);
         while !bytes.is_empty() {
             let room = part_size.saturating_sub(self.buffer.len());
+            // A buffer that doubles as it grows would hold up to twice the part.
+            self.buffer.reserve(room);
             let piece = bytes.split_to(room.min(bytes.len()));
             self.hash.update(&piece);
             self.buffer.extend_from_slice(&piece);

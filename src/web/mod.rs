@@ -1,7 +1,6 @@
 //! Pages for people: watch, embed, home, studio and errors, rendered on the server, with the player they embed.
 
 pub mod assets;
-pub mod csp;
 pub mod embed;
 pub mod error;
 pub mod home;

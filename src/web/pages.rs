@@ -8,9 +8,9 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::csp::{self, Framing};
 use super::{embed, error, home, language, load, studio, watch};
 use crate::domain::{BroadcastId, Language, VideoId};
+use crate::http::csp::{self, Framing};
 use crate::http::{App, Error};
 
 /// What any page may be asked with.

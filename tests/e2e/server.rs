@@ -31,6 +31,13 @@ impl Server {
 
     /// The same with settings of one's own.
     pub async fn start_with(extra: &[(&str, &str)]) -> Self {
+        let mut server = Self::at(extra);
+        server.restart().await;
+        server
+    }
+
+    /// A server that isn't started yet.
+    pub fn at(extra: &[(&str, &str)]) -> Self {
         let home = tempfile::Builder::new().prefix("policast-e2e-").tempdir().expect("a folder");
         let [listen, s3, metrics, rtmp] = free_ports().map(|port| format!("127.0.0.1:{port}"));
         let key = format!("pk_{}", uuid::Uuid::now_v7().simple().to_string().repeat(2));
@@ -45,13 +52,12 @@ impl Server {
             ("POLICAST_METRICS_LISTEN", metrics),
             ("POLICAST_RTMP_LISTEN", rtmp),
             ("POLICAST_ADMIN_KEY", key),
+            ("POLICAST_SHUTDOWN_DELAY", "0s".to_owned()),
             ("XDG_STATE_HOME", home.path().join("state").display().to_string()),
         ];
         let mut settings: Vec<_> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         settings.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let mut server = Self { api, settings, home, child: None };
-        server.restart().await;
-        server
+        Self { api, settings, home, child: None }
     }
 
     /// Gives it another setting, from its next start on.
@@ -61,15 +67,21 @@ impl Server {
 
     /// Starts it, again or for the first time, on the same folder and ports.
     pub async fn restart(&mut self) {
-        self.kill();
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log");
-        let mut command = self.command(&["serve"]);
-        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
-        self.child = Some(command.spawn().expect("policast starts"));
+        self.begin("serve");
         self.wait_until_ready().await;
     }
 
-    async fn wait_until_ready(&mut self) {
+    /// The same without waiting for anything.
+    pub fn begin(&mut self, command: &str) {
+        self.kill();
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log");
+        let mut command = self.command(&[command]);
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
+        self.child = Some(command.spawn().expect("policast starts"));
+    }
+
+    /// Waits until it can do its work.
+    pub async fn wait_until_ready(&mut self) {
         let begun = Instant::now();
         while !self.api.is_ready().await {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("a child"));
@@ -112,15 +124,28 @@ impl Server {
         }
     }
 
+    /// Asks it to stop as an operator does.
+    pub fn terminate(&self) {
+        if let Some(child) = &self.child {
+            kill(pid(child), Signal::SIGTERM).expect("a running server");
+        }
+    }
+
     /// Ends it as an operator does; it has to end well, and its log must hold no error.
     pub async fn stop(mut self) {
+        self.terminate();
         let Some(mut child) = self.child.take() else { return };
-        kill(pid(&child), Signal::SIGTERM).expect("a running server");
         let status =
             tokio::task::spawn_blocking(move || child.wait()).await.expect("a thread").expect("a child");
         let errors: Vec<_> = self.log().lines().filter(|line| is_error(line)).map(str::to_owned).collect();
         assert!(status.success(), "policast serve ended with {status}:\n{}", self.log());
         assert!(errors.is_empty(), "errors in the log:\n{}", errors.join("\n"));
+    }
+
+    /// Waits for its end, which has to be a good one.
+    pub fn ends_well(&mut self) {
+        let status = self.child.take().expect("a child").wait().expect("a child");
+        assert!(status.success(), "policast serve ended with {status}:\n{}", self.log());
     }
 
     /// Its process, while it runs.

@@ -9,6 +9,7 @@ use policast::catalogue::Pool;
 use policast::domain::Timestamp;
 use policast::domain::key::Role;
 use policast::domain::secret::{Keyring, Keys};
+use policast::http::rate::RateLimits;
 use policast::http::{App as State, Ingest, Settings, router};
 use policast::live::{self, Live};
 use policast::publishing::KeyDraft;
@@ -177,6 +178,8 @@ pub fn http_settings() -> Settings {
         token_keys: keys_of("secret"),
         token_ttl: Duration::from_hours(1),
         body_idle_timeout: Duration::from_secs(2),
+        upload_buffer_bytes: 1 << 30,
+        rates: RateLimits { wrong_keys: 5, ..RateLimits::default() },
         cdn_url: None,
         cache_bytes: 64 << 20,
         ingest: Ingest::default(),

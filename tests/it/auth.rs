@@ -1,8 +1,11 @@
 //! Who may call what: every route of the document against every kind of caller.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use policast::domain::Clock;
 use policast::http::openapi;
 use policast::live::NodePass;
@@ -178,6 +181,32 @@ async fn a_wrong_key_is_refused_even_where_none_is_needed() {
     let reply = app.ask(request("GET", "/api/v1/keys", &[("authorization", "Basic YTpi")], ""), None).await;
     assert_eq!(reply.problem(), (401, "key_invalid".to_owned()));
     assert_eq!(app.get("/api/v1/keys", None).await.problem(), (401, "key_missing".to_owned()));
+}
+
+/// As if it came over a connection from there.
+fn from(address: [u8; 4], mut request: Request<Body>) -> Request<Body> {
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 4711))));
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_keys_is_told_to_wait_and_good_keys_of_the_same_address_are_answered() {
+    let app = App::small().await;
+    let ask = async |address, key: &str, name: &str| {
+        let headers = [("x-forwarded-for", name)];
+        app.ask(from(address, request("GET", "/api/v1/videos", &headers, "")), Some(key)).await
+    };
+    let (school, elsewhere) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+    for guess in 0..5 {
+        let told = ask(school, &format!("pk_{guess}"), "198.51.100.7").await.problem();
+        assert_eq!(told, (401, "key_invalid".to_owned()));
+    }
+    // Another name for oneself is another's name only where a proxy says so that is trusted.
+    let refused = ask(school, "pk_another", "198.51.100.8").await;
+    assert_eq!(refused.problem(), (429, "too_many_wrong_keys".to_owned()));
+    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|wait| wait <= 60), "{refused:?}");
+    assert_eq!(ask(school, &app.editor, "").await.status, 200);
+    assert_eq!(ask(elsewhere, "pk_another", "").await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,14 @@ async fn the_document_is_served_with_a_page_to_try_it() {
     assert_eq!(role, &json!(["editor", "publisher", "admin"]));
     let page = app.get("/api/docs/", None).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
+    // A key is typed in there.
+    for path in ["/api/docs/", "/api/docs/swagger-ui-bundle.js"] {
+        let policy = app.get(path, None).await.header("content-security-policy").to_owned();
+        assert!(
+            policy.contains("script-src 'self';") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

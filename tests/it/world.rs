@@ -75,7 +75,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let keys = embedded.credentials().clone();
         let faults = Faults::before(&format!("http://{}", listener.local_addr().expect("an address"))).await;
-        tokio::spawn(async move { embedded.serve(listener, CancellationToken::new()).await });
+        tokio::spawn(async move { axum::serve(listener, embedded.router()).await });
         let storage = Storage::connect(&S3Settings {
             endpoint: Some(faults.endpoint.clone()),
             public_endpoint: None,

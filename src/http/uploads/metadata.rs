@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::super::Error;
+use crate::domain::printable;
 
 /// The header's name.
 pub const NAME: &str = "upload-metadata";
@@ -15,10 +16,12 @@ pub fn parse(header: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut metadata = BTreeMap::new();
     for pair in header.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let (name, encoded) = pair.split_once(' ').unwrap_or((pair, ""));
-        let Some(value) =
-            BASE64_STANDARD.decode(encoded.trim()).ok().and_then(|value| String::from_utf8(value).ok())
-        else {
-            return Err(Error::Header { name: NAME, message: format!("{name} is no UTF-8 text in base64") });
+        let value = BASE64_STANDARD.decode(encoded.trim()).ok();
+        let value = value.and_then(|value| String::from_utf8(value).ok());
+        // PostgreSQL keeps no text with a NUL.
+        let Some(value) = value.filter(|value| !value.contains('\0')) else {
+            let message = format!("{} is no UTF-8 text in base64", printable(name));
+            return Err(Error::Header { name: NAME, message });
         };
         metadata.insert(name.to_owned(), value);
     }
@@ -52,5 +55,6 @@ mod tests {
             Some(String::new())
         );
         assert!(parse("filename ###").is_err());
+        assert!(parse("filename YQBi").is_err(), "a NUL");
     }
 }

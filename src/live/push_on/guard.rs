@@ -37,7 +37,7 @@ pub async fn connect(url: &PushUrl, allow_private: bool) -> Result<Socket, Error
                 let _ = socket.set_nodelay(true);
                 return if url.secure { encrypt(socket, &url.host).await } else { Ok(Either::Left(socket)) };
             }
-            Ok(Err(source)) => last = Error::Connect { address, source },
+            Ok(Err(source)) => last = Error::Connect { host: url.host.clone(), address, source },
             Err(_) => last = Error::TooSlow("connection"),
         }
     }
@@ -104,12 +104,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_names_the_host_and_what_it_leads_to() {
-        let refused = connect(&url("rtmp://10.1.2.3/live"), false).await.map(drop);
-        let said = refused.expect_err("inside").to_string();
-        assert_eq!(
-            said,
-            "10.1.2.3 leads to 10.1.2.3, inside a private network, where this server pushes nothing to"
-        );
+    async fn a_refusal_names_the_host_and_not_what_it_leads_to() {
+        let door = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let shut = door.local_addr().expect("an address").port();
+        drop(door);
+        for (allow_private, told) in [
+            (false, "localhost leads inside a private network, where this server pushes nothing to"),
+            (true, "localhost can't be reached"),
+        ] {
+            let refused =
+                connect(&url(&format!("rtmp://localhost:{shut}/live")), allow_private).await.map(drop);
+            let error = refused.expect_err("nobody is there");
+            assert_eq!(error.to_string(), told);
+            let resolved = format!("{error:?}");
+            assert!(
+                resolved.contains("127.0.0.1") || resolved.contains("::1"),
+                "who runs it sees it: {resolved}"
+            );
+        }
     }
 }

@@ -34,10 +34,10 @@ pub enum Error {
     Resolve { host: String, source: io::Error },
     #[error("{0} has no address")]
     NoAddress(String),
-    #[error("{host} leads to {ip}, inside a private network, where this server pushes nothing to")]
+    #[error("{host} leads inside a private network, where this server pushes nothing to")]
     Private { host: String, ip: IpAddr },
-    #[error("{address} can't be reached")]
-    Connect { address: SocketAddr, source: io::Error },
+    #[error("{host} can't be reached")]
+    Connect { host: String, address: SocketAddr, source: io::Error },
     #[error("no {0} in time")]
     TooSlow(&'static str),
     #[error("{host} is no name for TLS")]
@@ -50,6 +50,17 @@ pub enum Error {
     Panic(#[source] tokio::task::JoinError),
     #[error(transparent)]
     Rtmp(#[from] rtmp::Error),
+}
+
+impl Error {
+    /// The address that the target's name led to.
+    fn resolved(&self) -> Option<IpAddr> {
+        match self {
+            Self::Private { ip, .. } => Some(*ip),
+            Self::Connect { address, .. } => Some(address.ip()),
+            _ => None,
+        }
+    }
 }
 
 /// Pushes an ingest's stream on to the targets its broadcast has, and gets, until it is over.

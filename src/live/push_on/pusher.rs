@@ -11,6 +11,7 @@ use super::super::frame::Media;
 use super::super::{Live, rtmp};
 use super::notes::{self, Said};
 use super::{Error, Feed, guard};
+use crate::domain::printable;
 use crate::domain::push::PushState;
 use crate::publishing::{Push, PushNote, Tenure};
 
@@ -162,6 +163,10 @@ impl Tries {
         };
         metrics::counter!("policast_pushes_total", "outcome" => outcome).increment(1);
         let is_news = self.complaint.as_ref() != Some(&words);
+        if let Some(ip) = error.resolved().filter(|_| is_news) {
+            // What a name leads to is for those who run this server, and not for those who named it.
+            tracing::info!(target = %printable(&self.name), %ip, "a target can't be reached");
+        }
         self.complaint = Some(words.clone());
         let line = is_news.then(|| (code, format!("{}: {words}", self.name)));
         self.say(state, Some(words), line);
@@ -192,7 +197,8 @@ fn words(error: &Error) -> String {
         words.push_str(&error.to_string());
         cause = error.source();
     }
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    printable(&line).into_owned()
 }
 
 /// 1, 2, 4 … 60 s, of which up to a half is left to chance: targets that were lost together come back one by one.

@@ -9,6 +9,7 @@ use super::chunk::{Message, kind};
 use super::command::{Command, fourcc_list};
 use super::connection::{Connection, within};
 use super::{Error, Limits, tag};
+use crate::domain::printable;
 
 const TICKS_PER_MS: i64 = TICKS_PER_SECOND / 1000;
 const CONNECT: f64 = 1.0;
@@ -225,8 +226,9 @@ fn refusal(command: &Command) -> Result<(), Error> {
 
 fn refused(command: &Command) -> Error {
     let (code, sentence) = match command.status() {
-        Some(status) => (status.code.to_owned(), status.sentence.to_owned()),
-        None => (command.name.clone(), String::new()),
+        Some(status) => (status.code, status.sentence),
+        None => (command.name.as_str(), ""),
     };
-    Error::Refused { code, sentence }
+    let own = |text| printable(text).into_owned();
+    Error::Refused { code: own(code), sentence: own(sentence) }
 }

@@ -7,6 +7,7 @@ use super::chunk::kind;
 use super::command::{self, Command, Status};
 use super::connection::{Connection, WINDOW, within};
 use super::{Error, Limits, Publisher};
+use crate::domain::printable;
 
 /// The one message stream we hand out.
 const STREAM: u32 = 1;
@@ -134,7 +135,7 @@ impl Wish {
                 let [_, zero, null, object] = status.command();
                 on.queue_command(0, &[Value::text("onFCPublish"), zero, null, object]);
             }
-            other => tracing::trace!(command = other, "ignoring a command"),
+            other => tracing::trace!(command = %printable(other), "ignoring a command"),
         }
     }
 
@@ -145,7 +146,7 @@ impl Wish {
         let text = |name| command.text_field(name).unwrap_or_default().to_owned();
         text("app").trim_matches('/').clone_into(&mut self.app);
         self.tc_url = text("tcUrl");
-        self.encoder = command.text_field("flashVer").map(str::to_owned);
+        self.encoder = command.text_field("flashVer").map(|name| printable(name).into_owned());
         self.connected = true;
         let encoding = command.rest.first().and_then(|object| object.field("objectEncoding"));
         let encoding = encoding.and_then(Value::as_number).unwrap_or(0.0);
@@ -158,5 +159,5 @@ impl Wish {
 }
 
 fn unexpected(command: &Command, expected: &'static str) -> Error {
-    Error::Command { found: command.name.clone(), expected }
+    Error::Command { found: printable(&command.name).into_owned(), expected }
 }

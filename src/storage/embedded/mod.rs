@@ -25,8 +25,6 @@ use std::sync::Arc;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 pub use credentials::Credentials;
 
@@ -101,9 +99,9 @@ impl Embedded {
         &self.credentials
     }
 
-    /// Answers on a socket, for presigned addresses and other S3 clients, until `shutdown`.
-    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        server::run(self.service.clone(), listener, shutdown).await
+    /// What answers on a socket, for presigned addresses and other S3 clients.
+    pub fn router(&self) -> axum::Router {
+        server::router(self.service.clone())
     }
 
     /// Waits until what a crash left behind is swept; says how many blobs that were.

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::error_handling::HandleError;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use axum::http::{HeaderName, Method};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use super::guard::Guarded;
+use crate::domain::printable;
 
 /// How long a browser may remember the answer to a preflight.
 pub(super) const CORS_MAX_AGE: Duration = Duration::from_hours(1);
@@ -22,18 +24,24 @@ pub(super) const METHODS: [Method; 5] =
 pub(super) const EXPOSED: [HeaderName; 5] =
     [ETAG, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, LAST_MODIFIED];
 
-/// The signature covers the whole path: mount it on a port, never under a prefix.
-pub(super) async fn run(
-    service: Guarded,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
+/// The signature covers the whole path: serve it on a port, never under a prefix.
+pub(super) fn router(service: Guarded) -> Router {
     let service = HandleError::new(service, |error: s3s::HttpError| async move {
         tracing::error!(?error, "the embedded object store can't answer");
         StatusCode::INTERNAL_SERVER_ERROR
     });
-    let router = Router::new().fallback_service(service).layer(cors());
-    axum::serve(listener, router.into_make_service()).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    Router::new().fallback_service(service).layer(from_fn(tell)).layer(cors())
+}
+
+/// A line for whoever looks for it. Anybody may be refused as often as he likes: that is no fault of ours, and those
+/// that are have a line of their own.
+async fn tell(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), printable(request.uri().path()).into_owned());
+    let response = next.run(request).await;
+    if response.status().is_client_error() {
+        tracing::debug!(%method, path, status = response.status().as_u16(), "the embedded object store refused");
+    }
+    response
 }
 
 fn cors() -> CorsLayer {

@@ -8,7 +8,6 @@ use policast::domain::{UploadId, VideoId};
 use policast::storage::{Checksums, Embedded, Key, Object, S3Settings, Storage};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::weed::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Weed, client};
 
@@ -36,7 +35,7 @@ impl Place {
         let keys = embedded.credentials();
         let sdk = client(&endpoint, (&keys.access_key_id, &keys.secret_access_key));
         let mut server = JoinSet::new();
-        server.spawn(async move { embedded.serve(listener, CancellationToken::new()).await.unwrap() });
+        server.spawn(async move { axum::serve(listener, embedded.router()).await.unwrap() });
         Self::new(storage, sdk, endpoint, Some((folder, server)))
     }
 

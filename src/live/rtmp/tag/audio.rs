@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::super::Error;
 use super::after;
+use crate::domain::printable::printable_bytes;
 
 const AAC: u8 = 10;
 /// The format number that says a four-character code follows (Enhanced RTMP, "Enhanced Audio").
@@ -29,7 +30,7 @@ impl Track {
         let body = match first >> 4 {
             AAC => payload.get(1).copied().zip(after(payload, 2)),
             ENHANCED => enhanced(payload, first & 15)?,
-            other => return Err(unsupported(legacy_name(other).to_owned())),
+            other => return Err(unsupported(legacy_name(other).as_bytes())),
         };
         let Some((packet, body)) = body.filter(|(_, body)| !body.is_empty()) else { return Ok(None) };
         match packet {
@@ -48,7 +49,7 @@ impl Track {
 fn enhanced(payload: &Bytes, packet: u8) -> Result<Option<(u8, Bytes)>, Error> {
     const MULTITRACK: u8 = 5;
     if packet == MULTITRACK {
-        return Err(unsupported("multitrack audio".to_owned()));
+        return Err(unsupported(b"multitrack audio"));
     }
     if packet > FRAME {
         return Ok(None);
@@ -56,11 +57,13 @@ fn enhanced(payload: &Bytes, packet: u8) -> Result<Option<(u8, Bytes)>, Error> {
     let Some(body) = after(payload, 5) else { return Ok(None) };
     match &payload[1..5] {
         b"mp4a" => Ok(Some((packet, body))),
-        other => Err(unsupported(String::from_utf8_lossy(other).trim().to_owned())),
+        other => Err(unsupported(other.trim_ascii())),
     }
 }
 
-fn unsupported(found: String) -> Error {
+/// An encoder may send any bytes as the name of its codec.
+fn unsupported(found: &[u8]) -> Error {
+    let found = printable_bytes(found);
     Error::Codec { track: "audio", found, expected: "AAC" }
 }
 

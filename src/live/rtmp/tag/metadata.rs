@@ -4,6 +4,7 @@ use super::super::super::frame::Metadata;
 use super::super::amf0::{self, Value};
 use super::super::chunk::{Message, kind};
 use super::super::command::without_format;
+use crate::domain::printable;
 
 /// None for other data messages, such as `|RtmpSampleAccess` or cue points.
 pub(super) fn read(message: &Message) -> Option<Metadata> {
@@ -24,7 +25,7 @@ pub(super) fn read(message: &Message) -> Option<Metadata> {
         frames_per_second: number("framerate").or_else(|| number("videoframerate")),
         video_kbits: number("videodatarate"),
         audio_kbits: number("audiodatarate"),
-        encoder: object.field("encoder").and_then(Value::as_text).map(str::to_owned),
+        encoder: object.field("encoder").and_then(Value::as_text).map(|name| printable(name).into_owned()),
     })
 }
 

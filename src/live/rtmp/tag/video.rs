@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::super::super::frame::{Media, VideoConfig, VideoFrame};
 use super::super::Error;
 use super::{TICKS_PER_MS, after, nal, parameter_sets};
+use crate::domain::printable::printable_bytes;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Codec {
@@ -134,7 +135,7 @@ fn legacy_packet(payload: &Bytes, key: bool) -> Result<Option<Packet>, Error> {
     let codec = match payload[0] & 15 {
         7 => Codec::Avc,
         12 => Codec::Hevc,
-        other => return Err(unsupported(legacy_name(other).to_owned())),
+        other => return Err(unsupported(legacy_name(other).as_bytes())),
     };
     let Some(data) = after(payload, 5).filter(|data| !data.is_empty()) else { return Ok(None) };
     let body = match payload[1] {
@@ -150,14 +151,14 @@ fn enhanced_packet(payload: &Bytes, key: bool, nanos_ticks: &mut i64) -> Result<
     const MULTITRACK: u8 = 6;
     let Some((packet_type, rest)) = modifiers(payload, nanos_ticks) else { return Ok(None) };
     if packet_type == MULTITRACK {
-        return Err(unsupported("multitrack video".to_owned()));
+        return Err(unsupported(b"multitrack video"));
     }
     let Some(data) = after(&rest, 4) else { return Ok(None) };
     let codec = match &rest[..4] {
         b"avc1" => Codec::Avc,
         b"hvc1" | b"hev1" => Codec::Hevc,
         b"av01" => Codec::Av1,
-        other => return Err(unsupported(String::from_utf8_lossy(other).trim().to_owned())),
+        other => return Err(unsupported(other.trim_ascii())),
     };
     let body = match packet_type {
         0 => Some(Body::Config(data)),
@@ -204,7 +205,9 @@ fn cts_ticks(bytes: &[u8]) -> i32 {
     ms * 90
 }
 
-fn unsupported(found: String) -> Error {
+/// An encoder may send any bytes as the name of its codec.
+fn unsupported(found: &[u8]) -> Error {
+    let found = printable_bytes(found);
     Error::Codec { track: "video", found, expected: "H.264, H.265 or AV1" }
 }
 

@@ -1,11 +1,17 @@
 //! Every setting: from flags, the environment and an optional TOML file, in that order of precedence.
 
+mod connections;
+mod file;
+mod span;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+
+pub use connections::Connections;
+pub use file::{FileError, with_file};
+pub use span::{ParseSpanError, Span};
 
 use crate::domain::video::MOST_STALE;
 
@@ -42,6 +48,8 @@ pub struct Config {
     /// The first operator's key, 20 characters or more, used once, at first start; made and printed where it isn't given
     #[arg(long, env = "POLICAST_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
+    #[command(flatten)]
+    pub connections: Connections,
     #[command(flatten)]
     pub s3: S3,
     #[command(flatten)]
@@ -110,9 +118,6 @@ pub struct Limits {
     /// How long an upload may rest before it is abandoned
     #[arg(long, env = "POLICAST_UPLOAD_TTL", default_value = "24h", value_name = "SPAN")]
     pub upload_ttl: Span,
-    /// How long a request's body may say nothing
-    #[arg(long, env = "POLICAST_BODY_IDLE_TIMEOUT", default_value = "60s", value_name = "SPAN")]
-    pub body_idle_timeout: Span,
     /// How long a presigned part address is good
     #[arg(long, env = "POLICAST_PART_URL_TTL", default_value = "1h", value_name = "SPAN")]
     pub part_url_ttl: Span,
@@ -259,34 +264,6 @@ pub struct Live {
 /// The door for encoders where nobody chose one.
 pub const DEFAULT_RTMP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
 
-/// A span of time as people write it: `90s`, `15m`, `24h`, `7d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-/// The text is no span of time.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no span of time: a number and s, m, h or d")]
-pub struct ParseSpanError(String);
-
-impl FromStr for Span {
-    type Err = ParseSpanError;
-
-    fn from_str(text: &str) -> Result<Self, ParseSpanError> {
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let seconds = match &text[split..] {
-            "s" | "" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            _ => return Err(ParseSpanError(text.to_owned())),
-        };
-        match text[..split].parse::<u64>().ok().and_then(|count| count.checked_mul(seconds)) {
-            Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
-            None => Err(ParseSpanError(text.to_owned())),
-        }
-    }
-}
-
 /// A span a node may play what it knows.
 fn remembered(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error: ParseSpanError| error.to_string())?;
@@ -332,56 +309,6 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     if listen.ip().is_unspecified() { SocketAddr::new(own(), listen.port()) } else { listen }
 }
 
-/// A configuration file that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    #[error("can't read {path}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is no TOML")]
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
-    #[error("{path} has an unknown setting {name}")]
-    Unknown { path: PathBuf, name: String },
-}
-
-/// Makes the file's settings the defaults of the command's arguments: `listen = "0.0.0.0:80"` is `POLICAST_LISTEN`.
-pub fn with_file(mut command: clap::Command, path: &Path) -> Result<clap::Command, FileError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
-    let table: toml::Table = toml::from_str(&text)
-        .map_err(|source| FileError::Parse { path: path.to_owned(), source: Box::new(source) })?;
-    let mut left: Vec<String> = table.keys().cloned().collect();
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for name in names {
-        command = command.mut_subcommand(name, |sub| {
-            sub.mut_args(|arg| {
-                let setting = arg
-                    .get_env()
-                    .and_then(|env| env.to_str()?.strip_prefix("POLICAST_"))
-                    .map(str::to_lowercase);
-                match setting.and_then(|setting| table.get(&setting).map(|value| (setting, value))) {
-                    Some((setting, value)) => {
-                        left.retain(|name| *name != setting);
-                        arg.default_value(plain(value)).required(false)
-                    }
-                    None => arg,
-                }
-            })
-        });
-    }
-    match left.pop() {
-        Some(name) => Err(FileError::Unknown { path: path.to_owned(), name }),
-        None => Ok(command),
-    }
-}
-
-fn plain(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,12 +317,5 @@ mod tests {
     fn nobody_plays_what_he_knows_for_more_than_an_hour() {
         assert_eq!(remembered("1h"), Ok(Span(MOST_STALE)));
         assert!(remembered("61m").is_err() && remembered("soon").is_err());
-    }
-
-    #[test]
-    fn a_span_has_a_unit() {
-        assert_eq!("15m".parse::<Span>().map(|span| span.0).ok(), Some(Duration::from_mins(15)));
-        assert!("soon".parse::<Span>().is_err());
-        assert!("99999999999999999999d".parse::<Span>().is_err());
     }
 }
