@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::video::turns_direction;
+
 /// Longer text is cut: a line of the log is for reading.
 const MOST_CHARS: usize = 500;
 
@@ -31,7 +33,7 @@ pub fn is_unprintable(c: char) -> bool {
 
 /// Marks, embeddings, overrides and isolates of the bidirectional algorithm (Unicode TR9 2).
 pub fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    turns_direction(c) || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Uploads: bytes arriving, and the finished source they become.
 
-use super::video::turns_direction;
+use super::printable::is_unprintable;
 use super::words::words;
 
 /// S3 takes no part but the last below this.
@@ -58,7 +58,7 @@ pub fn part_bytes(length: Option<u64>) -> u64 {
 /// A file name as it is kept: cut to its limit without splitting a character, and without what would turn its letters
 /// around (`exe.4pm`) or write into a terminal.
 pub fn clean_filename(name: &str) -> String {
-    let shown: String = name.chars().filter(|c| !c.is_control() && !turns_direction(*c)).collect();
+    let shown: String = name.chars().filter(|c| !is_unprintable(*c)).collect();
     shown[..shown.floor_char_boundary(MAX_FILENAME_BYTES)].to_owned()
 }
 

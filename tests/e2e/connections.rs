@@ -89,10 +89,10 @@ async fn thousands_of_idle_and_slow_clients_and_stalled_uploads_hinder_nobody_el
     // Others are served, and an upload gets room as soon as those that are silent have to make some.
     let (status, _) = server.api.ask(reqwest::Method::GET, "/api/v1/videos", None).await;
     assert_eq!(status, StatusCode::OK);
-    let served = server.api.video("Served").await.id;
+    let others = server.api.video("Served").await.id;
     let begun = Instant::now();
     loop {
-        let (status, said) = server.api.put_source(&served, &fixture("short.mp4")).await;
+        let (status, said) = server.api.put_source(&others, &fixture("short.mp4")).await;
         if status.is_success() {
             break;
         }

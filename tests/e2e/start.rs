@@ -139,14 +139,14 @@ async fn who_is_told_to_stop_serves_on_until_the_balancer_has_noticed_and_resets
     while ask(&ready).await.0 == StatusCode::OK {
         assert!(begun.elapsed() < STUCK, "it never says that it leaves");
     }
-    let mut served = 0;
+    let mut answers = 0;
     loop {
         // A connection of its own for each, as a balancer opens them.
         match Client::new().get(&live).send().await {
             Ok(answer) => {
                 assert_eq!(answer.status(), StatusCode::OK);
                 assert_eq!(answer.headers()["connection"], "close");
-                served += 1;
+                answers += 1;
             }
             Err(error) => {
                 assert!(error.is_connect(), "one was let in and not answered: {error:?}");
@@ -155,7 +155,7 @@ async fn who_is_told_to_stop_serves_on_until_the_balancer_has_noticed_and_resets
         }
         assert!(begun.elapsed() < STUCK, "it never stops");
     }
-    assert!(served > 0, "nothing was served after the signal");
+    assert!(answers > 0, "nothing was served after the signal");
     server.ends_well();
 }
 

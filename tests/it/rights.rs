@@ -89,7 +89,6 @@ fn told(rule: Rule, who: Who, state: State) -> u16 {
     let there = state != State::Deleted;
     let public = matches!(state, State::Published | State::Withdrawn);
     match (rule, who) {
-        (_, Who::Revoked) => 401,
         (Look, Who::Nobody | Who::Stranger) => {
             if public {
                 200
@@ -97,7 +96,7 @@ fn told(rule: Rule, who: Who, state: State) -> u16 {
                 404
             }
         }
-        (_, Who::Nobody) => 401,
+        (_, Who::Revoked | Who::Nobody) => 401,
         (_, Who::Stranger) => 404,
         (Look, _) => {
             if there {

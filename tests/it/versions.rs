@@ -56,8 +56,8 @@ async fn a_change_beside_a_withdrawal_never_puts_the_video_back() {
     let change = VideoChange { title, ..VideoChange::default() };
     let withdrawal =
         format!("update video set state = 'withdrawn', withdrawn_reason = '{{}}' where id = '{id}'");
-    let changed =
-        beside(pool(&world), withdrawal, async move { publishing.change_video(operator, id, change).await });
+    let changing = async move { publishing.change_video(operator, id, change).await };
+    let changed = Box::pin(beside(pool(&world), withdrawal, changing));
     assert_eq!(changed.await.expect("changed").state, VideoState::Withdrawn);
     let after = found(&world, id).await;
     assert_eq!((after.state, after.title.0), (VideoState::Withdrawn, english("Better")));

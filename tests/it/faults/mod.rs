@@ -1,5 +1,9 @@
 //! Every verb stopped, refused and left without an answer at each change it makes: what was acknowledged holds.
 
+mod uploads;
+mod verbs;
+mod walk;
+
 use bytes::Bytes;
 use policast::domain::{UploadId, VideoId};
 use policast::fault::{self, Change};
