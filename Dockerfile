@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
 
-# libav's bindings are made from the installed headers: both stages are Debian 12.
+# The bindings of libav and libsrt are made from the installed headers: both stages are Debian 12.
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev \
-        clang libclang-dev pkg-config \
+        libsrt-gnutls-dev clang libclang-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
@@ -17,11 +17,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM debian:12-slim
 LABEL org.opencontainers.image.title="policast" \
       org.opencontainers.image.description="Video publishing for government agencies' policy explainers" \
-      org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later"
+      org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND MPL-2.0"
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libavcodec59 libavformat59 libavutil57 libavfilter8 libswscale6 libswresample4 \
-        ca-certificates \
+        libsrt1.5-gnutls ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin policast \
     && install -d -o policast -g policast /data

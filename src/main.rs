@@ -1,4 +1,4 @@
-//! The binary: a caged media child where its hidden subcommand says so, a command of the product otherwise.
+//! The binary: a caged child for media or SRT where its hidden subcommand says so, a command of the product otherwise.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some(policast::media::cage::SUBCOMMAND) => policast::media::child::main(),
+        Some(policast::live::srt::child::SUBCOMMAND) => policast::live::srt::child::main(),
         _ => policast::cli::main(),
     }
 }

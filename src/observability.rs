@@ -28,7 +28,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Comes before the operator's filter, which may say otherwise: these crates tell of whatever anybody's datagram,
 /// request or certificate holds, the last two as an error.
-const QUIET: &str = "srt_protocol=off,mpeg2ts_reader=off,s3s=off,rustls_platform_verifier=off";
+const QUIET: &str = "mpeg2ts_reader=off,s3s=off,rustls_platform_verifier=off";
 
 /// Starts logging to stderr; `filter` is tracing's: `info`, `policast=debug,warn`.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {

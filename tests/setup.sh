@@ -5,6 +5,7 @@ set -euo pipefail
 
 build=(
     libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libswscale-dev libswresample-dev
+    libsrt-gnutls-dev
     clang libclang-dev pkg-config gcc libc6-dev make ca-certificates
 )
 test=(ffmpeg curl postgresql fontconfig fonts-noto-cjk python3-venv)

@@ -46,7 +46,7 @@ impl Doors {
             Some(listener) => Some((listener, acceptor(config)?)),
             None => None,
         };
-        Ok(Self { rtmp, rtmps, srt: open_srt(config).await? })
+        Ok(Self { rtmp, rtmps, srt: open_srt(config)? })
     }
 
     /// Where encoders send to, by the host that browsers use.
@@ -64,18 +64,17 @@ impl Doors {
     }
 }
 
-async fn open_srt(config: &Config) -> anyhow::Result<Option<srt::Listener>> {
+fn open_srt(config: &Config) -> anyhow::Result<Option<srt::Listener>> {
     let live = &config.live;
     let Some(address) = live.srt_listen else { return Ok(None) };
     let limits = srt::Limits {
-        handshake: live.ingest_handshake.0,
         first_media: live.ingest_first_media.0,
         idle: live.ingest_idle.0,
         passphrase: live.srt_passphrase.clone(),
         connections: live.ingest_connections,
         ..srt::Limits::default()
     };
-    let listener = srt::Listener::bind(address, limits).await;
+    let listener = srt::Listener::bind(address, limits, super::serve::PROGRAM);
     Ok(Some(listener.context("POLICAST_SRT_LISTEN and POLICAST_SRT_PASSPHRASE")?))
 }
 

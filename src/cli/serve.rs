@@ -30,7 +30,7 @@ use crate::storage::{Embedded, Storage};
 use crate::{http, live, web, worker};
 
 /// The running image itself, also after an upgrade has put another in its place.
-const PROGRAM: &str = "/proc/self/exe";
+pub(super) const PROGRAM: &str = "/proc/self/exe";
 /// What lower rungs of a broadcast would make after so long is late for everybody.
 const RUNGS_SILENCE: Duration = Duration::from_secs(10);
 

@@ -18,8 +18,7 @@ use super::{Live, rtmp, session};
 use crate::domain::key::Secret;
 use crate::publishing::{self, Ingest};
 
-/// How long an encoder waits for the one before it to be done: longer than lower rungs may take, and less than the three
-/// seconds after which SRT's callers give up.
+/// How long an encoder waits for the one before it to be done: longer than lower rungs may take.
 const LAST_WORDS: Duration = Duration::from_millis(2_400);
 /// How often it is looked for meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -148,17 +147,21 @@ impl Refusal {
 
 /// Takes the channel for who holds its key, or says why not.
 pub(super) async fn admit(live: &Live, key: &Secret, stay: &Stay) -> Result<Ingest, Refusal> {
-    use publishing::Error as E;
     let turn = stay.may_check(key).await.ok_or(Refusal::ShutOut)?;
-    match take(live, key, turn).await {
-        Ok(ingest) => Ok(ingest),
-        Err(E::StreamKey) if stay.record_bad_key(key) => Err(Refusal::Key),
-        Err(E::StreamKey) => Err(Refusal::ShutOut),
-        Err(E::BroadcastOver) => Err(Refusal::Over),
-        Err(E::ChannelTaken) => Err(Refusal::Taken),
-        Err(error) => {
+    take(live, key, turn).await.map_err(|error| refuse(error, key, stay))
+}
+
+/// What an encoder hears of why it is not let in; a wrong key is counted.
+pub(super) fn refuse(error: publishing::Error, key: &Secret, stay: &Stay) -> Refusal {
+    use publishing::Error as E;
+    match error {
+        E::StreamKey if stay.record_bad_key(key) => Refusal::Key,
+        E::StreamKey => Refusal::ShutOut,
+        E::BroadcastOver => Refusal::Over,
+        E::ChannelTaken => Refusal::Taken,
+        error => {
             tracing::warn!(%error, "an encoder could not be let in");
-            Err(Refusal::Unavailable)
+            Refusal::Unavailable
         }
     }
 }

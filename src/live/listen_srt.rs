@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::encoder::Encoder;
 use super::frame::Media;
 use super::guests::Stay;
-use super::listen::{Refusal, admit};
+use super::listen::{Refusal, admit, refuse};
 use super::srt::{Error, Listener, Mode, Publisher, Reason, Request};
 use super::{Live, session};
 use crate::domain::key::Secret;
@@ -17,8 +18,8 @@ use crate::publishing::Ingest;
 
 /// Frames that wait while a session waits for the database: some ten seconds of pictures and sound.
 const AHEAD: usize = 1024;
-/// How long to pause where the socket can't be read.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long the decision upon a caller may take: nobody's datagrams are read until then.
+const DECISION: Duration = Duration::from_millis(300);
 
 /// Serves SRT until told to stop.
 pub async fn run(mut listener: Listener, live: Live, stop: CancellationToken) {
@@ -29,8 +30,7 @@ pub async fn run(mut listener: Listener, live: Live, stop: CancellationToken) {
             accepted = listener.accept() => match accepted {
                 Ok(request) => request,
                 Err(error) => {
-                    tracing::warn!(%error, "no encoder is heard by SRT");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::warn!(%error, "encoders by SRT are lost");
                     continue;
                 }
             },
@@ -43,35 +43,47 @@ pub async fn run(mut listener: Listener, live: Live, stop: CancellationToken) {
         // On the heap: a session's state would make every waiting caller huge.
         tasks.spawn(async move { Box::pin(talk(request, (live, stay), &stop)).await });
     }
+    // First: what encoders still say on their way out comes through its process.
     tasks.close();
     tasks.wait().await;
 }
 
-async fn talk(mut request: Request, (live, stay): (Live, Stay), stop: &CancellationToken) {
+async fn talk(request: Request, (live, stay): (Live, Stay), stop: &CancellationToken) {
     let peer = request.peer;
-    let key = Secret::new(request.key().unwrap_or_default());
-    if let Err(error) = request.unlock() {
-        tracing::info!(%peer, %error, "an encoder is not let in");
-        stay.record_bad_key(&key);
-        return;
-    }
     if request.mode() != Mode::Publish {
         tracing::info!(%peer, "This server takes streams by SRT and sends none.");
         return request.reject(Reason::BadMode);
     }
-    match admit(&live, &key, &stay).await {
-        Ok(ingest) => match request.permit() {
-            Ok(publisher) => Box::pin(serve(publisher, live, (ingest, key), stop)).await,
-            Err(error) => {
-                tracing::debug!(%peer, %error, "an encoder went before it was let in");
-                let told = ("encoder_dropped", "the encoder went at once");
-                let _ = live.publishing.leave_ingest(&ingest, told).await;
+    let key = Secret::new(request.key().unwrap_or_default());
+    let decided = timeout(DECISION, decide(&live, &key, &stay)).await;
+    if let Err(refusal) = decided.unwrap_or(Err(Refusal::Unavailable)) {
+        tracing::info!(%peer, "{}", refusal.sentence());
+        return request.reject(reason(refusal));
+    }
+    let publisher = match request.permit().await {
+        Ok(publisher) => publisher,
+        Err(error) => {
+            tracing::info!(%peer, %error, "an encoder is not let in");
+            if matches!(error, Error::Secret { .. }) {
+                stay.record_bad_key(&key);
             }
-        },
-        Err(refusal) => {
-            tracing::info!(%peer, "{}", refusal.sentence());
-            request.reject(reason(refusal));
+            return;
         }
+    };
+    match admit(&live, &key, &stay).await {
+        Ok(ingest) => Box::pin(serve(publisher, live, (ingest, key), stop)).await,
+        Err(refusal) => tracing::info!(%peer, "{}", refusal.sentence()),
+    }
+}
+
+/// Whether the holder of a key may connect. Whoever comes back while the last words of the stream before are still being
+/// said may: its datagrams wait.
+async fn decide(live: &Live, key: &Secret, stay: &Stay) -> Result<(), Refusal> {
+    let _turn = stay.may_check(key).await.ok_or(Refusal::ShutOut)?;
+    match live.publishing.find_ingest(key).await {
+        Ok(found) if found.is_held && !live.is_leaving(found.video) => Err(Refusal::Taken),
+        Ok(_) => Ok(()),
+        Err(error) => Err(refuse(error, key, stay)),
     }
 }
 

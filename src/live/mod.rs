@@ -7,6 +7,7 @@
 //! after all that players were told (`takeover`).
 
 mod audience;
+mod backoff;
 pub mod channel;
 pub mod cut;
 mod encoder;
@@ -30,8 +31,8 @@ pub mod srt;
 mod takeover;
 pub mod window;
 
-use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,6 +84,8 @@ pub struct Live {
     publishing: Publishing,
     settings: Arc<Settings>,
     channels: Arc<RwLock<HashMap<VideoId, Arc<Channel>>>>,
+    /// Those whose encoder is gone and whose last words are still being said.
+    leaving: Arc<Mutex<HashSet<VideoId>>>,
     /// Who takes in the videos viewers ask for.
     owners: Arc<Recent<VideoId, Option<Owner>>>,
     guests: Arc<guests::Guests>,
@@ -109,6 +112,7 @@ impl Live {
             guests: guests::Guests::new(settings.doors.clone()),
             settings: Arc::new(settings),
             channels: Arc::default(),
+            leaving: Arc::default(),
             http: reqwest::Client::new(),
             pass,
             gauges: gauges::Gauges::default(),
@@ -250,8 +254,27 @@ impl Live {
         }
     }
 
+    /// Until the guard is dropped the video's channel is about to be free.
+    fn leave(&self, video: VideoId) -> Leaving {
+        channel::lock(&self.leaving).insert(video);
+        Leaving(self.leaving.clone(), video)
+    }
+
+    fn is_leaving(&self, video: VideoId) -> bool {
+        channel::lock(&self.leaving).contains(&video)
+    }
+
     fn videos(&self) -> Vec<VideoId> {
         let channels = self.channels.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         channels.keys().copied().collect()
+    }
+}
+
+/// A channel whose encoder is gone, while its last words are said.
+struct Leaving(Arc<Mutex<HashSet<VideoId>>>, VideoId);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        channel::lock(&self.0).remove(&self.1);
     }
 }

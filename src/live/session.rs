@@ -82,9 +82,11 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
     let (pushes, over) = (TaskTracker::new(), CancellationToken::new());
     pushes.spawn(push_on::run(live.clone(), ingest.clone(), session.feed.clone(), over.clone()));
     let recording = reader.run(&live.publishing, &ingest);
+    let (mut leaving, video) = (None, ingest.video.id);
     let (left, recorded, ()) = tokio::join!(
         async {
             let left = session.run(encoder, stop).await;
+            leaving = Some(live.leave(video));
             over.cancel();
             if matches!(left, Left::Over) {
                 session.hold();
@@ -101,6 +103,7 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
         tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
     }
     leave(&live, &ingest, left).await;
+    drop(leaving);
     live.tasks.spawn(slate::show(live.clone(), ingest));
     // Only now: a target that hangs must not keep the encoder from coming back.
     pushes.close();

@@ -13,7 +13,7 @@ use tokio::process::{ChildStderr, Command};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::{Ending, Error};
-use super::sandbox::Check;
+use super::sandbox::{Check, MAX_DESCRIPTORS};
 use super::task::{Coded, Event, Task};
 use super::wire::{self, Bounds, Order, Work};
 use crate::domain::printable;
@@ -123,7 +123,7 @@ impl Child {
 
     async fn order(&mut self, work: Work) -> Result<(), Error> {
         let CageLimits { memory_bytes, cpu_seconds, tasks, .. } = self.limits;
-        let bounds = Bounds { memory_bytes, cpu_seconds, tasks };
+        let bounds = Bounds { memory_bytes, cpu_seconds, tasks, descriptors: MAX_DESCRIPTORS };
         let head = wire::head(&Order { bounds, work }, 0)?;
         match timeout_at(self.ends_by, send(&mut self.socket, &head, &[])).await {
             Ok(Ok(())) => Ok(()),

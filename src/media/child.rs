@@ -13,6 +13,7 @@ use nix::sys::time::TimeValLike;
 
 use super::error::Error;
 use super::remote::Remote;
+use super::sandbox::Reach;
 use super::task::{Event, Outcome, Source, Task};
 use super::wire::{self, Emit, Frame, Order, Work};
 use super::{audio, encode, input, lower, probe, sandbox, stills};
@@ -47,7 +48,7 @@ fn live() -> Result<(), Error> {
         // Inherited by every thread to come. Where it is not allowed, it goes as fast as it did.
         let _ = rustix::process::nice(NICENESS);
     }
-    let locks = sandbox::enter(order.bounds)?;
+    let locks = sandbox::enter(order.bounds, Reach::Nothing)?;
     match order.work {
         Work::SelfTest => wire::write(&mut socket, &sandbox::self_test(locks), &[]),
         Work::Task(task) => work(&task, socket),

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::rehearsal;
-use super::wire::Bounds;
+pub use super::wire::Bounds;
 
 /// One thing looked at, whether it is as it should be, and what to do where it isn't.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,8 @@ pub struct Check {
     pub advice: String,
 }
 
-/// Descriptors the child may have open: the standard three, the socket, and a few libav makes for itself.
-const MAX_DESCRIPTORS: u64 = 32;
+/// Descriptors a media child may have open: the standard three, the socket, and a few libav makes for itself.
+pub(super) const MAX_DESCRIPTORS: u64 = 32;
 
 /// What decoding, filtering and encoding in threads needs, and nothing that names a file, a host or a process.
 const ALLOWED: &[i64] = &[
@@ -94,8 +94,20 @@ const ALLOWED: &[i64] = &[
     libc::SYS_time,
 ];
 
+/// What a child that is handed sockets needs beside: none of these makes a socket or gives one another address.
+const ALLOWED_WITH_SOCKETS: &[i64] = &[libc::SYS_getsockname, libc::SYS_getsockopt, libc::SYS_setsockopt];
+
+/// What a child can reach beside its own memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The parent, by the socket it was started with.
+    Nothing,
+    /// Whoever is at the other end of sockets that the parent hands it later, too.
+    HandedSockets,
+}
+
 /// Closes everything the worker let slip but the standard three and the socket.
-pub(super) fn close_inherited(socket: &impl AsRawFd) -> Result<(), Error> {
+pub fn close_inherited(socket: &impl AsRawFd) -> Result<(), Error> {
     let open = std::fs::read_dir("/proc/self/fd").map_err(Error::Socket)?;
     let named = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let surplus: Vec<i32> = named.filter(|fd| *fd > 2 && *fd != socket.as_raw_fd()).collect();
@@ -110,13 +122,13 @@ pub(super) fn close_inherited(socket: &impl AsRawFd) -> Result<(), Error> {
 const NOBODY: u32 = 65_534;
 
 /// Locks this process in: no privileges, resource limits, Landlock where the kernel has it, and the system call filter.
-pub(super) fn enter(bounds: Bounds) -> Result<Vec<Check>, Error> {
+pub fn enter(bounds: Bounds, reach: Reach) -> Result<Vec<Check>, Error> {
     nix::sys::prctl::set_no_new_privs().map_err(refused("no_new_privs"))?;
     let privileges = give_up_privileges()?;
     nix::sys::prctl::set_dumpable(false).map_err(refused("dumpable"))?;
     limit(bounds)?;
     let landlock = shut_files_and_net().map_err(|error| lock("landlock", &error))?;
-    filter_calls().map_err(|error| lock("seccomp", &error))?;
+    filter_calls(reach).map_err(|error| lock("seccomp", &error))?;
     Ok(vec![privileges, landlock, passed("seccomp", true, "")])
 }
 
@@ -183,7 +195,7 @@ fn limit(bounds: Bounds) -> Result<(), Error> {
         (Resource::RLIMIT_AS, bounds.memory_bytes),
         (Resource::RLIMIT_CPU, bounds.cpu_seconds),
         (Resource::RLIMIT_NPROC, bounds.tasks),
-        (Resource::RLIMIT_NOFILE, MAX_DESCRIPTORS),
+        (Resource::RLIMIT_NOFILE, bounds.descriptors),
         (Resource::RLIMIT_FSIZE, 0),
         (Resource::RLIMIT_CORE, 0),
     ];
@@ -205,10 +217,10 @@ fn shut_files_and_net() -> Result<Check, landlock::RulesetError> {
     Ok(passed("landlock", status.ruleset != RulesetStatus::NotEnforced, advice))
 }
 
-fn filter_calls() -> Result<(), seccompiler::Error> {
+fn filter_calls(reach: Reach) -> Result<(), seccompiler::Error> {
     let no_clone3 = BTreeMap::from([(libc::SYS_clone3, vec![])]);
     install(no_clone3, SeccompAction::Allow, errno(libc::ENOSYS))?;
-    install(allowed()?, errno(libc::EPERM), SeccompAction::Allow)
+    install(allowed(reach)?, errno(libc::EPERM), SeccompAction::Allow)
 }
 
 fn install(
@@ -221,8 +233,10 @@ fn install(
     seccompiler::apply_filter_all_threads(&program)
 }
 
-fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, vec![])).collect();
+fn allowed(reach: Reach) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
+    let more = if reach == Reach::HandedSockets { ALLOWED_WITH_SOCKETS } else { &[] };
+    let calls = ALLOWED.iter().chain(more);
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.map(|call| (*call, vec![])).collect();
     let (thread, exec) = (number(libc::CLONE_THREAD), number(libc::PROT_EXEC));
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_clone, vec![rule(0, SeccompCmpOp::MaskedEq(thread), thread)?]);

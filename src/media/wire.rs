@@ -35,10 +35,12 @@ pub(super) enum Work {
 
 /// Limits the child puts on itself before it reads a byte of the source.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Bounds {
+pub struct Bounds {
     pub memory_bytes: u64,
     pub cpu_seconds: u64,
     pub tasks: u64,
+    /// Files and sockets it may have open.
+    pub descriptors: u64,
 }
 
 /// Where a task says its events; a clone says them to the same place.

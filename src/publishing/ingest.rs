@@ -99,6 +99,14 @@ pub struct Recorded {
     pub packs: Vec<Pack>,
 }
 
+/// What a stream key would be let in to.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission {
+    pub video: VideoId,
+    /// Another encoder sends to it.
+    pub is_held: bool,
+}
+
 /// The node that takes a broadcast in.
 #[derive(Debug, Clone)]
 pub struct Owner {
@@ -119,6 +127,17 @@ impl Publishing {
             let dvr = found.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
             Some(Owner { node: found.owner?, revision, dvr })
         }))
+    }
+
+    /// Whether the holder of a stream key would get its channel now, and the video it belongs to; takes nothing.
+    pub async fn find_ingest(&self, key: &Secret) -> Result<Admission, Error> {
+        let mut read = self.db.read().await?;
+        let found = broadcast::find_by_key(read.conn(), &key.digest()).await?.ok_or(Error::StreamKey)?;
+        if found.state == BroadcastState::Ended || found.end_requested {
+            return Err(Error::BroadcastOver);
+        }
+        let is_held = found.is_held(catalogue::now(read.conn()).await?);
+        Ok(Admission { video: found.video_id, is_held })
     }
 
     /// Lets the holder of a stream key take its channel. While an owner holds it and its media

@@ -44,7 +44,7 @@ pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use changes::Changes;
 pub use error::Error;
 pub use fsck::{Checked, Finding, Fsck, PARALLEL, PENDING, Pace};
-pub use ingest::{Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
+pub use ingest::{Admission, Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
 pub use posters::PosterOf;

@@ -7,7 +7,7 @@ const SAID_ONLY_IN: &[(&str, &[&str])] = &[
     ("aws_sdk_s3", &["src/storage/"]),
     ("s3s", &["src/storage/"]),
     ("ffmpeg_next", &["src/media/"]),
-    ("unsafe", &["src/media/"]),
+    ("unsafe", &["src/media/", "src/live/srt/libsrt/"]),
     // Those who answer by HTTP in one table, and those who are clients of somebody else's.
     ("StatusCode", &["src/http/error.rs", "src/web/", "src/storage/embedded/", "src/cli/"]),
     ("anyhow", &["src/cli/", "src/main.rs"]),

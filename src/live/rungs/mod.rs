@@ -1,7 +1,6 @@
 //! Lower rungs of a broadcast, made by a caged child of the source's pictures. The source never waits for them: what
 //! can't be taken is dropped, a child that dies is started again, and what a rung lacks is a gap.
 
-mod backoff;
 mod feed;
 mod runner;
 mod teller;

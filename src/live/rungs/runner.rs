@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::Live;
+use super::super::backoff::Backoff;
 use super::super::channel::Channel;
 use super::super::cut::{Lower, Picture, Turn};
 use super::super::frame::VideoConfig;
 use super::super::recorder::Tape;
 use super::super::window::News;
 use super::Lost;
-use super::backoff::Backoff;
 use super::feed::{self, Feed, Opening, Queue, Source, Step};
 use super::teller::{Outlet, Teller};
 use crate::domain::media::{Rung, Ticks};

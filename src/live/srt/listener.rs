@@ -1,51 +1,57 @@
-//! One UDP socket for all callers.
+//! One UDP socket for all callers, and the process that speaks SRT at it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::RcvBuf;
-use srt_protocol::options::{KeySize, Passphrase, SocketOptions};
-use srt_protocol::settings::{ConnInitSettings, KeySettings};
-use tokio::net::UdpSocket;
+use tokio::time::{Instant, sleep_until};
 
-use super::handshake::{self, Cookies, Greeting, Step};
-use super::request::{Reason, Request, Waiting};
-use super::routes::{Known, Routes};
+use super::control::{Listen, Notice};
+use super::process::Process;
+use super::request::{Asking, Reason, Request};
 use super::streamid::StreamId;
 use super::{Error, Limits};
+use crate::live::backoff::Backoff;
 
-/// A keyframe comes as a burst; the kernel's 208 KiB hold about ninety datagrams. The kernel may grant
-/// less.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
-/// The longest datagram SRT sends is 1472 bytes.
-const DATAGRAM: usize = 2048;
+/// What a passphrase may have (SRT, 6.1.4).
+const PASSPHRASE_BYTES: std::ops::RangeInclusive<usize> = 10..=79;
+/// Beside one a connection: the standard three, the line, the UDP socket, and what libsrt makes for itself.
+const DESCRIPTORS: usize = 64;
 
 /// Hears callers out and hands each one to whoever decides.
 pub struct Listener {
-    socket: Arc<UdpSocket>,
+    /// Kept here, too: callers wait in it while the process is started again.
+    socket: UdpSocket,
     addr: SocketAddr,
     limits: Limits,
-    settings: ConnInitSettings,
-    cookies: Cookies,
-    routes: Routes,
+    program: PathBuf,
+    process: Option<Process>,
+    backoff: Backoff,
+    seats: Arc<AtomicUsize>,
 }
 
+/// One connection's place; free again when dropped.
+pub(super) struct Seat(Arc<AtomicUsize>);
+
 impl Listener {
-    pub async fn bind(addr: SocketAddr, limits: Limits) -> Result<Self, Error> {
-        let settings = settings(&limits)?;
-        let bind = async {
-            let socket = UdpSocket::bind(addr).await?;
+    /// Binds the port; `program` (this very binary) is run as the process that speaks SRT, from the first call of
+    /// [`Self::accept`] on.
+    pub fn bind(addr: SocketAddr, limits: Limits, program: impl Into<PathBuf>) -> Result<Self, Error> {
+        if let Some(length) = limits.passphrase.as_ref().map(String::len)
+            && !PASSPHRASE_BYTES.contains(&length)
+        {
+            return Err(Error::Passphrase { length });
+        }
+        let bind = || {
+            let socket = UdpSocket::bind(addr)?;
             let addr = socket.local_addr()?;
             Ok((socket, addr))
         };
-        let (socket, addr) = bind.await.map_err(|source: io::Error| Error::Bind { addr, source })?;
-        let _ = setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER_BYTES);
-        let (cookies, routes) = (Cookies::new(Instant::now(), limits.handshake), Routes::default());
-        Ok(Listener { socket: Arc::new(socket), addr, limits, settings, cookies, routes })
+        let (socket, addr) = bind().map_err(|source: io::Error| Error::Bind { addr, source })?;
+        let (program, seats) = (program.into(), Arc::default());
+        Ok(Self { socket, addr, limits, program, process: None, backoff: Backoff::new(), seats })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -54,92 +60,76 @@ impl Listener {
 
     /// Connections open or waiting for a decision.
     pub fn connections(&self) -> usize {
-        self.routes.count()
+        self.seats.load(Ordering::Acquire)
     }
 
-    /// The next caller. Moves everybody's datagrams meanwhile: poll it always. Safe to cancel.
+    /// The process that speaks SRT now.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::id)
+    }
+
+    /// The next caller, who waits, and everybody's datagrams with it: poll it always. Safe to cancel.
     ///
-    /// An error is one of the socket; the next call tries again.
+    /// An error is one of the process, with which every connection is lost; the next call starts another, after a while.
     pub async fn accept(&mut self) -> Result<Request, Error> {
-        let mut buffer = [0; DATAGRAM];
         loop {
-            let received = self.socket.recv_from(&mut buffer).await;
-            let (size, peer) = received.map_err(|source| Error::Receive { addr: self.addr, source })?;
-            let datagram = &buffer[..size];
-            match handshake::destination(datagram) {
-                None => {}
-                Some(0) => {
-                    if let Some(request) = self.greet(datagram, peer, Instant::now()) {
+            let process = self.process().await?;
+            let heard = process.hear().await;
+            let line = process.line();
+            match heard {
+                Ok(Some(Notice::Calls { caller, peer, stream_id })) => {
+                    let asking = Asking::new(caller, line, self.take_seat(), self.limits.clone());
+                    let request = Request::new(StreamId::new(stream_id), peer, asking);
+                    if self.connections() <= self.limits.connections {
                         return Ok(request);
                     }
+                    request.reject(Reason::Overload);
                 }
-                Some(socket) => self.routes.deliver(socket, peer, datagram),
+                Ok(Some(Notice::Failed { why })) => return Err(self.lose(why)),
+                Ok(None) => return Err(self.lose("it ended".to_owned())),
+                Err(error) => return Err(self.lose(error.to_string())),
             }
         }
     }
 
-    fn greet(&self, datagram: &[u8], peer: SocketAddr, now: Instant) -> Option<Request> {
-        let greeting = Greeting::read(datagram)?;
-        match greeting.step() {
-            Step::Induction => self.send(&greeting.offer(self.cookies.bake(peer, now)), peer),
-            Step::Conclusion if self.cookies.knows(greeting.cookie(), peer, now) => {
-                return self.hear(&greeting, datagram, peer);
-            }
-            Step::Conclusion | Step::Other => {}
+    async fn process(&mut self) -> Result<&Process, Error> {
+        if let Some(after) = self.backoff.waits_until().filter(|_| self.process.is_none()) {
+            sleep_until(after).await;
         }
-        None
+        let process = match self.process.take() {
+            Some(process) => process,
+            None => self.start()?,
+        };
+        Ok(self.process.insert(process))
     }
 
-    fn hear(&self, greeting: &Greeting, datagram: &[u8], peer: SocketAddr) -> Option<Request> {
-        match self.routes.known(peer, greeting.peer_socket()) {
-            Known::Undecided => return None,
-            Known::Permitted(answer) => {
-                self.send(&answer, peer);
-                return None;
-            }
-            Known::No => {}
-        }
-        match self.request(greeting, Bytes::copy_from_slice(datagram), peer) {
-            Ok(request) => Some(request),
-            Err(reason) => {
-                tracing::debug!(%peer, ?reason, "srt caller refused");
-                self.send(&greeting.refusal(reason), peer);
-                None
-            }
-        }
+    fn start(&mut self) -> Result<Process, Error> {
+        let listen = Listen {
+            latency: self.limits.latency,
+            // The publisher's own patience ends first and says so.
+            peer_idle: self.limits.idle.max(self.limits.first_media) * 2,
+            passphrase: self.limits.passphrase.clone(),
+            memory_bytes: self.limits.memory_bytes,
+            descriptors: (self.limits.connections + DESCRIPTORS) as u64,
+        };
+        self.backoff.begin(Instant::now());
+        Process::start(&self.program, &self.socket, listen).map_err(|error| self.lose(error.to_string()))
     }
 
-    fn request(&self, greeting: &Greeting, conclusion: Bytes, peer: SocketAddr) -> Result<Request, Reason> {
-        greeting.screen(self.limits.passphrase.is_some())?;
-        let stream_id = handshake::stream_id(&conclusion)?;
-        if self.routes.count() >= self.limits.connections {
-            return Err(Reason::Overload);
-        }
-        let settings = self.settings.copy_randomize();
-        let seat = self
-            .routes
-            .seat(settings.local_sockid.0, peer, greeting.peer_socket())
-            .ok_or(Reason::Resource)?;
-        let (socket, limits) = (self.socket.clone(), self.limits.clone());
-        let waiting =
-            Waiting { seat, conclusion, arrived: Instant::now(), socket, settings, limits, opened: None };
-        Ok(Request::new(StreamId::new(stream_id), waiting))
+    fn lose(&mut self, why: String) -> Error {
+        self.process = None;
+        self.backoff.lose(Instant::now());
+        Error::Process { addr: self.addr, why }
     }
 
-    fn send(&self, answer: &Bytes, peer: SocketAddr) {
-        let _ = self.socket.try_send_to(answer, peer);
+    fn take_seat(&self) -> Seat {
+        self.seats.fetch_add(1, Ordering::AcqRel);
+        Seat(self.seats.clone())
     }
 }
 
-fn settings(limits: &Limits) -> Result<ConnInitSettings, Error> {
-    let mut settings = ConnInitSettings::from(SocketOptions::default());
-    settings.recv_latency = limits.latency;
-    // The publisher's own patience ends first and says so.
-    settings.peer_idle_timeout = limits.idle * 2;
-    if let Some(passphrase) = &limits.passphrase {
-        let length = passphrase.len();
-        let passphrase = Passphrase::try_from(passphrase.clone()).ok().ok_or(Error::Passphrase { length })?;
-        settings.key_settings = Some(KeySettings { key_size: KeySize::AES128, passphrase });
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
-    Ok(settings)
 }

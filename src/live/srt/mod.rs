@@ -1,24 +1,25 @@
 //! SRT in: a caller is accepted or refused by its stream id; what it then sends as MPEG-TS comes out as frames.
 //!
-//! Nothing here runs by itself. [`Listener::accept`] moves the datagrams of every open connection, so it has to be
-//! polled without pause; each [`Publisher`] is driven by whoever calls `next`. Of `srt-tokio` 0.4 only the half without
-//! I/O is used: its listener remembers every address that ever sent a datagram, and ends when a caller has a
-//! passphrase it doesn't know.
+//! The protocol is spoken by libsrt, in a `child` process that can open no file and no socket, only use what it is
+//! handed: the UDP socket that [`Listener`] has bound, and one socket for the payloads of each connection. Where it
+//! dies, its connections are lost and nothing else: it is started again, and encoders come back. Who is let in is
+//! decided here.
 
 mod adts;
 pub(super) mod annexb;
 mod avc;
+pub mod child;
+mod control;
 mod error;
-mod handshake;
 mod hevc;
+mod libsrt;
 mod listener;
 pub(super) mod pes;
-#[cfg(test)]
-mod properties;
+mod process;
 mod psi;
 mod publisher;
+mod record;
 mod request;
-mod routes;
 mod streamid;
 mod ts;
 
@@ -34,9 +35,7 @@ pub use ts::Demux;
 /// What a listener grants its callers.
 #[derive(Clone)]
 pub struct Limits {
-    /// From the first datagram to the stream id; a caller may be given twice as long.
-    pub handshake: Duration,
-    /// From there to the first frame.
+    /// From the decision to let a caller in to the first frame.
     pub first_media: Duration,
     /// The longest silence of a publishing encoder; real ones pause for up to ten seconds.
     pub idle: Duration,
@@ -46,17 +45,19 @@ pub struct Limits {
     pub passphrase: Option<String>,
     /// Connections held at once, those still to be decided upon included; further callers are refused.
     pub connections: usize,
+    /// Address space of the process that speaks SRT.
+    pub memory_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            handshake: Duration::from_secs(5),
             first_media: Duration::from_secs(15),
             idle: Duration::from_secs(30),
             latency: Duration::from_millis(120),
             passphrase: None,
             connections: 2_000,
+            memory_bytes: 8 << 30,
         }
     }
 }

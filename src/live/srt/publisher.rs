@@ -1,53 +1,63 @@
-//! An open connection: SRT's datagrams in, frames out.
+//! An open connection: payloads in from the process that speaks SRT, frames out.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use srt_protocol::connection::{Connection, DuplexConnection};
-use srt_protocol::packet::{ControlPacket, ControlTypes, Packet, SocketId, SrtControlPacket, TimeStamp};
-use tokio::net::UdpSocket;
-use tokio::time::{Instant as Wake, sleep_until};
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep_until};
 
-use super::routes::Seat;
+use super::listener::Seat;
+use super::record::{self, Record};
 use super::ts::Demux;
 use super::{Error, Limits};
 use crate::live::frame::Media;
 
-/// An encoder that was permitted. Dropping it tells the encoder so and frees its place.
+/// What is read at once; a datagram brings some 1,300 of them.
+const READ_BYTES: usize = 64 << 10;
+
+/// An encoder that was permitted. Dropping it closes the connection and frees its place.
 pub struct Publisher {
-    seat: Seat,
-    socket: Arc<UdpSocket>,
-    connection: DuplexConnection,
-    encrypted: bool,
+    bytes: UnixStream,
+    arrived: BytesMut,
     demux: Demux,
-    outgoing: BytesMut,
     heard: Instant,
     /// How long it may be silent now.
     patience: Duration,
     idle: Duration,
     ended: bool,
+    _seat: Seat,
 }
 
 impl Publisher {
-    pub(super) fn new(seat: Seat, connection: Connection, socket: Arc<UdpSocket>, limits: &Limits) -> Self {
-        let encrypted = connection.settings.cipher.is_some();
+    pub(super) fn new(bytes: UnixStream, seat: Seat, limits: &Limits) -> Self {
         Publisher {
-            seat,
-            socket,
-            connection: DuplexConnection::new(connection),
-            encrypted,
+            bytes,
+            arrived: BytesMut::new(),
             demux: Demux::default(),
-            outgoing: BytesMut::new(),
             heard: Instant::now(),
             patience: limits.first_media,
             idle: limits.idle,
             ended: false,
+            _seat: seat,
         }
     }
 
-    /// The next item; none once the encoder has said goodbye. Answers the encoder meanwhile: call it
-    /// without pause. Safe to cancel.
+    /// Waits until its caller is connected; false where it never will be.
+    pub(super) async fn open(&mut self) -> bool {
+        loop {
+            if let Some(record) = record::take(&mut self.arrived) {
+                self.heard = Instant::now();
+                return record == Record::Open;
+            }
+            if !self.read().await {
+                return false;
+            }
+        }
+    }
+
+    /// The next item; none once the encoder has closed the connection. Whoever is slow to call it holds the connection up
+    /// until SRT gives up what it can't deliver in time. Safe to cancel.
     pub async fn next(&mut self) -> Result<Option<Media>, Error> {
         loop {
             if let Some(media) = self.demux.pop()? {
@@ -57,80 +67,35 @@ impl Publisher {
             if self.ended {
                 return Ok(None);
             }
-            let wake = self.turn(Instant::now());
-            if self.demux.has_news() {
+            if let Some(record) = record::take(&mut self.arrived) {
+                self.receive(record);
                 continue;
             }
-            if !self.connection.is_open() {
+            let (by, within) = (self.heard + self.patience, self.patience);
+            tokio::select! {
+                read = self.read() => if !read {
+                    return Err(Error::Lost);
+                },
+                () = sleep_until(by) => return Err(Error::Silent { within }),
+            }
+        }
+    }
+
+    fn receive(&mut self, record: Record) {
+        match record {
+            Record::Data(payload) => self.demux.push(&payload),
+            Record::Gap => self.demux.gap(),
+            Record::Close => {
                 self.ended = true;
                 self.demux.finish();
-                continue;
             }
-            let wake = wake.min(self.heard + self.patience);
-            tokio::select! {
-                datagram = self.seat.inbox.recv() => self.receive(datagram),
-                () = sleep_until(Wake::from_std(wake)) => self.check_patience()?,
-            }
+            Record::Open | Record::Unknown => {}
         }
     }
 
-    fn receive(&mut self, datagram: Option<Bytes>) {
-        let Some(mut datagram) = datagram else { return };
-        let Ok(packet) = Packet::parse(&mut datagram, false) else { return };
-        if self.admits(&packet) {
-            self.connection.handle_packet_input(Instant::now(), Ok((packet, self.seat.peer)));
-        }
-    }
-
-    /// What a sender of live data has to say. `srt-protocol` panics on some of the rest, or works through
-    /// any range.
-    fn admits(&self, packet: &Packet) -> bool {
-        let Packet::Control(ControlPacket { control_type, .. }) = packet else { return true };
-        match control_type {
-            ControlTypes::KeepAlive | ControlTypes::Shutdown | ControlTypes::Ack2(_) => true,
-            ControlTypes::DropRequest { range, .. } => range.start() <= range.end(),
-            ControlTypes::Srt(SrtControlPacket::KeyRefreshRequest(_)) => self.encrypted,
-            _ => false,
-        }
-    }
-
-    /// Sends what is due, takes what is ready, and says when to look again.
-    fn turn(&mut self, now: Instant) -> Instant {
-        let wake = self.connection.check_timers(now);
-        let _ = self.connection.should_update_statistics(now);
-        while let Some((packet, _)) = self.connection.next_packet(now) {
-            self.send(&packet);
-        }
-        loop {
-            let lost = self.connection.statistics().rx_dropped_data;
-            match self.connection.next_data(now) {
-                Some((_, data)) => self.demux.push(&data),
-                None if self.connection.statistics().rx_dropped_data > lost => self.demux.gap(),
-                None => return wake,
-            }
-        }
-    }
-
-    fn send(&mut self, packet: &Packet) {
-        self.outgoing.clear();
-        packet.serialize(&mut self.outgoing);
-        let _ = self.socket.try_send_to(&self.outgoing, self.seat.peer);
-    }
-
-    fn check_patience(&self) -> Result<(), Error> {
-        let within = self.patience;
-        if self.heard.elapsed() < within { Ok(()) } else { Err(Error::Silent { within }) }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        if self.connection.is_open() {
-            self.send(&Packet::Control(ControlPacket {
-                timestamp: TimeStamp::from_micros(0),
-                dest_sockid: SocketId(self.seat.peer_socket),
-                control_type: ControlTypes::Shutdown,
-            }));
-        }
+    /// Waits for more bytes; false where none come any more.
+    async fn read(&mut self) -> bool {
+        self.arrived.reserve(READ_BYTES);
+        matches!(self.bytes.read_buf(&mut self.arrived).await, Ok(1..))
     }
 }

@@ -1,31 +1,19 @@
 //! A caller that waits for a yes or a no.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
-use bytes::Bytes;
-use srt_protocol::connection::Connection;
-use srt_protocol::settings::ConnInitSettings;
-use tokio::net::UdpSocket;
-
-use super::handshake::{self, Greeting};
+use super::control::Order;
+use super::listener::Seat;
+use super::process::Line;
 use super::publisher::Publisher;
-use super::routes::Seat;
 use super::streamid::{Mode, StreamId};
 use super::{Error, Limits};
 
 /// Why a caller is refused, by the names and numbers of SRT's access control; libsrt prints the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    Resource,
-    Rogue,
-    Version,
-    BadSecret,
-    Unsecure,
-    Congestion,
-    Filter,
-    Group,
     Unauthorized,
     Overload,
     Forbidden,
@@ -36,17 +24,9 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The number as libsrt names it: below 1000 its own, from 1000 the server's.
-    pub fn code(self) -> u32 {
+    /// The number as libsrt names it; what it refuses by itself is below 1000.
+    pub fn code(self) -> i32 {
         match self {
-            Reason::Resource => 3,
-            Reason::Rogue => 4,
-            Reason::Version => 8,
-            Reason::BadSecret => 10,
-            Reason::Unsecure => 11,
-            Reason::Congestion => 13,
-            Reason::Filter => 14,
-            Reason::Group => 15,
             Reason::Unauthorized => 1401,
             Reason::Overload => 1402,
             Reason::Forbidden => 1403,
@@ -56,36 +36,37 @@ impl Reason {
             Reason::Unavailable => 1503,
         }
     }
-
-    /// As the type of the handshake that refuses, 1000 higher.
-    pub(super) fn on_the_wire(self) -> u32 {
-        1000 + self.code()
-    }
 }
 
-/// A caller to be permitted or refused within three seconds, after which libsrt gives up. Refused when
-/// dropped.
+/// A caller to be permitted or refused at once: nobody's datagrams are read until then. Refused when dropped.
 pub struct Request {
     stream_id: StreamId,
     pub peer: SocketAddr,
-    waiting: Option<Waiting>,
+    asking: Option<Asking>,
 }
 
 /// What it takes to answer.
-pub(super) struct Waiting {
-    pub seat: Seat,
-    pub conclusion: Bytes,
-    pub arrived: Instant,
-    pub socket: Arc<UdpSocket>,
-    pub settings: ConnInitSettings,
-    pub limits: Limits,
-    /// The answer that lets it in and the connection it opens, once it is unlocked.
-    pub opened: Option<(Bytes, Connection)>,
+pub(super) struct Asking {
+    caller: i32,
+    line: Line,
+    seat: Seat,
+    limits: Limits,
+}
+
+impl Asking {
+    pub fn new(caller: i32, line: Line, seat: Seat, limits: Limits) -> Self {
+        Self { caller, line, seat, limits }
+    }
+
+    fn refuse(&self, reason: Reason) {
+        // Where the process is gone, so is the caller.
+        let _ = self.line.answer(&Order::Refuse { caller: self.caller, code: reason.code() }, None);
+    }
 }
 
 impl Request {
-    pub(super) fn new(stream_id: StreamId, waiting: Waiting) -> Self {
-        Request { stream_id, peer: waiting.seat.peer, waiting: Some(waiting) }
+    pub(super) fn new(stream_id: StreamId, peer: SocketAddr, asking: Asking) -> Self {
+        Request { stream_id, peer, asking: Some(asking) }
     }
 
     /// The stream key, whichever form the stream id has.
@@ -98,59 +79,37 @@ impl Request {
         self.stream_id.mode()
     }
 
-    /// Whether the caller's passphrase is the server's; one with another is told so. A millisecond of computing.
-    pub fn unlock(&mut self) -> Result<(), Error> {
-        let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.opened.is_none()) else {
-            return Ok(());
+    /// Lets the caller in, and waits until it is; fails where its passphrase is not the server's, or it went meanwhile.
+    pub async fn permit(mut self) -> Result<Publisher, Error> {
+        let peer = self.peer;
+        let lost = |source| Error::Answer { peer, source };
+        let Some(Asking { caller, line, seat, limits }) = self.asking.take() else {
+            return Err(Error::Handshake { peer });
         };
-        match waiting.conclude() {
-            Ok(opened) => waiting.opened = Some(opened),
-            Err(error) => {
-                let secret = matches!(error, Error::Secret { .. });
-                waiting.refuse(if secret { Reason::BadSecret } else { Reason::Rogue });
-                self.waiting = None;
-                return Err(error);
-            }
+        let (ours, theirs) = UnixStream::pair().map_err(lost)?;
+        ours.set_nonblocking(true).map_err(lost)?;
+        let ours = tokio::net::UnixStream::from_std(ours).map_err(lost)?;
+        line.answer(&Order::Permit { caller }, Some(theirs.as_fd())).map_err(lost)?;
+        drop(theirs);
+        let mut publisher = Publisher::new(ours, seat, &limits);
+        match (publisher.open().await, limits.passphrase) {
+            (true, _) => Ok(publisher),
+            (false, Some(_)) => Err(Error::Secret { peer }),
+            (false, None) => Err(Error::Handshake { peer }),
         }
-        Ok(())
-    }
-
-    /// Lets the caller in; fails where it can't be unlocked.
-    pub fn permit(mut self) -> Result<Publisher, Error> {
-        self.unlock()?;
-        let mut waiting = self.waiting.take();
-        let opened = waiting.as_mut().and_then(|waiting| waiting.opened.take());
-        let (Some(waiting), Some((answer, connection))) = (waiting, opened) else {
-            return Err(Error::Handshake { peer: self.peer, why: "it was answered before".to_owned() });
-        };
-        waiting.seat.permit(answer.clone());
-        let _ = waiting.socket.try_send_to(&answer, self.peer);
-        Ok(Publisher::new(waiting.seat, connection, waiting.socket, &waiting.limits))
     }
 
     pub fn reject(mut self, reason: Reason) {
-        if let Some(waiting) = self.waiting.take() {
-            waiting.refuse(reason);
+        if let Some(asking) = self.asking.take() {
+            asking.refuse(reason);
         }
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            waiting.refuse(Reason::Unavailable);
-        }
-    }
-}
-
-impl Waiting {
-    fn conclude(&self) -> Result<(Bytes, Connection), Error> {
-        handshake::conclude(&self.conclusion, self.seat.peer, self.settings.clone(), self.arrived)
-    }
-
-    fn refuse(&self, reason: Reason) {
-        if let Some(greeting) = Greeting::read(&self.conclusion) {
-            let _ = self.socket.try_send_to(&greeting.refusal(reason), self.seat.peer);
+        if let Some(asking) = self.asking.take() {
+            asking.refuse(Reason::Unavailable);
         }
     }
 }

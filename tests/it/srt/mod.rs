@@ -5,4 +5,5 @@ mod encoders;
 mod flv;
 mod hostile;
 mod noise;
+mod process;
 mod rig;

@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use policast::live::frame::Media;
-use policast::live::srt::{Error, Limits, Listener, Publisher, Reason};
+use policast::live::srt::{Error, Limits, Listener, Reason, Request};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub const KEY: &str = "a-good-key";
+/// The binary, one of whose hidden subcommands speaks SRT.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_policast");
 
 /// What one permitted connection brought.
 pub struct Broadcast {
@@ -22,32 +25,40 @@ pub struct Broadcast {
 pub struct Server {
     pub addr: SocketAddr,
     broadcasts: mpsc::Receiver<Broadcast>,
-    pub connections: mpsc::Receiver<usize>,
+    /// Connections, and the process that has them.
+    state: mpsc::Receiver<(usize, Option<u32>)>,
     _tasks: JoinSet<()>,
 }
 
 impl Server {
-    pub async fn start(limits: Limits) -> Self {
-        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
+    pub fn start(limits: Limits) -> Self {
+        let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits, PROGRAM).unwrap();
         let addr = listener.local_addr();
         let (ended, broadcasts) = mpsc::channel(100);
-        let (counted, connections) = mpsc::channel(1);
+        let (told, state) = mpsc::channel(1);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut publishers = JoinSet::new();
             loop {
                 let request = tokio::select! {
-                    request = listener.accept() => request.unwrap(),
-                    Ok(permit) = counted.reserve() => { permit.send(listener.connections()); continue }
+                    request = listener.accept() => match request {
+                        Ok(request) => request,
+                        // Its process was lost: the next call starts another.
+                        Err(_) => continue,
+                    },
+                    Ok(permit) = told.reserve() => {
+                        permit.send((listener.connections(), listener.process_id()));
+                        continue;
+                    }
                 };
                 if request.key() == Some(KEY) {
-                    publishers.spawn(watch(request.permit(), ended.clone()));
+                    publishers.spawn(watch(request, ended.clone()));
                 } else {
                     request.reject(Reason::Forbidden);
                 }
             }
         });
-        Server { addr, broadcasts, connections, _tasks: tasks }
+        Server { addr, broadcasts, state, _tasks: tasks }
     }
 
     pub async fn broadcast(&mut self) -> Broadcast {
@@ -61,8 +72,23 @@ impl Server {
 
     /// The count now, not the one that was waiting to be read.
     pub async fn count(&mut self) -> usize {
-        self.connections.recv().await.unwrap();
-        self.connections.recv().await.unwrap()
+        self.state().await.0
+    }
+
+    /// Waits until nobody has a place.
+    pub async fn until_empty(&mut self) {
+        while self.count().await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub async fn process(&mut self) -> Option<u32> {
+        self.state().await.1
+    }
+
+    async fn state(&mut self) -> (usize, Option<u32>) {
+        self.state.recv().await.unwrap();
+        self.state.recv().await.unwrap()
     }
 
     /// libavformat drops what it has not sent yet when it closes, unless told to linger.
@@ -71,9 +97,9 @@ impl Server {
     }
 }
 
-async fn watch(publisher: Result<Publisher, Error>, ended: mpsc::Sender<Broadcast>) {
+async fn watch(request: Request, ended: mpsc::Sender<Broadcast>) {
     let mut media = Vec::new();
-    let end = match publisher {
+    let end = match request.permit().await {
         Err(error) => Err(error),
         Ok(mut publisher) => loop {
             match publisher.next().await {

@@ -23,6 +23,11 @@ impl Backoff {
         Self { next: SHORTEST, until: None, began: None, told: None }
     }
 
+    /// When a child may be started again.
+    pub fn waits_until(&self) -> Option<Instant> {
+        self.until
+    }
+
     /// A child may be started.
     pub fn is_over(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until <= now)

@@ -1,0 +1,105 @@
+//! What a node and its process for SRT say to each other: one JSON text a message, with a socket beside some.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use serde::{Deserialize, Serialize};
+
+/// The longest message names a stream id of 512 bytes, each of which JSON may write as six.
+const MESSAGE_BYTES: usize = 16 << 10;
+
+/// What the process is told.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Comes first, with the UDP socket.
+    Listen(Listen),
+    /// Lets a caller in; what it sends goes to the socket beside.
+    Permit { caller: i32 },
+    /// Refuses one, with a number of SRT's access control.
+    Refuse { caller: i32, code: i32 },
+}
+
+/// How to listen.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Listen {
+    pub latency: Duration,
+    pub peer_idle: Duration,
+    pub passphrase: Option<String>,
+    pub memory_bytes: u64,
+    pub descriptors: u64,
+}
+
+/// What the process says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum Notice {
+    /// It does not listen, and ends.
+    Failed { why: String },
+    /// Somebody wants to be let in and waits for it, and with it whoever else is connected: the answer has to be quick.
+    Calls { caller: i32, peer: SocketAddr, stream_id: String },
+}
+
+/// Two ends of a line that keeps messages apart, and tells when the other end is gone.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Sends a message, with a socket beside it or none.
+pub fn send(line: impl AsFd, message: &impl Serialize, beside: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    if let Some(beside) = &beside {
+        rights.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(beside)));
+    }
+    rustix::net::sendmsg(line, &[IoSlice::new(&text)], &mut rights, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// The next message; none where the other end is gone.
+pub fn receive<T: for<'a> Deserialize<'a>>(line: impl AsFd) -> io::Result<Option<(T, Option<OwnedFd>)>> {
+    let (mut text, mut space) =
+        (vec![0; MESSAGE_BYTES], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))]);
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let received =
+        rustix::net::recvmsg(line, &mut [IoSliceMut::new(&mut text)], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+    let mut beside = None;
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(sockets) = message {
+            beside = sockets.last();
+        }
+    }
+    match received.bytes {
+        0 => Ok(None),
+        size => Ok(Some((serde_json::from_slice(&text[..size])?, beside))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_goes_with_a_message_and_a_line_that_is_shut_is_told() {
+        let (ours, theirs) = pair().expect("a line");
+        let (one, other) = pair().expect("another");
+        send(&ours, &Order::Permit { caller: 7 }, Some(other.as_fd())).expect("sent");
+        drop(other);
+        let (order, beside) = receive(&theirs).expect("received").expect("a message");
+        assert!(matches!(order, Order::Permit { caller: 7 }));
+        send(beside.expect("a socket"), &"hello", None).expect("sent");
+        assert_eq!(
+            receive::<String>(&one).expect("received").map(|(text, _)| text).as_deref(),
+            Some("hello")
+        );
+        assert!(receive::<String>(&one).expect("an end").is_none());
+    }
+}
