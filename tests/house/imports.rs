@@ -4,8 +4,8 @@ use crate::source::{Source, is_word, words};
 
 /// Who may import whom; a room may always import itself. An entry with `::` opens one module of a room only.
 const IMPORTS: &[(&str, &[&str])] = &[
-    // The caged child begins before anything else of ours is set up.
-    ("main", &["cli", "media"]),
+    // The caged children begin before anything else of ours is set up.
+    ("main", &["cli", "live", "media"]),
     ("cli", ROOMS),
     ("config", &["domain", "net"]),
     ("observability", &["domain"]),
