@@ -151,7 +151,7 @@ where
         let (app, stall) = (self.app.clone(), self.timeouts.stall);
         let answer = service_fn(move |request: Request<Incoming>| {
             let begun = requests.begin();
-            let mut request = request.map(|body| Body::new(TimeoutBody::new(stall, body)));
+            let mut request = request.map(|body| timed(body, stall));
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone()
                 .oneshot(request)
@@ -174,6 +174,12 @@ where
         }
         let _ = serving.await;
     }
+}
+
+/// A request's body that may be silent for so long. An empty one stays as it is: a timed one no longer says its length,
+/// which S3 asks of every request (`MissingContentLength`).
+fn timed(body: Incoming, stall: Duration) -> Body {
+    if body.is_end_stream() { Body::empty() } else { Body::new(TimeoutBody::new(stall, body)) }
 }
 
 /// An answer's body, with its request until it has been handed over.

@@ -6,7 +6,7 @@ use super::retire::pack_key;
 use super::{Error, Publishing, RevisionId};
 use crate::catalogue::pack::Pack;
 use crate::catalogue::revision::Revision;
-use crate::catalogue::{broadcast, job, pack, revision, video};
+use crate::catalogue::{broadcast, job, one_connection, pack, revision, video};
 use crate::domain::broadcast::BroadcastState;
 use crate::domain::job::{Job, JobState};
 use crate::domain::{Nonce, PosterId, VideoId};
@@ -56,7 +56,7 @@ impl Publishing {
         }
         let packs = pack::list(self.db.read().await?.conn(), id, None).await?;
         let moving = packs.iter().filter(|pack| pack.nonce != Some(to));
-        let moving: Vec<_> = moving.map(|pack| self.rename_pack(id, pack, to)).collect();
+        let moving: Vec<_> = moving.map(|pack| one_connection(self.rename_pack(id, pack, to))).collect();
         stream::iter(moving).buffer_unordered(COPIES).try_collect::<()>().await?;
         self.rename_stills(found, folder).await?;
         for key in &old {

@@ -38,6 +38,8 @@ const PUMP_STACK_BYTES: usize = 128 << 10;
 struct Door {
     line: OwnedFd,
     answers: Mutex<Receiver<Answer>>,
+    /// The caller that the node is being asked about.
+    asked: Mutex<Option<i32>>,
     /// Where the bytes of callers go that were let in and are not connected yet.
     permitted: Mutex<HashMap<i32, UnixStream>>,
     /// Callers that were refused lately, when and by which number.
@@ -83,9 +85,10 @@ fn live(line: OwnedFd) -> Result<std::convert::Infallible, Error> {
     )?;
     let (answered, answers) = channel();
     let (answers, permitted) = (Mutex::new(answers), Mutex::default());
-    let door = Arc::new(Door { line, answers, permitted, refused: Mutex::default() });
+    let door =
+        Arc::new(Door { line, answers, asked: Mutex::default(), permitted, refused: Mutex::default() });
     let hearing = door.clone();
-    thread::Builder::new().stack_size(PUMP_STACK_BYTES).spawn(move || hear(&hearing.line, &answered))?;
+    thread::Builder::new().stack_size(PUMP_STACK_BYTES).spawn(move || hear(&hearing, &answered))?;
     let deciding = door.clone();
     let options = Options {
         latency: listen.latency,
@@ -106,15 +109,17 @@ fn live(line: OwnedFd) -> Result<std::convert::Infallible, Error> {
 }
 
 /// Hears the node's answers, and ends the process when the node is gone.
-fn hear(line: &OwnedFd, answered: &Sender<Answer>) {
-    while let Ok(Some((order, beside))) = control::receive(line) {
+fn hear(door: &Door, answered: &Sender<Answer>) {
+    while let Ok(Some((order, beside))) = control::receive(&door.line) {
         let answer = match (order, beside) {
             (Order::Permit { caller }, Some(out)) => Answer { caller, verdict: Ok(UnixStream::from(out)) },
             (Order::Permit { caller }, None) => Answer { caller, verdict: Err(Reason::Unavailable.code()) },
             (Order::Refuse { caller, code }, _) => Answer { caller, verdict: Err(code) },
             (Order::Listen(_), _) => continue,
         };
-        if answered.send(answer).is_err() {
+        // Nobody waits for an answer that comes too late: dropping it tells the node so.
+        let asked = door.asked();
+        if *asked == Some(answer.caller) && answered.send(answer).is_err() {
             break;
         }
     }
@@ -141,21 +146,20 @@ impl Door {
         let libsrt::Caller { socket, peer, stream_id } = caller;
         let unavailable = || Reason::Unavailable.code();
         let calls = Notice::Calls { caller: socket, peer, stream_id };
+        *self.asked() = Some(socket);
         if control::send(&self.line, &calls, None).is_err() {
             return Err(unavailable());
         }
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let by = Instant::now() + DECISION;
-        loop {
-            let left = by.saturating_duration_since(Instant::now());
-            let answer = answers.recv_timeout(left).ok().ok_or_else(unavailable)?;
-            // Another one's comes too late.
-            if answer.caller == socket {
-                let out = answer.verdict?;
-                self.permitted().insert(socket, out);
-                return Ok(());
-            }
-        }
+        let heard = answers.recv_timeout(DECISION);
+        let answer = {
+            let mut asked = self.asked();
+            *asked = None;
+            heard.or_else(|_| answers.try_recv())
+        };
+        let out = answer.map_err(|_late| unavailable())?.verdict?;
+        self.permitted().insert(socket, out);
+        Ok(())
     }
 
     /// Lets go those that were let in and did not connect: their passphrase is another one, or they are gone.
@@ -168,6 +172,10 @@ impl Door {
             let gone: Vec<i32> = gone.collect();
             self.permitted().retain(|caller, _| !gone.contains(caller));
         }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Option<i32>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn permitted(&self) -> MutexGuard<'_, HashMap<i32, UnixStream>> {
