@@ -37,7 +37,9 @@ impl Worker {
         packs.retain(|pack| renditions.iter().any(|rendition| rendition.name == pack.rung));
         // Within a segment pictures come first, by the order of the rungs.
         packs.sort_by_key(|pack| pack.first_segment);
-        self.join_packs(upload, id, (&renditions, &packs)).await
+        self.join_packs(upload, id, (&renditions, &packs)).await?;
+        // A node that died between a segment's object and its row left the object; no row can follow any more.
+        Ok(publishing.sweep_revision(id.0, id.1).await?)
     }
 
     async fn join_packs(
