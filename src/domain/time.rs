@@ -77,7 +77,8 @@ impl Clock {
             Self::System => {
                 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
                 let now = OffsetDateTime::now_utc();
-                Timestamp(i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
+                let now = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
+                Timestamp(now.saturating_add(skew_ms()))
             }
             Self::Fixed(at) => Timestamp(at.load(Ordering::SeqCst)),
         }
@@ -89,6 +90,23 @@ impl Clock {
             at.fetch_add(i64::try_from(span.as_millis()).unwrap_or(0), Ordering::SeqCst);
         }
     }
+}
+
+/// How wrong this node's clock is.
+#[cfg(not(debug_assertions))]
+fn skew_ms() -> i64 {
+    0
+}
+
+/// How wrong this node's clock is: a test sets nodes apart by `POLICAST_CLOCK_SKEW_MS`, which only a debug build reads.
+#[cfg(debug_assertions)]
+fn skew_ms() -> i64 {
+    static SKEW: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "no setting: only a debug build listens to it")]
+        let told = std::env::var("POLICAST_CLOCK_SKEW_MS");
+        told.ok().and_then(|told| told.parse().ok()).unwrap_or(0)
+    });
+    *SKEW
 }
 
 #[cfg(test)]

@@ -16,12 +16,16 @@ pub const SECRET_ACCESS_KEY: &str = "tester-secret";
 const UP_WITHIN: Duration = Duration::from_mins(2);
 
 /// Keeps the server for as long as its standard input is open, which ends with the test process however it ends.
-/// The server makes one socket outside its folder and leaves it.
+/// A line on it kills the server and starts it again. It makes one socket outside its folder and leaves it.
 const KEEPER: &str = r#"
 folder=$1; grpc=$2; shift 2
-"$@" </dev/null >"$folder/log" 2>&1 &
-server=$!
-read -r _
+"$@" </dev/null >>"$folder/log" 2>&1 & server=$!
+while read -r _; do
+    kill -KILL "$server"; wait "$server"
+    rm -f "/tmp/seaweedfs-s3-grpc-$grpc.sock"
+    echo killed
+    "$@" </dev/null >>"$folder/log" 2>&1 & server=$!
+done
 kill "$server"; wait "$server"
 rm -rf "$folder" "/tmp/seaweedfs-s3-grpc-$grpc.sock"
 "#;
@@ -31,7 +35,8 @@ static SHARED: OnceCell<Weed> = OnceCell::const_new();
 /// The running server; stopped when dropped or when the process ends.
 pub struct Weed {
     pub endpoint: String,
-    keeper: Child,
+    pub keeper: Child,
+    log: PathBuf,
 }
 
 impl Weed {
@@ -49,16 +54,18 @@ impl Weed {
         let weed = Self {
             endpoint: format!("http://127.0.0.1:{}", ports[0]),
             keeper: spawn(&binary, &folder, ports),
+            log: folder.join("log"),
         };
-        weed.wait(&folder.join("log")).await;
+        weed.wait().await;
         weed
     }
 
-    async fn wait(&self, log: &Path) {
+    /// Waits until it takes objects.
+    pub async fn wait(&self) {
         let began = Instant::now();
         let client = client(&self.endpoint, (ACCESS_KEY_ID, SECRET_ACCESS_KEY));
         while !takes_objects(&client).await {
-            let log = || std::fs::read_to_string(log).unwrap_or_default();
+            let log = || std::fs::read_to_string(&self.log).unwrap_or_default();
             assert!(began.elapsed() < UP_WITHIN, "SeaweedFS isn't up after {UP_WITHIN:?}:\n{}", log());
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -105,7 +112,7 @@ fn spawn(binary: &Path, folder: &Path, ports: [u16; 8]) -> Child {
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]).current_dir(folder).env("TMPDIR", folder);
     let sockets = ["filer", "s3"].map(|name| format!("-{name}.localSocket={}/{name}.sock", folder.display()));
     command.args(sockets);
-    command.stdin(Stdio::piped()).spawn().expect("a server")
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server")
 }
 
 fn config() -> String {
