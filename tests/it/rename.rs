@@ -16,6 +16,9 @@ use crate::world::World;
 
 const CHECK: Fsck = Fsck { rehash: true, repair: false, grace: Duration::ZERO };
 
+/// How long a rename may take on a busy machine; a worker that stopped would be waited for without end.
+const RENAMED: Duration = Duration::from_mins(5);
+
 /// The names of what viewers are shown.
 async fn shown(world: &World) -> BTreeSet<String> {
     let names = world.objects().await.into_iter();
@@ -24,7 +27,9 @@ async fn shown(world: &World) -> BTreeSet<String> {
 
 /// Waits until nothing is left under these names.
 async fn gone(world: &World, before: &BTreeSet<String>) {
+    let begun = tokio::time::Instant::now();
     while !shown(world).await.is_disjoint(before) {
+        assert!(begun.elapsed() < RENAMED, "the old names are still there");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
