@@ -243,7 +243,7 @@ impl Live {
                 continue;
             }
             let asked = Instant::now();
-            let lapsed = self.publishing.lapse_broadcasts().await;
+            let lapsed = self.publishing.lapse_broadcasts(LAPSE_EVERY).await;
             was_cut_off = lapsed.is_err() || asked.elapsed() > LAPSE_EVERY;
             if let Err(error) = lapsed {
                 tracing::warn!(%error, "broadcasts could not be looked after");

@@ -1,7 +1,7 @@
 //! A broadcast under way: who owns its channel, what is kept of it, how it ends. Each step is fenced by the epoch.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::types::Json;
 
@@ -322,8 +322,10 @@ impl Publishing {
         Ok(tx.commit().await?)
     }
 
-    /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough.
-    pub async fn lapse_broadcasts(&self) -> Result<(), Error> {
+    /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough. A round
+    /// that takes longer than `patience` judges no owner: the database was away from it as well.
+    pub async fn lapse_broadcasts(&self, patience: Duration) -> Result<(), Error> {
+        let asked = Instant::now();
         let mut read = self.db.read().await?;
         let under_way = broadcast::list_under_way(read.conn()).await?;
         let now = catalogue::now(read.conn()).await?;
@@ -331,13 +333,13 @@ impl Publishing {
         for found in under_way {
             let lost = found.state == BroadcastState::Live && !found.is_held(now);
             if lost || is_over(&found, now) {
-                self.lapse(&found).await?;
+                self.lapse(&found, || asked.elapsed() <= patience).await?;
             }
         }
         Ok(())
     }
 
-    async fn lapse(&self, found: &Broadcast) -> Result<(), Error> {
+    async fn lapse(&self, found: &Broadcast, may_judge: impl Fn() -> bool) -> Result<(), Error> {
         let tenure = Tenure { id: found.id, epoch: found.epoch };
         let mut tx = self.db.begin().await?;
         if !broadcast::hold(tx.conn(), tenure).await? {
@@ -347,7 +349,7 @@ impl Publishing {
         let now = catalogue::now(tx.conn()).await?;
         let found = broadcast::find(tx.conn(), found.id).await?.ok_or(Error::NotFound("broadcast"))?;
         if found.state == BroadcastState::Live {
-            if found.is_held(now) {
+            if found.is_held(now) || !may_judge() {
                 return Ok(());
             }
             broadcast::interrupt(tx.conn(), tenure, found.lease_until.unwrap_or(now)).await?;
