@@ -40,9 +40,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::VideoId;
 use crate::domain::secret::Keys;
-use crate::publishing::{Ingest, Owner, Publishing, Recent};
+use crate::domain::{BroadcastId, VideoId};
+use crate::publishing::{Ingest, Owner, Publishing, Recent, Tenure};
 
 use channel::{About, Channel};
 pub use listen::run as listen;
@@ -86,6 +86,8 @@ pub struct Live {
     channels: Arc<RwLock<HashMap<VideoId, Arc<Channel>>>>,
     /// Those whose encoder is gone and whose last words are still being said.
     leaving: Arc<Mutex<HashSet<VideoId>>>,
+    /// Epochs of the encoders that send to this node, and when they last did.
+    sending: Arc<Mutex<HashMap<BroadcastId, (i64, Instant)>>>,
     /// Who takes in the videos viewers ask for.
     owners: Arc<Recent<VideoId, Option<Owner>>>,
     guests: Arc<guests::Guests>,
@@ -113,6 +115,7 @@ impl Live {
             settings: Arc::new(settings),
             channels: Arc::default(),
             leaving: Arc::default(),
+            sending: Arc::default(),
             http: reqwest::Client::new(),
             pass,
             gauges: gauges::Gauges::default(),
@@ -243,7 +246,8 @@ impl Live {
                 continue;
             }
             let asked = Instant::now();
-            let lapsed = self.publishing.lapse_broadcasts(LAPSE_EVERY).await;
+            let lapsed =
+                self.publishing.lapse_broadcasts(LAPSE_EVERY, |tenure| self.is_sending(tenure)).await;
             was_cut_off = lapsed.is_err() || asked.elapsed() > LAPSE_EVERY;
             if let Err(error) = lapsed {
                 tracing::warn!(%error, "broadcasts could not be looked after");
@@ -252,6 +256,20 @@ impl Live {
                 self.settle(video).await;
             }
         }
+    }
+
+    /// Media of this owner's encoder came a moment ago.
+    fn is_sending(&self, tenure: Tenure) -> bool {
+        let last = channel::lock(&self.sending).get(&tenure.id).copied();
+        last.is_some_and(|(epoch, last)| epoch == tenure.epoch && last.elapsed() < self.settings.lease * 2)
+    }
+
+    fn note_sending(&self, tenure: Tenure, last: Instant) {
+        channel::lock(&self.sending).insert(tenure.id, (tenure.epoch, last));
+    }
+
+    fn forget_sending(&self, tenure: Tenure) {
+        channel::lock(&self.sending).retain(|id, (epoch, _)| *id != tenure.id || *epoch != tenure.epoch);
     }
 
     /// Until the guard is dropped the video's channel is about to be free.

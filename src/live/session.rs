@@ -156,6 +156,12 @@ async fn kept(tenure: Tenure, keep: impl Future<Output = Result<(), publishing::
     Ok(())
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.live.forget_sending(self.ingest.tenure);
+    }
+}
+
 impl Session {
     fn open(
         live: Live,
@@ -225,7 +231,10 @@ impl Session {
                     Ok(None) => return Left::Unpublished,
                     Err(left) => return left,
                 },
-                _ = beat.tick() => due = true,
+                _ = beat.tick() => {
+                    due = true;
+                    self.live.note_sending(self.ingest.tenure, self.heard);
+                }
                 change = changes.recv() => due |= match change {
                     Ok(id) => id.is_none_or(|id| id == self.ingest.video.id),
                     Err(RecvError::Lagged(_)) => true,

@@ -1,7 +1,7 @@
 //! A broadcast under way: who owns its channel, what is kept of it, how it ends. Each step is fenced by the epoch.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::types::Json;
 
@@ -322,47 +322,6 @@ impl Publishing {
         Ok(tx.commit().await?)
     }
 
-    /// What every live node does every few seconds: interrupts what its owner lost, ends what waited long enough. A round
-    /// that takes longer than `patience` judges no owner: the database was away from it as well.
-    pub async fn lapse_broadcasts(&self, patience: Duration) -> Result<(), Error> {
-        let asked = Instant::now();
-        let mut read = self.db.read().await?;
-        let under_way = broadcast::list_under_way(read.conn()).await?;
-        let now = catalogue::now(read.conn()).await?;
-        drop(read);
-        for found in under_way {
-            let lost = found.state == BroadcastState::Live && !found.is_held(now);
-            if lost || is_over(&found, now) {
-                self.lapse(&found, || asked.elapsed() <= patience).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn lapse(&self, found: &Broadcast, may_judge: impl Fn() -> bool) -> Result<(), Error> {
-        let tenure = Tenure { id: found.id, epoch: found.epoch };
-        let mut tx = self.db.begin().await?;
-        if !broadcast::hold(tx.conn(), tenure).await? {
-            return Ok(());
-        }
-        // Read again under the lock: the owner may have renewed in between.
-        let now = catalogue::now(tx.conn()).await?;
-        let found = broadcast::find(tx.conn(), found.id).await?.ok_or(Error::NotFound("broadcast"))?;
-        if found.state == BroadcastState::Live {
-            if found.is_held(now) || !may_judge() {
-                return Ok(());
-            }
-            broadcast::interrupt(tx.conn(), tenure, found.lease_until.unwrap_or(now)).await?;
-            push_target::rest(tx.conn(), found.id, now).await?;
-            log(&mut tx, found.id, ("owner_lost", "the node that took the stream was lost"), now).await?;
-        } else if is_over(&found, now) {
-            self.finish_broadcast(&mut tx, &found, now).await?;
-        }
-        tx.commit().await?;
-        self.changes.tell(found.video_id);
-        Ok(())
-    }
-
     /// THE end of a broadcast: what was recorded is whole now, and the ordinary worker adds what is missing.
     pub(super) async fn finish_broadcast(
         &self,
@@ -433,7 +392,7 @@ pub(super) async fn hold(tx: &mut Tx, tenure: Tenure) -> Result<(), Error> {
 }
 
 /// Nobody waits for an encoder any more at a moment of the database's clock.
-fn is_over(broadcast: &Broadcast, now: Timestamp) -> bool {
+pub(super) fn is_over(broadcast: &Broadcast, now: Timestamp) -> bool {
     let waited = broadcast.interrupted_at.is_some_and(|at| at.plus(broadcast.grace()) <= now);
     broadcast.state == BroadcastState::Interrupted && (broadcast.end_requested || waited)
 }

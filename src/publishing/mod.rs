@@ -13,6 +13,7 @@ mod fsck;
 mod housekeeping;
 mod ingest;
 mod jobs;
+mod lapse;
 mod posters;
 mod processing;
 mod pushes;

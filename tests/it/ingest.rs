@@ -75,7 +75,7 @@ async fn a_node_whose_clock_is_hours_ahead_takes_and_ends_no_other_nodes_broadca
         let (here, ahead) = (&world.publishing, ahead(&world.publishing));
         let (announced, key) = world.announce(false).await;
         let ingest = here.begin_ingest(&key, "here", LEASE).await.unwrap();
-        ahead.lapse_broadcasts(Duration::MAX).await.unwrap();
+        ahead.lapse_broadcasts(Duration::MAX, |_| false).await.unwrap();
         let taken = ahead.begin_ingest(&key, "ahead", LEASE).await;
         assert!(matches!(taken, Err(Error::ChannelTaken)), "{taken:?}");
         let found = ahead.end_broadcast(world.operator, announced.id).await.unwrap();
@@ -86,15 +86,16 @@ async fn a_node_whose_clock_is_hours_ahead_takes_and_ends_no_other_nodes_broadca
 }
 
 #[tokio::test]
-async fn a_round_that_the_database_kept_waiting_judges_no_owner() {
+async fn a_round_that_the_database_kept_waiting_judges_no_owner_and_no_node_itself() {
     for world in World::both().await {
         let publishing = &world.publishing;
         let (announced, key) = world.announce(true).await;
         publishing.begin_ingest(&key, "one", LOST).await.unwrap();
-        for (patience, expected) in
-            [(Duration::ZERO, BroadcastState::Live), (Duration::MAX, BroadcastState::Interrupted)]
+        let (live, interrupted) = (BroadcastState::Live, BroadcastState::Interrupted);
+        for (patience, sends, expected) in
+            [(Duration::ZERO, false, live), (Duration::MAX, true, live), (Duration::MAX, false, interrupted)]
         {
-            publishing.lapse_broadcasts(patience).await.unwrap();
+            publishing.lapse_broadcasts(patience, |_| sends).await.unwrap();
             let mut read = publishing.db.read().await.unwrap();
             let found = broadcast::find(read.conn(), announced.id).await.unwrap().unwrap();
             assert_eq!(found.state, expected);
@@ -111,7 +112,7 @@ async fn a_node_whose_clock_is_hours_ahead_waits_for_an_encoder_as_long_as_other
         leave(here, &ingest, 3).await;
         let slate = ahead.begin_slate(&ingest).await.unwrap().expect("a slate");
         ahead.keep_slate(slate.tenure, 5).await.unwrap();
-        ahead.lapse_broadcasts(Duration::MAX).await.unwrap();
+        ahead.lapse_broadcasts(Duration::MAX, |_| false).await.unwrap();
         let found =
             broadcast::find(here.db.read().await.unwrap().conn(), announced.id).await.unwrap().unwrap();
         assert_eq!(found.state, BroadcastState::Interrupted);

@@ -39,7 +39,7 @@ async fn an_encoder_that_is_silent_past_its_lease_goes_on_where_it_was() {
     until(async || {
         let going = (&Health::default(), 0, 0);
         door.publishing.keep_ingest((&key, tenure), Duration::ZERO, going).await.unwrap();
-        door.publishing.lapse_broadcasts(Duration::MAX).await.unwrap();
+        door.publishing.lapse_broadcasts(Duration::MAX, |_| false).await.unwrap();
         (door.row().await.state == BroadcastState::Interrupted).then_some(())
     })
     .await;
