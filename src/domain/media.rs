@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use super::words::words;
 
-/// 1/90000 s, counted from the first picture shown: the clock of every timeline, playlist and video rung.
+/// 1/90000 s, counted from where the video begins, which is its first picture or, where that comes earlier, its first
+/// sound: the clock of every timeline, playlist and video rung.
 pub type Ticks = i64;
 
 /// Ticks in a second.
@@ -30,7 +31,7 @@ impl Fraction {
 pub struct Probe {
     /// FFmpeg's name of the container.
     pub container: String,
-    /// From the first picture to the end of the longer of video and audio, counted from packets or an index.
+    /// From the first picture or sound to the end of the longer of video and audio, counted from their packets.
     pub duration: Ticks,
     /// Seeking to a keyframe works and is cheap.
     pub seekable: bool,
@@ -65,13 +66,39 @@ pub struct VideoStream {
     pub interlaced: bool,
     /// PQ or HLG, to be tone-mapped.
     pub hdr: bool,
-    /// Presentation time of the first picture in the stream's own time base.
+    /// Presentation time of the first picture in the stream's own time base, on the source's clock as `clock` mends it.
     pub start_pts: i64,
     pub time_base: Fraction,
+    /// How the source's times become the video's.
+    #[serde(default)]
+    pub clock: SourceClock,
     /// Average bits a second; 0 where nobody knows.
     pub bitrate: u64,
     /// H.264 8-bit 4:2:0, progressive, upright, square pixels: may be passed through where keyframes allow.
     pub web_friendly: bool,
+}
+
+/// How a source's own times become the video's, the same for pictures, sound and stills.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceClock {
+    /// How long before the first picture the sound, and with it the video, begins; the first picture stands until then.
+    #[serde(default)]
+    pub lead: Ticks,
+    /// Where the clock is set anew, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discontinuities: Vec<Discontinuity>,
+    /// Streams whose times can't be meant: what is in them follows each other from the first time on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untimed: Vec<u32>,
+}
+
+/// A source's clock set anew, as where two recordings were joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discontinuity {
+    /// The first byte in the file to which it applies.
+    pub position: u64,
+    /// What is added to the source's times from there on.
+    pub offset: Ticks,
 }
 
 /// The audio stream that is played.
@@ -81,7 +108,7 @@ pub struct AudioStream {
     pub codec: String,
     pub channels: u16,
     pub sample_rate: u32,
-    /// When it starts against the first picture; negative where it starts before.
+    /// When it starts; negative where its first samples are left out.
     pub start: Ticks,
     pub language: Option<String>,
 }

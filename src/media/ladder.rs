@@ -190,7 +190,7 @@ fn audio(probe: &Probe) -> Option<AudioRung> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::media::AudioStream;
+    use crate::domain::media::{AudioStream, SourceClock};
 
     const S: Ticks = TICKS_PER_SECOND;
 
@@ -214,6 +214,7 @@ pub(super) mod tests {
                 hdr: false,
                 start_pts: 0,
                 time_base: Fraction { num: 1, den: 90_000 },
+                clock: SourceClock::default(),
                 bitrate: 2_000_000,
                 web_friendly: false,
             },

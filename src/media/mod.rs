@@ -4,6 +4,7 @@ pub mod audio;
 mod boxes;
 pub mod cage;
 pub mod child;
+mod clock;
 pub mod encode;
 mod error;
 mod grid;
@@ -26,6 +27,8 @@ pub mod sandbox;
 pub mod stills;
 pub mod storyboard;
 pub mod task;
+#[cfg(test)]
+mod through;
 pub mod timeline;
 pub mod wire;
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::encode;
 use super::task::{Chunk, Event, Outcome, Source, Still};
 use super::wire::Emit;
-use crate::domain::media::{Coding, Fraction, Rung, Segment, Ticks, VideoStream};
+use crate::domain::media::{Coding, Fraction, Rung, Segment, SourceClock, Ticks, VideoStream};
 
 /// A clip in a folder of its own.
 pub struct Clip {
@@ -30,6 +30,12 @@ pub fn clip(name: &str, arguments: &str) -> Clip {
 }
 
 impl Clip {
+    /// A file made before, with its folder.
+    pub fn in_folder(folder: tempfile::TempDir, name: &str) -> Self {
+        let path = folder.path().join(name);
+        Self { folder, path }
+    }
+
     /// A file beside the clip.
     pub fn beside(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
@@ -128,6 +134,7 @@ pub fn video(path: &Path) -> VideoStream {
         hdr: matches!(text(stream, "color_transfer").as_str(), "smpte2084" | "arib-std-b67"),
         start_pts: stream["start_pts"].as_i64().unwrap_or(0),
         time_base: fraction(&text(stream, "time_base"), '/'),
+        clock: SourceClock::default(),
         bitrate: 0,
         web_friendly: false,
     }

@@ -188,6 +188,13 @@ pub(super) fn extradata<'a>(stream: &'a Stream<'_>) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(parameters.extradata, length) }
 }
 
+/// The container allows that its clock is set anew on the way, as streams that were cut out or joined have it.
+pub(super) fn has_many_clocks(input: &Input) -> bool {
+    // SAFETY: the context is open; its demuxer is a constant of libav's.
+    let flags = unsafe { (*(*input.as_ptr()).iformat).flags };
+    flags & ffi::AVFMT_TS_DISCONT != 0
+}
+
 /// How many programmes a transport stream declares.
 pub(super) fn count_programs(input: &Input) -> u32 {
     // SAFETY: the context is open.

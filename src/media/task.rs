@@ -80,7 +80,7 @@ pub struct Audio {
     pub source: Source,
     /// The stream's index in the container.
     pub stream: u32,
-    /// The video stream, whose first picture is time 0.
+    /// The video stream, whose clock tells where time 0 is.
     pub video: VideoStream,
     pub rung: AudioRung,
     /// Planned start of each segment.

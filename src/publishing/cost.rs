@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
     use crate::domain::VideoId;
-    use crate::domain::media::{Fraction, Ladder, Probe, Rung, Timeline, VideoStream};
+    use crate::domain::media::{Fraction, Ladder, Probe, Rung, SourceClock, Timeline, VideoStream};
 
     /// A minute of 720p at so many pictures in `seconds` seconds, encoded as it is, in one chunk.
     fn planned(num: u32, seconds: u32) -> Duration {
@@ -77,6 +77,7 @@ mod tests {
             hdr: false,
             start_pts: 0,
             time_base: Fraction { num: 1, den: 90_000 },
+            clock: SourceClock::default(),
             bitrate: 0,
             web_friendly: false,
         };

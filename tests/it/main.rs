@@ -17,6 +17,7 @@ mod finishing;
 mod fsck;
 mod ingest;
 mod leftovers;
+mod lengths;
 mod lists;
 mod news;
 mod parts;

@@ -1,11 +1,15 @@
-//! Where decoded sound belongs: gaps filled, overlaps dropped, counted in samples so nothing drifts.
+//! Where decoded sound belongs: gaps filled, overlaps dropped, drift made up; counted in samples so nothing adds up.
 
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
-/// A gap or overlap up to this much is the jitter of the container's clock.
+/// A gap or overlap up to this much may be the jitter of the container's clock.
 const JITTER: Ticks = TICKS_PER_SECOND / 10;
-/// A step back beyond this is a clock set anew, not an overlap.
-const RESET: Ticks = 10 * TICKS_PER_SECOND;
+/// Up to this much nobody notices: sound may be 45 ms early (ITU-R BT.1359).
+const SLIGHT: Ticks = TICKS_PER_SECOND / 50;
+/// Sound that is off to one side for this long is off for good.
+const STAYS: Ticks = TICKS_PER_SECOND / 4;
+/// An overlap beyond this is a time that can't be meant.
+const NONSENSE: Ticks = 10 * TICKS_PER_SECOND;
 
 /// What is done with a block of samples, in its own sampling rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,11 +28,20 @@ pub(super) struct Placer {
     base: Ticks,
     samples: u64,
     shift: Ticks,
+    drift: Option<Drift>,
+}
+
+/// Sound that has been off to one side.
+#[derive(Debug, Clone, Copy)]
+struct Drift {
+    /// By this much at least.
+    least: Ticks,
+    since: Ticks,
 }
 
 impl Placer {
     pub fn new() -> Self {
-        Self { begun: false, rate: 48_000, base: 0, samples: 0, shift: 0 }
+        Self { begun: false, rate: 48_000, base: 0, samples: 0, shift: 0, drift: None }
     }
 
     /// Where the next sample goes.
@@ -50,12 +63,13 @@ impl Placer {
     }
 
     fn correct(&mut self, off: Ticks, count: usize) -> Place {
-        if self.begun && off.abs() <= JITTER {
-            return Place::default();
-        }
-        if self.begun && off < -RESET {
+        let off = if self.begun && off.abs() <= JITTER { self.made_up(off) } else { off };
+        if self.begun && off < -NONSENSE {
             self.shift -= off;
             return Place::default();
+        }
+        if off.abs() > SLIGHT {
+            self.drift = None;
         }
         let samples = samples(off.unsigned_abs(), self.rate);
         if off > 0 {
@@ -63,6 +77,20 @@ impl Placer {
         } else {
             Place { silence: 0, skip: usize::try_from(samples).unwrap_or(count).min(count) }
         }
+    }
+
+    /// What is to be made up of a small difference: nothing before it has stayed.
+    fn made_up(&mut self, off: Ticks) -> Ticks {
+        if off.abs() <= SLIGHT {
+            self.drift = None;
+            return 0;
+        }
+        let position = self.position();
+        let same_side = self.drift.filter(|drift| drift.least.signum() == off.signum());
+        let mut drift = same_side.unwrap_or(Drift { least: off, since: position });
+        drift.least = if off.abs() < drift.least.abs() { off } else { drift.least };
+        self.drift = Some(drift);
+        if position - drift.since >= STAYS { drift.least } else { 0 }
     }
 }
 
@@ -106,8 +134,73 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_anew_is_followed() {
+    fn sound_whose_times_go_back_further_than_can_be_meant_goes_on() {
         assert_eq!(placed(&[(0, 20_000), (0, 1000), (S, 10)]), [(0, 0); 3]);
+    }
+
+    /// How far off each block of a tenth of a second ends up that comes at these moments, in milliseconds.
+    fn off(moments: impl Iterator<Item = i64>) -> Vec<i64> {
+        let mut placer = Placer::new();
+        let moments = moments.map(|at| at * S / 1000);
+        moments
+            .map(|at| {
+                let place = placer.place(Some(at), 100, 1000);
+                let begins = placer.position() - ticks(100 - place.skip as u64, 1000);
+                (begins - at - ticks(place.skip as u64, 1000)) * 1000 / S
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_gap_of_83_ms_is_made_up_within_half_a_second() {
+        let off = off((0..20).map(|at| if at < 5 { at * 100 } else { at * 100 + 83 }));
+        assert_eq!((off[4], off[5], &off[10..]), (0, -83, [0; 10].as_slice()));
+    }
+
+    #[test]
+    fn an_overlap_that_stays_is_made_up_too() {
+        let off = off((0..20).map(|at| if at < 5 { at * 100 } else { at * 100 - 60 }));
+        assert_eq!((off[5], &off[10..]), (60, [0; 10].as_slice()));
+    }
+
+    #[test]
+    fn a_clock_that_runs_slowly_away_is_followed() {
+        let off = off((0..1000).map(|at| at * 101));
+        assert!(off.iter().all(|off| off.abs() <= 30), "{off:?}");
+    }
+
+    #[test]
+    fn times_that_jitter_to_both_sides_are_left_alone() {
+        let jitter = [0, 40, -35, 80, -90, 30];
+        let off = off((0..60).map(|at: i64| at * 100 + jitter[usize::try_from(at).expect("few") % 6]));
+        assert!(off.iter().zip(jitter.iter().cycle()).all(|(off, jitter)| *off == -jitter), "{off:?}");
+    }
+
+    proptest::proptest! {
+        /// Whatever gaps sound has, it is where its times say soon after each, and never further off than jitter.
+        #[test]
+        fn sound_is_where_its_times_say(gaps in proptest::collection::vec((0_i64..200, -99_i64..3000), 1..12)) {
+            let mut moments = Vec::new();
+            let mut at = 0;
+            for (blocks, gap) in gaps {
+                moments.extend((0..blocks).map(|block| at + block * 100));
+                at += blocks * 100 + gap;
+            }
+            for (since_gap, off) in since_gaps(&moments).zip(off(moments.iter().copied())) {
+                proptest::prop_assert!(off.abs() <= 100, "{off}");
+                proptest::prop_assert!(since_gap < 8 || off.abs() <= 20, "{off} after {since_gap}");
+            }
+        }
+    }
+
+    /// How many blocks before each followed each other without a gap.
+    fn since_gaps(moments: &[i64]) -> impl Iterator<Item = usize> {
+        let mut since = 0;
+        let steps = std::iter::once(100).chain(moments.windows(2).map(|pair| pair[1] - pair[0]));
+        steps.collect::<Vec<_>>().into_iter().map(move |step| {
+            since = if step == 100 { since + 1 } else { 0 };
+            since
+        })
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The source's sound, decoded and laid out without gaps from time 0 on.
 
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Packet, Rational, decoder, frame};
+use ffmpeg_next::{Packet, decoder, frame};
 
 use super::place::{Placer, samples};
-use crate::domain::media::{Fraction, Ticks};
+use crate::domain::media::Ticks;
 use crate::domain::{Refusal, RefusalCode};
+use crate::media::clock::Clock;
 use crate::media::error::Error;
-use crate::media::libav::{self, TICK};
+use crate::media::libav;
 use crate::media::task::Audio;
 use crate::media::{input, raw};
 
@@ -20,9 +21,7 @@ const SILENCE: u64 = 4096;
 pub(super) struct Sound<'a> {
     input: &'a mut Input,
     stream: usize,
-    base: Rational,
-    /// Time 0 in ticks of the stream's clock.
-    zero: Ticks,
+    clock: Clock,
     decoder: decoder::Audio,
     placer: Placer,
     /// Nothing is wanted after this, not even silence.
@@ -38,11 +37,10 @@ impl<'a> Sound<'a> {
         let Some(found) = input.stream(stream) else {
             return Err(Error::Protocol(format!("stream {stream} is not in the source")));
         };
-        let base = found.time_base();
+        let clock = Clock::of(video, (stream, found.time_base()));
         let Ok(decoder) = input::audio_decoder(&found) else { return Err(undecodable()) };
-        let zero = libav::rescale(video.start_pts, base_of(video.time_base), TICK);
         let (placer, end) = (Placer::new(), task.end);
-        Ok(Self { input, stream, base, zero, decoder, placer, end, ended: false })
+        Ok(Self { input, stream, clock, decoder, placer, end, ended: false })
     }
 
     /// Where the next sample will be.
@@ -78,7 +76,8 @@ impl<'a> Sound<'a> {
         each: &mut dyn FnMut(frame::Audio) -> Result<bool, Error>,
     ) -> Result<bool, Error> {
         libav::settle_layout(&mut block);
-        let at = block.timestamp().map(|stamp| libav::rescale(stamp, self.base, TICK) - self.zero);
+        // A time after the end can't be meant, and would silence all that follows.
+        let at = block.timestamp().map(|stamp| self.clock.time(stamp)).filter(|at| *at <= self.end);
         let wanted = (self.end - self.placer.position()).max(0);
         let place = self.placer.place(at, block.samples(), block.rate());
         let mut left = place.silence.min(samples(wanted.unsigned_abs(), block.rate()).saturating_add(1));
@@ -100,7 +99,10 @@ impl<'a> Sound<'a> {
         while broken < MAX_BROKEN {
             let mut packet = Packet::empty();
             match packet.read(self.input) {
-                Ok(()) if packet.stream() == self.stream && packet.size() > 0 => return Some(packet),
+                Ok(()) if packet.stream() == self.stream && packet.size() > 0 => {
+                    self.clock.mend(&mut packet);
+                    return Some(packet);
+                }
                 Ok(()) => {}
                 Err(ffmpeg_next::Error::InvalidData) => broken += 1,
                 Err(_) => return None,
@@ -114,9 +116,4 @@ impl<'a> Sound<'a> {
 pub(super) fn undecodable() -> Error {
     let message = "The sound of this video could not be decoded.";
     Error::Refused(Refusal::new(RefusalCode::AudioUndecodable, message))
-}
-
-fn base_of(fraction: Fraction) -> Rational {
-    let part = |value: u32| i32::try_from(value).unwrap_or(i32::MAX).max(1);
-    Rational(part(fraction.num), part(fraction.den))
 }

@@ -65,7 +65,7 @@ impl<'a> Copy<'a> {
         if self.ended.is_some() {
             return Ok(());
         }
-        if packet.is_key() && reaches(at, self.grid.begin()) {
+        if packet.is_key() && reaches(at, self.grid.begin().max(reader.first_picture())) {
             if !self.last && reaches(at, self.end) {
                 return self.finish(at);
             }
@@ -79,7 +79,9 @@ impl<'a> Copy<'a> {
         // A picture from before the keyframe needs pictures that belong to the segment before.
         if self.filling.is_some() && at >= self.begun_at {
             let mut copy = libav::share(packet);
-            copy.set_pts(Some(at));
+            // The very first picture stands from the beginning on.
+            let is_first = self.packets.is_empty() && self.begun_at == at && self.filling == Some(0);
+            copy.set_pts(Some(if is_first { 0 } else { at }));
             self.packets.push(copy);
         }
         Ok(())

@@ -189,7 +189,7 @@ fn tone_mapped(shape: &Shape, (width, height): (u32, u32)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::media::Fraction;
+    use crate::domain::media::{Fraction, SourceClock};
 
     fn video(rotation: u16, hdr: bool) -> VideoStream {
         VideoStream {
@@ -207,6 +207,7 @@ mod tests {
             hdr,
             start_pts: 0,
             time_base: Fraction { num: 1, den: 90_000 },
+            clock: SourceClock::default(),
             bitrate: 0,
             web_friendly: false,
         }

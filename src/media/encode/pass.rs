@@ -178,6 +178,10 @@ impl<'a> Decoding<'a> {
             }
             let stamp = picture.timestamp().map(|stamp| reader.ticks(stamp));
             let decoded = std::mem::replace(&mut picture, frame::Video::empty());
+            // Of a group whose beginning is missing: the first picture that is whole stands in for them.
+            if stamp.is_some_and(|at| !reaches(at, reader.first_picture())) {
+                continue;
+            }
             let Some(at) = self.pace.time(stamp) else { continue };
             // What comes before the chunk may lack pictures it refers to.
             self.damaged |= reaches(at, self.begin) && libav::is_damaged(&decoded);

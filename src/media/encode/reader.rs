@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Stream;
-use ffmpeg_next::{Packet, Rational, codec, decoder};
+use ffmpeg_next::{Packet, codec, decoder};
 
 use crate::domain::media::{TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::media::clock::Clock;
 use crate::media::error::Error;
-use crate::media::libav::{TICK, rescale};
 use crate::media::{input, raw};
 
 /// How far before the wanted moment to try, one after the other, before starting from the beginning.
@@ -22,7 +22,7 @@ const MAX_BROKEN: usize = 2000;
 pub(in crate::media) struct Reader {
     input: Input,
     stream: usize,
-    base: Rational,
+    clock: Clock,
     start_pts: i64,
     waiting: VecDeque<Packet>,
     /// The last decoding time read, in the stream's base.
@@ -38,12 +38,12 @@ impl Reader {
         let Some(found) = input.stream(stream) else {
             return Err(Error::Protocol(format!("stream {stream} is not in the source")));
         };
-        let base = found.time_base();
+        let clock = Clock::of(video, (stream, found.time_base()));
         raw::keep_only(&mut input, &[stream]);
         Ok(Self {
             input,
             stream,
-            base,
+            clock,
             start_pts: video.start_pts,
             waiting: VecDeque::new(),
             last_dts: None,
@@ -68,7 +68,7 @@ impl Reader {
             return;
         }
         for back in STEPS_BACK.into_iter().filter(|back| *back <= at) {
-            let stamp = self.stamp(at - back);
+            let stamp = self.clock.stamp(at - back);
             if raw::seek_back(&mut self.input, self.stream, stamp).is_ok() && self.lands_before(at) {
                 return;
             }
@@ -84,7 +84,7 @@ impl Reader {
         let packet = self.waiting.pop_front().or_else(|| self.read())?;
         self.last_dts = packet.dts().or(packet.pts()).max(self.last_dts);
         if let Some(shown) = packet.pts().or(packet.dts()) {
-            let lasts = if packet.duration() > 0 { self.span(packet.duration()) } else { self.nominal };
+            let lasts = if packet.duration() > 0 { self.clock.span(packet.duration()) } else { self.nominal };
             self.shown_until = self.shown_until.max(self.ticks(shown) + lasts.min(60 * TICKS_PER_SECOND));
         }
         Some(packet)
@@ -102,29 +102,30 @@ impl Reader {
 
     /// The container's own index knows of pictures after the last one read.
     pub fn is_cut_short(&self) -> bool {
+        if self.clock.is_set_anew() {
+            // The index knows nothing of that, and its last entry may be of any of the clocks.
+            return false;
+        }
         let indexed = self.input.stream(self.stream).and_then(|stream| raw::index(&stream).next_back());
         match (indexed, self.last_dts) {
-            (Some(indexed), Some(read)) => self.span(indexed.timestamp - read) > TICKS_PER_SECOND / 2,
+            (Some(indexed), Some(read)) => self.clock.span(indexed.timestamp - read) > TICKS_PER_SECOND / 2,
             (Some(_), None) => true,
             (None, _) => false,
         }
     }
 
-    /// A time of the stream in ticks since the first picture.
+    /// When a time of the stream's packets is on the timeline.
     pub fn ticks(&self, stamp: i64) -> Ticks {
-        self.span(stamp.saturating_sub(self.start_pts))
+        self.clock.time(stamp)
+    }
+
+    /// When the first picture worth showing comes; it stands from time 0 on, and those before it are not shown.
+    pub fn first_picture(&self) -> Ticks {
+        self.clock.first_picture()
     }
 
     fn found(&self) -> Result<Stream<'_>, Error> {
         self.input.stream(self.stream).ok_or_else(|| Error::Protocol("the stream is gone".to_owned()))
-    }
-
-    fn span(&self, stamps: i64) -> Ticks {
-        rescale(stamps, self.base, TICK)
-    }
-
-    fn stamp(&self, at: Ticks) -> i64 {
-        rescale(at, TICK, self.base).saturating_add(self.start_pts)
     }
 
     fn lands_before(&mut self, at: Ticks) -> bool {
@@ -145,7 +146,10 @@ impl Reader {
         while broken < MAX_BROKEN {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() == self.stream && packet.size() > 0 => return Some(packet),
+                Ok(()) if packet.stream() == self.stream && packet.size() > 0 => {
+                    self.clock.mend(&mut packet);
+                    return Some(packet);
+                }
                 Ok(()) => {}
                 Err(ffmpeg_next::Error::InvalidData) => broken += 1,
                 Err(_) => return None,

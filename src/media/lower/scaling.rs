@@ -4,7 +4,7 @@ use ffmpeg_next::util::color::TransferCharacteristic as Transfer;
 use ffmpeg_next::{Rational, frame};
 
 use super::encoding::Encoding;
-use crate::domain::media::{Fraction, Rung, Ticks, VideoStream};
+use crate::domain::media::{Fraction, Rung, SourceClock, Ticks, VideoStream};
 use crate::media::encode::{Graph, Shape};
 use crate::media::error::Error;
 use crate::media::wire::Emit;
@@ -100,6 +100,7 @@ fn as_stream(picture: &frame::Video) -> VideoStream {
         hdr: matches!(transfer, Transfer::SMPTE2084 | Transfer::ARIB_STD_B67),
         start_pts: 0,
         time_base: Fraction { num: 1, den: 90_000 },
+        clock: SourceClock::default(),
         bitrate: 0,
         web_friendly: false,
     }

@@ -52,7 +52,8 @@ fn describe(
     let sound = reading.sounds.get(&index)?;
     let track = reading.tracks.get(&index)?;
     let (rate, channels) = known(sound, stream, reading, track.packets)?;
-    let heard = sound.heard.and_then(|heard| heard.pts).map(|pts| to_ticks(pts, stream.time_base()));
+    let heard = sound.heard.and_then(|heard| Some((heard.pts?, heard.epoch)));
+    let heard = heard.map(|(pts, epoch)| track.mended(to_ticks(pts, stream.time_base()), epoch));
     let zero =
         input.stream(video.index as usize).map(|first| to_ticks(video.start_pts, first.time_base()))?;
     Some(AudioStream {

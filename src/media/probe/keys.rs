@@ -14,7 +14,7 @@ const SAMPLES: usize = 16;
 /// Packets read for a keyframe after a jump.
 const MAX_PACKETS: usize = 200;
 
-/// Times of IDR pictures from the first picture on; empty where that one is none, or where they can't be trusted.
+/// Times of IDR pictures from the first picture on, which is at 0; empty where that one is none, or where they can't be trusted.
 pub(super) fn times(input: &mut Input, reading: &Reading, video: &VideoStream) -> Vec<Ticks> {
     let base = rational(video.time_base);
     let keys = if reading.whole {
@@ -22,15 +22,19 @@ pub(super) fn times(input: &mut Input, reading: &Reading, video: &VideoStream) -
     } else {
         indexed(input, reading, video).unwrap_or_default()
     };
-    let start = to_ticks(video.start_pts, base);
-    from_start(keys, start)
+    from_start(keys, to_ticks(video.start_pts, base), video.clock.lead)
 }
 
-fn from_start(keys: Vec<Ticks>, start: Ticks) -> Vec<Ticks> {
-    let mut times: Vec<Ticks> = keys.into_iter().filter(|at| *at >= start).map(|at| at - start).collect();
+/// The first picture stands from the beginning on, however long before it that is.
+fn from_start(keys: Vec<Ticks>, start: Ticks, lead: Ticks) -> Vec<Ticks> {
+    let mut times: Vec<Ticks> = keys.into_iter().filter(|at| *at >= start).collect();
     times.sort_unstable();
     times.dedup();
-    if times.first() == Some(&0) { times } else { Vec::new() }
+    if times.first() != Some(&start) {
+        return Vec::new();
+    }
+    let later = times.iter().skip(1).map(|at| at - start + lead);
+    std::iter::once(0).chain(later).collect()
 }
 
 fn counted(reading: &Reading, video: &VideoStream) -> Vec<Ticks> {
@@ -80,11 +84,12 @@ mod tests {
 
     #[test]
     fn times_count_from_the_first_picture_and_leave_out_what_is_before() {
-        assert_eq!(from_start(vec![500, 100, 300, 300, 50], 100), [0, 200, 400]);
+        assert_eq!(from_start(vec![500, 100, 300, 300, 50], 100, 0), [0, 200, 400]);
+        assert_eq!(from_start(vec![500, 100, 300], 100, 50), [0, 250, 450]);
     }
 
     #[test]
     fn a_source_that_does_not_start_on_a_keyframe_has_none() {
-        assert!(from_start(vec![200, 300], 100).is_empty());
+        assert!(from_start(vec![200, 300], 100, 0).is_empty());
     }
 }

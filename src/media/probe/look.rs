@@ -15,8 +15,9 @@ const PATIENCE: u32 = 240;
 /// What one decoded picture is like.
 #[derive(Debug, Clone)]
 pub(super) struct Picture {
-    /// Presentation time in the stream's time base.
+    /// Presentation time in the stream's time base, on the clock of the last packet put in.
     pub pts: i64,
+    pub epoch: usize,
     pub width: u32,
     pub height: u32,
     pub format: Pixel,
@@ -30,6 +31,7 @@ pub(super) struct Pictures {
     /// The first one the decoder has no doubt about.
     clean: Option<Picture>,
     seen: u32,
+    epoch: usize,
     pub interlaced: bool,
     frame: frame::Video,
 }
@@ -42,6 +44,7 @@ impl Pictures {
             first: None,
             clean: None,
             seen: 0,
+            epoch: 0,
             interlaced: false,
             frame: frame::Video::empty(),
         })
@@ -57,8 +60,9 @@ impl Pictures {
     }
 
     /// Decodes one packet; what the decoder dislikes is no reason to stop.
-    pub fn feed(&mut self, packet: &Packet) {
+    pub fn feed(&mut self, packet: &Packet, epoch: usize) {
         if !self.is_done() {
+            self.epoch = epoch;
             let _ = self.decoder.send_packet(packet);
             self.take();
         }
@@ -77,7 +81,7 @@ impl Pictures {
             self.seen += 1;
             self.interlaced |= self.frame.is_interlaced();
             if self.clean.is_none() {
-                let picture = picture(&self.frame);
+                let picture = picture(&self.frame, self.epoch);
                 if !self.frame.is_corrupt() {
                     self.clean = Some(picture.clone());
                 }
@@ -91,25 +95,34 @@ impl Pictures {
 pub(super) struct Sound {
     decoder: decoder::Audio,
     pub heard: Option<Heard>,
+    epoch: usize,
     frame: frame::Audio,
 }
 
 /// What the first decoded sound is like.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
-    /// Presentation time in the stream's time base, priming left out; `None` where the source doesn't say.
+    /// Presentation time in the stream's time base, priming left out, on the clock of the last packet put in; `None`
+    /// where the source doesn't say.
     pub pts: Option<i64>,
+    pub epoch: usize,
     pub rate: u32,
     pub channels: u16,
 }
 
 impl Sound {
     pub fn of(stream: &Stream<'_>) -> Result<Self, Error> {
-        Ok(Self { decoder: input::audio_decoder(stream)?, heard: None, frame: frame::Audio::empty() })
+        Ok(Self {
+            decoder: input::audio_decoder(stream)?,
+            heard: None,
+            epoch: 0,
+            frame: frame::Audio::empty(),
+        })
     }
 
-    pub fn feed(&mut self, packet: &Packet) {
+    pub fn feed(&mut self, packet: &Packet, epoch: usize) {
         if self.heard.is_none() {
+            self.epoch = epoch;
             let _ = self.decoder.send_packet(packet);
             self.take();
         }
@@ -126,16 +139,17 @@ impl Sound {
         while self.heard.is_none() && self.decoder.receive_frame(&mut self.frame).is_ok() {
             let (rate, channels) = (self.frame.rate(), self.frame.channels());
             if self.frame.samples() > 0 && rate > 0 && channels > 0 {
-                self.heard = Some(Heard { pts: self.frame.timestamp(), rate, channels });
+                self.heard = Some(Heard { pts: self.frame.timestamp(), epoch: self.epoch, rate, channels });
             }
         }
     }
 }
 
-fn picture(frame: &frame::Video) -> Picture {
+fn picture(frame: &frame::Video, epoch: usize) -> Picture {
     use ffi::AVColorTransferCharacteristic::{AVCOL_TRC_ARIB_STD_B67, AVCOL_TRC_SMPTE2084};
     Picture {
         pts: frame.timestamp().unwrap_or(0),
+        epoch,
         width: frame.width(),
         height: frame.height(),
         format: frame.format(),

@@ -3,8 +3,10 @@
 mod audio;
 mod carried;
 mod clock;
+mod epochs;
 mod idr;
 mod keys;
+mod lead;
 mod look;
 mod outline;
 mod picture;
@@ -30,7 +32,7 @@ use super::task::{Limits, Outcome};
 use super::wire::Emit;
 use super::{Error, input};
 use crate::domain::Refusal;
-use crate::domain::media::{Probe, TICKS_PER_SECOND};
+use crate::domain::media::{AudioStream, Probe, SourceClock, TICKS_PER_SECOND, VideoStream};
 
 /// Probes a source.
 ///
@@ -56,10 +58,11 @@ fn probe(
     let mut input = open(stream, limits, &outline)?;
     check_video(&input).map_err(|covers_only| verdict::without_video(&outline, covers_only))?;
     let whole = span::must_read_whole(&input, &outline, limits);
-    let reading = Reading::of(&mut input, whole, emit)?;
+    let mut reading = Reading::of(&mut input, whole, emit)?;
     let Some(index) = video::choose(&input, &reading) else {
         return Err(verdict::without_pictures(&outline, video::blank(&input, &reading).as_blank()).into());
     };
+    reading.settle(index);
     conclude(&mut input, &reading, index, &Frame { limits, outline: &outline, emit })
 }
 
@@ -74,8 +77,9 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     let encrypted = video::is_encrypted(input, reading, index);
     refuse_if(encrypted, verdict::encrypted)?;
     let mut stream = video::describe(input, reading, index)?;
-    let (sound, undecodable) = audio::choose(input, reading, &stream);
-    let span = span::measure(input, reading, &stream, frame)?;
+    let (mut sound, undecodable) = audio::choose(input, reading, &stream);
+    stream.clock = clock_of(reading, &stream, sound.as_mut());
+    let span = span::measure(input, reading, (&stream, sound.as_ref()), frame)?;
     let most = frame.limits.max_duration;
     refuse_if(span.duration > most, || {
         verdict::too_long(span.duration / TICKS_PER_SECOND, most / TICKS_PER_SECOND)
@@ -84,7 +88,9 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     let most = frame.limits.max_still;
     refuse_if(held > most, || verdict::stands_still(held / TICKS_PER_SECOND, most / TICKS_PER_SECOND))?;
     video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
-    let seekable = !span.set_anew && span::is_seekable(input, reading, &stream, span.duration)?;
+    stream.clock.discontinuities = span.discontinuities;
+    let seekable =
+        stream.clock.discontinuities.is_empty() && span::is_seekable(input, reading, &stream, span.duration)?;
     stream.web_friendly &= reading.tracks.get(&index).is_some_and(|track| !track.unruly);
     let keyframes = if stream.web_friendly { keys::times(input, reading, &stream) } else { Vec::new() };
     stream.web_friendly &= !keyframes.is_empty();
@@ -98,6 +104,22 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
         warnings: truncated.into_iter().chain(undecodable).collect(),
         keyframes,
     })
+}
+
+/// How the source's times become the video's; the sound's start becomes one of these.
+fn clock_of(reading: &Reading, video: &VideoStream, sound: Option<&mut AudioStream>) -> SourceClock {
+    let mut clock = SourceClock::default();
+    let Some((track, sound)) =
+        sound.and_then(|sound| Some((reading.tracks.get(&(sound.index as usize))?, sound)))
+    else {
+        return clock;
+    };
+    let picture = clock::to_ticks(video.start_pts, clock::rational(video.time_base));
+    let start = picture.saturating_add(sound.start);
+    clock.lead = lead::lead(picture, start, &track.gaps);
+    clock.untimed.extend(track.is_too_dense().then_some(sound.index));
+    sound.start = sound.start.saturating_add(clock.lead);
+    clock
 }
 
 fn open(

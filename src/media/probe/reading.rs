@@ -8,10 +8,11 @@ use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Packet, Rational, codec, media};
 
 use super::clock::to_ticks;
+use super::epochs::Epochs;
 use super::idr::Framing;
 use super::look::{Pictures, Sound};
 use super::track::Track;
-use crate::domain::media::Ticks;
+use crate::domain::media::{Discontinuity, Ticks};
 use crate::media::wire::Emit;
 use crate::media::{Error, input, raw};
 
@@ -26,7 +27,6 @@ const MAX_BROKEN: u32 = 10_000;
 const PROGRESS_PACKETS: u64 = 256;
 
 /// What one pass found, by stream index.
-#[derive(Default)]
 pub(super) struct Reading {
     pub tracks: BTreeMap<usize, Track>,
     pub pictures: BTreeMap<usize, Pictures>,
@@ -38,18 +38,15 @@ pub(super) struct Reading {
     pub audios: Vec<usize>,
     /// How H.264 streams frame their NAL units.
     pub framings: BTreeMap<usize, Framing>,
+    pub discontinuities: Vec<Discontinuity>,
     bases: BTreeMap<usize, Rational>,
+    epochs: Epochs,
 }
 
 impl Reading {
     /// Reads the source once: to its end where `whole`, otherwise until pictures and sound have been decoded.
     pub fn of(input: &mut Input, whole: bool, emit: &Emit) -> Result<Self, Error> {
-        let mut reading = Self::default();
-        for stream in input.streams() {
-            reading.meet(&stream);
-        }
-        let kept: Vec<usize> = reading.bases.keys().copied().collect();
-        raw::keep_only(input, &kept);
+        let mut reading = Self::blank(input);
         reading.whole = each_packet(input, emit, |packet| {
             reading.take(packet);
             if whole || !reading.is_enough() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -57,6 +54,37 @@ impl Reading {
         reading.pictures.values_mut().for_each(Pictures::finish);
         reading.sounds.values_mut().for_each(Sound::finish);
         Ok(reading)
+    }
+
+    /// Nothing read yet; the input gives the streams looked at only.
+    fn blank(input: &mut Input) -> Self {
+        let mut reading = Self {
+            tracks: BTreeMap::new(),
+            pictures: BTreeMap::new(),
+            sounds: BTreeMap::new(),
+            whole: false,
+            videos: Vec::new(),
+            audios: Vec::new(),
+            framings: BTreeMap::new(),
+            discontinuities: Vec::new(),
+            bases: BTreeMap::new(),
+            epochs: Epochs::new(raw::has_many_clocks(input)),
+        };
+        for stream in input.streams() {
+            reading.meet(&stream);
+        }
+        let kept: Vec<usize> = reading.bases.keys().copied().collect();
+        raw::keep_only(input, &kept);
+        reading
+    }
+
+    /// Puts all times on one clock, on which pictures of the stream `leading` follow each other.
+    pub fn settle(&mut self, leading: usize) {
+        let offsets = self.epochs.offsets(leading);
+        for track in self.tracks.values_mut() {
+            track.settle(&offsets);
+        }
+        self.discontinuities = self.epochs.discontinuities(leading);
     }
 
     fn meet(&mut self, stream: &Stream<'_>) {
@@ -90,12 +118,13 @@ impl Reading {
     fn take(&mut self, packet: &Packet) {
         let index = packet.stream();
         let (Some(track), Some(base)) = (self.tracks.get_mut(&index), self.bases.get(&index)) else { return };
-        track.count(packet, *base, self.framings.get(&index).copied());
+        let nal = self.framings.get(&index).copied();
+        let epoch = track.count(packet, (*base, nal), &mut self.epochs).unwrap_or(0);
         if let Some(pictures) = self.pictures.get_mut(&index) {
-            pictures.feed(packet);
+            pictures.feed(packet, epoch);
         }
         if let Some(sound) = self.sounds.get_mut(&index) {
-            sound.feed(packet);
+            sound.feed(packet, epoch);
         }
     }
 

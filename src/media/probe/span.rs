@@ -1,10 +1,10 @@
 //! How long a source is, to the last packet, and whether it can be jumped into.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::{Rational, media};
+use ffmpeg_next::format::stream::Stream;
+use ffmpeg_next::{Rational, ffi, media};
 
 use super::Frame;
 use super::clock::{rational, to_ticks};
@@ -13,7 +13,7 @@ use super::reading::Reading;
 use super::still::{self, Gap};
 use super::tail;
 use super::track::Track;
-use crate::domain::media::{AudioStream, TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::domain::media::{AudioStream, Discontinuity, TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::task::Limits;
 use crate::media::{Error, input, raw};
 
@@ -31,22 +31,23 @@ const RUN_UP: Ticks = 10 * TICKS_PER_SECOND;
 const MAX_RUN_UP: Ticks = 60 * TICKS_PER_SECOND;
 
 /// A source's length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Span {
-    /// From the first picture to the end of the longer of video and audio; at least one tick.
+    /// From the beginning to the end of the longer of video and audio; at least one tick.
     pub duration: Ticks,
     pub truncated: bool,
-    /// Its clock goes back on the way, so that a time may be found twice.
-    pub set_anew: bool,
+    /// Where its clock is set anew on the way, so that a time may be found twice.
+    pub discontinuities: Vec<Discontinuity>,
 }
 
-/// Nothing but reading every packet will tell the duration, or reading them costs little.
+/// Nothing but reading every packet will tell the duration, or reading them costs little. A clock that may be set anew
+/// anywhere has to be followed everywhere.
 pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits) -> bool {
     let claimed = to_ticks(input.duration(), CONTAINER_BASE);
     let vague = claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input);
     let scattered = outline.is_fragmented() || outline.ends_early() || points_beyond(input, outline.size);
     let sparse = outline.size < seconds(claimed).saturating_mul(SPARSE_BYTES);
-    outline.size <= SMALL_BYTES || vague || scattered || sparse
+    outline.size <= SMALL_BYTES || vague || scattered || sparse || has_many_clocks(input)
 }
 
 /// How long in all neither picture nor sound comes. Of a source that was not read whole an index tells it, and where
@@ -57,7 +58,7 @@ pub(super) fn held(
     (video, sound): (&VideoStream, Option<&AudioStream>),
     duration: Ticks,
 ) -> Ticks {
-    let start = start(input, video);
+    let start = start(video).saturating_sub(video.clock.lead);
     let span = (start, start.saturating_add(duration));
     let of = |index: u32| gaps_of(input, reading, index as usize, span);
     let Some(pictures) = of(video.index) else { return 0 };
@@ -82,36 +83,76 @@ fn gaps_of(input: &Input, reading: &Reading, index: usize, span: (Ticks, Ticks))
     Some(still::gaps(raw::index(&stream).map(|entry| to_ticks(entry.timestamp, base)), span))
 }
 
+/// MPEG's streams, and what recorders of RTMP streams write.
+fn has_many_clocks(input: &Input) -> bool {
+    raw::has_many_clocks(input) || input.format().name().contains("flv")
+}
+
 fn seconds(ticks: Ticks) -> u64 {
     u64::try_from(ticks / TICKS_PER_SECOND).unwrap_or(0)
 }
 
-/// Measures by the packets where all were read, by an index that covers all or else the last packets otherwise.
+/// Measures by the packets: all of them where they were read, the last ones otherwise.
 pub(super) fn measure(
     input: &mut Input,
     reading: &Reading,
-    video: &VideoStream,
+    played: (&VideoStream, Option<&AudioStream>),
     frame: &Frame<'_>,
 ) -> Result<Span, Error> {
-    let (start, outline) = (start(input, video), frame.outline);
-    let promised = raw::container_start(input).saturating_add(input.duration());
-    let promised = to_ticks(promised, CONTAINER_BASE).saturating_sub(start);
+    let (video, sound) = played;
+    let outline = frame.outline;
     let cut = outline.ends_early() || points_beyond(input, outline.size) || last_is_cut(reading);
-    if !reading.whole && is_indexed(input) {
-        return Ok(Span { duration: promised.max(1), truncated: cut, set_anew: false });
-    }
-    let tracks = if reading.whole {
-        Cow::Borrowed(&reading.tracks)
+    let promised = promised(input, played);
+    let tail = if reading.whole {
+        None
     } else {
-        let near = start.saturating_add(promised).saturating_sub(RUN_UP);
-        let near = (video.index as usize, from_ticks(near, rational(video.time_base)));
-        Cow::Owned(tail::read(input, reading, near, frame.emit)?)
+        Some(tail::read(input, reading, (video.index as usize, near_end(input, video)), frame.emit)?)
     };
-    let found = end(&tracks, reading, video, start).unwrap_or(start);
-    let duration = found.saturating_sub(start).max(1);
-    let short = !raw::duration_is_a_guess(input) && promised - duration > SLACK.max(promised / 20);
-    let set_anew = tracks.values().any(|track| track.set_anew);
-    Ok(Span { duration, truncated: cut || short, set_anew })
+    let tracks = tail.as_ref().map_or(&reading.tracks, |tail| &tail.tracks);
+    let zero = start(video).saturating_sub(video.clock.lead);
+    let pictures = end_of_pictures(tracks, reading, video);
+    let found = pictures.max(sound.and_then(|sound| end_of_sound(tracks, video, sound))).unwrap_or(zero);
+    let duration = found.saturating_sub(zero).max(1);
+    let missing = promised.map_or(0, |promised| promised.saturating_sub(found));
+    let truncated = cut || missing > SLACK.max(duration / 20);
+    let discontinuities = tail.map_or_else(|| reading.discontinuities.clone(), |tail| tail.discontinuities);
+    Ok(Span { duration, truncated, discontinuities })
+}
+
+/// Where in the base of the pictures the last ones may be looked for.
+fn near_end(input: &Input, video: &VideoStream) -> i64 {
+    let stream = input.stream(video.index as usize).filter(|_| is_indexed(input));
+    if let Some(last) = stream.and_then(|stream| raw::index(&stream).next_back()) {
+        return last.timestamp;
+    }
+    let claimed = raw::container_start(input).saturating_add(input.duration());
+    let near = to_ticks(claimed, CONTAINER_BASE).saturating_sub(RUN_UP);
+    from_ticks(near, rational(video.time_base))
+}
+
+/// Where the container says that the streams played end; `None` where it says nothing of them, or what can't be meant.
+fn promised(input: &Input, (video, sound): (&VideoStream, Option<&AudioStream>)) -> Option<Ticks> {
+    let is_played = |index: usize| {
+        index == video.index as usize || sound.is_some_and(|sound| index == sound.index as usize)
+    };
+    if input.format().name().contains("mp4") {
+        let played = input.streams().filter(|stream| is_played(stream.index()));
+        return played.filter_map(|stream| promised_by(&stream)).max();
+    }
+    // Of all its tracks together: subtitles and other sound may well be longer.
+    let only_played =
+        input.streams().all(|stream| is_played(stream.index()) || input::is_attached_picture(&stream));
+    let estimated = raw::duration_is_a_guess(input) || raw::has_many_clocks(input);
+    let claimed = raw::container_start(input).saturating_add(input.duration());
+    (only_played && !estimated).then(|| to_ticks(claimed, CONTAINER_BASE))
+}
+
+/// By its own header; all ones mean that the writer didn't know (ISO/IEC 14496-12 8.4.2.3).
+fn promised_by(stream: &Stream<'_>) -> Option<Ticks> {
+    const UNKNOWN: [i64; 3] = [u32::MAX as i64, i32::MAX as i64, i64::MAX];
+    let duration = Some(stream.duration()).filter(|claimed| *claimed > 0 && !UNKNOWN.contains(claimed))?;
+    let start = Some(stream.start_time()).filter(|start| *start != ffi::AV_NOPTS_VALUE).unwrap_or(0);
+    Some(to_ticks(start.saturating_add(duration), stream.time_base()))
 }
 
 /// A jump to the middle lands on a keyframe not far before it.
@@ -122,11 +163,11 @@ pub(super) fn is_seekable(
     duration: Ticks,
 ) -> Result<bool, Error> {
     let index = video.index as usize;
-    let Some(base) = input.stream(index).map(|stream| stream.time_base()) else { return Ok(false) };
+    let base = rational(video.time_base);
     if reading.tracks.get(&index).is_none_or(|track| track.untimed > 0) {
         return Ok(false);
     }
-    let middle = start(input, video).saturating_add(duration / 2);
+    let middle = start(video).saturating_add(duration / 2);
     let last = reading.tracks.get(&index).and_then(|track| track.last).filter(|_| reading.whole);
     let aim = last.map_or(middle, |last| middle.min(last));
     let Some(landed) = input::seek_before(input, index, from_ticks(aim, base))? else { return Ok(false) };
@@ -136,8 +177,9 @@ pub(super) fn is_seekable(
     Ok(aim.saturating_sub(landed) <= MAX_RUN_UP || best.is_some_and(|best| landed >= best))
 }
 
-fn start(input: &Input, video: &VideoStream) -> Ticks {
-    input.stream(video.index as usize).map_or(0, |stream| to_ticks(video.start_pts, stream.time_base()))
+/// When the first picture is shown, on the source's clock.
+fn start(video: &VideoStream) -> Ticks {
+    to_ticks(video.start_pts, rational(video.time_base))
 }
 
 fn from_ticks(ticks: Ticks, base: Rational) -> i64 {
@@ -146,18 +188,15 @@ fn from_ticks(ticks: Ticks, base: Rational) -> i64 {
     i64::try_from(scaled / per_tick).unwrap_or(i64::MAX)
 }
 
-fn end(
-    tracks: &BTreeMap<usize, Track>,
-    reading: &Reading,
-    video: &VideoStream,
-    start: Ticks,
-) -> Option<Ticks> {
+fn end_of_pictures(tracks: &BTreeMap<usize, Track>, reading: &Reading, video: &VideoStream) -> Option<Ticks> {
     let index = video.index as usize;
-    let delay = reading.tracks.get(&index).map_or(0, |track| reordering(track, start));
-    let pictures = tracks.get(&index).and_then(|track| Some(track.ends(one_picture(video))? + delay));
-    let sounds = reading.sounds.iter().filter(|(_, sound)| sound.heard.is_some());
-    let sound = sounds.filter_map(|(index, _)| tracks.get(index)?.ends(0)).max();
-    pictures.max(sound)
+    let delay = reading.tracks.get(&index).map_or(0, |track| reordering(track, start(video)));
+    Some(tracks.get(&index)?.ends(one_picture(video))?.saturating_add(delay))
+}
+
+fn end_of_sound(tracks: &BTreeMap<usize, Track>, video: &VideoStream, sound: &AudioStream) -> Option<Ticks> {
+    let track = tracks.get(&(sound.index as usize))?;
+    if video.clock.untimed.contains(&sound.index) { track.ends_in_row() } else { track.ends(0) }
 }
 
 /// How much later pictures are shown than decoded, where a stream only tells the latter.

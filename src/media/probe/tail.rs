@@ -6,10 +6,18 @@ use std::ops::ControlFlow;
 
 use ffmpeg_next::format::context::Input;
 
+use super::epochs::Epochs;
 use super::reading::{Reading, each_packet};
 use super::track::Track;
+use crate::domain::media::Discontinuity;
 use crate::media::wire::Emit;
 use crate::media::{Error, raw};
+
+/// What was counted of a part of the source that reaches to its end.
+pub(super) struct Tail {
+    pub tracks: BTreeMap<usize, Track>,
+    pub discontinuities: Vec<Discontinuity>,
+}
 
 /// What was counted by stream, at least from the last keyframe before `near` (in the base of stream `video`) to the
 /// end of the source.
@@ -18,28 +26,33 @@ pub(super) fn read(
     reading: &Reading,
     (video, near): (usize, i64),
     emit: &Emit,
-) -> Result<BTreeMap<usize, Track>, Error> {
+) -> Result<Tail, Error> {
     if raw::seek_back(input, video, near).is_ok() {
-        let tracks = count(input, reading, emit)?;
+        let tail = count(input, reading, (video, emit))?;
         // A clock set anew sends jumps astray, and tells nothing of the time before.
-        if tracks.contains_key(&video) && !tracks.values().any(|track| track.set_anew) {
-            return Ok(tracks);
+        if tail.tracks.contains_key(&video) && tail.discontinuities.is_empty() {
+            return Ok(tail);
         }
     }
     // Where the beginning can't be had either, the rest still holds the end.
     let _ = raw::rewind(input, video);
-    count(input, reading, emit)
+    count(input, reading, (video, emit))
 }
 
-fn count(input: &mut Input, reading: &Reading, emit: &Emit) -> Result<BTreeMap<usize, Track>, Error> {
+fn count(input: &mut Input, reading: &Reading, (video, emit): (usize, &Emit)) -> Result<Tail, Error> {
     let bases: BTreeMap<_, _> = input.streams().map(|stream| (stream.index(), stream.time_base())).collect();
-    let mut tracks: BTreeMap<usize, Track> = BTreeMap::new();
+    let (mut tracks, mut epochs): (BTreeMap<usize, Track>, _) =
+        (BTreeMap::new(), Epochs::new(raw::has_many_clocks(input)));
     each_packet(input, emit, |packet| {
         let index = packet.stream();
         if let (Some(base), true) = (bases.get(&index), reading.tracks.contains_key(&index)) {
-            tracks.entry(index).or_default().count(packet, *base, None);
+            tracks.entry(index).or_default().count(packet, (*base, None), &mut epochs);
         }
         ControlFlow::Continue(())
     })?;
-    Ok(tracks)
+    let offsets = epochs.offsets(video);
+    for track in tracks.values_mut() {
+        track.settle(&offsets);
+    }
+    Ok(Tail { tracks, discontinuities: epochs.discontinuities(video) })
 }

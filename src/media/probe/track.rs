@@ -6,21 +6,20 @@ use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::{Packet, Rational};
 
 use super::clock::to_ticks;
+use super::epochs::{Epochs, Offsets, Stamp};
 use super::idr;
 use super::still::{self, Gap};
-use crate::domain::media::{TICKS_PER_SECOND, Ticks};
+use crate::domain::media::Ticks;
 use crate::media::raw;
 
 /// Fewer gaps between pictures than this say little about a rate.
 const MIN_GAPS: u64 = 8;
 
-/// A step back beyond this is a clock set anew, as the encoders take it.
-const RESET: Ticks = 10 * TICKS_PER_SECOND;
-
 /// Presentation times looked back on for one that comes twice: more than pictures are reordered by (ITU-T H.264 A.3.1).
 const RECENT: usize = 32;
 
-/// Counts of the packets that are shown or heard; times in ticks of the source's own clock.
+/// Counts of the packets that are shown or heard. Their times, in ticks of the source's clock as its discontinuities mend
+/// it, are there once the track has been [settled](Track::settle).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Track {
     pub packets: u64,
@@ -31,6 +30,8 @@ pub(super) struct Track {
     pub last: Option<Ticks>,
     /// Where the last of them ends, as far as their durations tell.
     pub end: Option<Ticks>,
+    /// How long they last together, as far as they say.
+    pub lasting: Ticks,
     /// The last packet is cut off.
     pub cut: bool,
     /// Its data is encrypted sample by sample.
@@ -44,19 +45,36 @@ pub(super) struct Track {
     /// Its packets can't be cut out and shown as they are: some are left out by an edit list after the first that is
     /// shown, two have one time, or decoding times don't rise.
     pub unruly: bool,
-    /// Its clock went back on the way: from then on its times count from where they were.
-    pub set_anew: bool,
     /// Where nothing came for long.
     pub gaps: Vec<Gap>,
-    shift: Ticks,
     last_duration: Ticks,
     last_dts: Option<i64>,
     recent: VecDeque<i64>,
+    spells: Vec<Spell>,
+}
+
+/// What came on one clock, by which it is counted.
+#[derive(Debug, Clone, Default)]
+struct Spell {
+    epoch: usize,
+    /// What puts it on one clock with the others.
+    offset: Ticks,
+    first: Ticks,
+    last: Ticks,
+    last_duration: Ticks,
+    end: Ticks,
+    keys: Vec<(Ticks, bool)>,
+    gaps: Vec<Gap>,
 }
 
 impl Track {
-    /// Counts one packet.
-    pub fn count(&mut self, packet: &Packet, base: Rational, nal: Option<idr::Framing>) {
+    /// Counts one packet; the number of the epoch it belongs to, where it is shown or heard.
+    pub fn count(
+        &mut self,
+        packet: &Packet,
+        (base, nal): (Rational, Option<idr::Framing>),
+        epochs: &mut Epochs,
+    ) -> Option<usize> {
         self.cut = packet.is_corrupt();
         self.encrypted |= packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo);
         self.bytes += packet.size() as u64;
@@ -64,19 +82,65 @@ impl Track {
         self.unruly |= self.is_out_of_order(packet);
         if raw::is_discarded(packet) {
             self.unruly |= self.shown > 0;
-            return;
+            return None;
         }
         self.shown += 1;
-        let duration = to_ticks(packet.duration().max(0), base);
-        let time = packet.pts().or(packet.dts());
         self.by_decoding |= packet.pts().is_none();
-        self.untimed += u64::from(time.is_none());
-        let at = time.map_or(self.end.unwrap_or(0), |time| self.go_on(to_ticks(time, base)));
-        self.place(at, duration);
+        let duration = to_ticks(packet.duration().max(0), base);
+        self.lasting = self.lasting.saturating_add(duration);
+        let placed = Stamp::of(packet, base).and_then(|stamp| {
+            let epoch = epochs.place(packet.stream(), &stamp)?;
+            Some((epoch, stamp.shown.unwrap_or(stamp.decoded)))
+        });
+        self.untimed += u64::from(placed.is_none());
+        let (epoch, at) = placed.unwrap_or_else(|| self.spells.last().map_or((0, 0), Spell::next));
+        let spell = self.spell(epoch, at);
+        spell.place(at, duration);
         if packet.is_key() {
             let idr = nal.is_some_and(|nal| packet.data().is_some_and(|data| nal.begins_with_idr(data)));
-            self.keys.push((at, idr));
+            spell.keys.push((at, idr));
         }
+        Some(epoch)
+    }
+
+    /// Puts what was counted on one clock, by what is to be added to each epoch.
+    pub fn settle(&mut self, offsets: &Offsets) {
+        self.spells.retain(|spell| offsets.contains_key(&spell.epoch));
+        for spell in &mut self.spells {
+            spell.offset = offsets.get(&spell.epoch).copied().unwrap_or(0);
+        }
+        let spells = &self.spells;
+        self.first = spells.iter().map(|spell| spell.on(spell.first)).min();
+        self.end = spells.iter().map(|spell| spell.on(spell.end)).max();
+        let last = spells.iter().max_by_key(|spell| spell.on(spell.last));
+        (self.last, self.last_duration) =
+            (last.map(|spell| spell.on(spell.last)), last.map_or(0, |spell| spell.last_duration));
+        self.keys = spells
+            .iter()
+            .flat_map(|spell| spell.keys.iter().map(|(at, idr)| (spell.on(*at), *idr)))
+            .collect();
+        let within = spells
+            .iter()
+            .flat_map(|spell| spell.gaps.iter().map(|(from, to)| (spell.on(*from), spell.on(*to))));
+        let between = spells.windows(2).map(|pair| (pair[0].on(pair[0].last), pair[1].on(pair[1].first)));
+        self.gaps = within.chain(between.filter(|gap| still::is_long(*gap))).collect();
+        self.gaps.sort_unstable();
+    }
+
+    /// A time that came out of the decoder when a packet of `epoch` was put in, as the discontinuities mend it.
+    pub fn mended(&self, at: Ticks, epoch: usize) -> Ticks {
+        let before = || self.spells.iter().rev().filter(|spell| spell.epoch <= epoch);
+        let held = before().find(|spell| (spell.first..=spell.end).contains(&at));
+        held.or(before().next()).map_or(at, |spell| spell.on(at))
+    }
+
+    fn spell(&mut self, epoch: usize, at: Ticks) -> &mut Spell {
+        let known = self.spells.iter().rposition(|spell| spell.epoch == epoch);
+        let index = known.unwrap_or_else(|| {
+            self.spells.push(Spell { epoch, first: at, last: at, end: at, ..Spell::default() });
+            self.spells.len() - 1
+        });
+        &mut self.spells[index]
     }
 
     fn is_out_of_order(&mut self, packet: &Packet) -> bool {
@@ -89,28 +153,6 @@ impl Track {
         falls || twice
     }
 
-    /// The time as if the clock had never been set anew.
-    fn go_on(&mut self, at: Ticks) -> Ticks {
-        let (shifted, end) = (at.saturating_add(self.shift), self.end.unwrap_or(Ticks::MIN));
-        if shifted >= end.saturating_sub(RESET) {
-            return shifted;
-        }
-        self.set_anew = true;
-        self.shift = end.saturating_sub(at);
-        end
-    }
-
-    fn place(&mut self, at: Ticks, duration: Ticks) {
-        self.gaps.extend(self.last.map(|last| (last, at)).filter(|gap| still::is_long(*gap)));
-        self.first = Some(self.first.map_or(at, |first| first.min(at)));
-        if self.last.is_none_or(|last| at >= last) {
-            self.last = Some(at);
-            self.last_duration = duration;
-        }
-        let end = at.saturating_add(duration);
-        self.end = Some(self.end.map_or(end, |known| known.max(end)));
-    }
-
     /// Pictures a second by the packets' own times; `None` where too few went by to tell.
     pub fn rate(&self) -> Option<f64> {
         let span = self.last?.checked_sub(self.first?)?;
@@ -118,6 +160,18 @@ impl Track {
         #[expect(clippy::cast_precision_loss, reason = "counts of packets and ticks fit a float's 53 bits")]
         let rate = (span > 0 && timed > 0).then(|| timed as f64 * 90_000.0 / span as f64);
         rate
+    }
+
+    /// Its packets last much longer together than their times leave them: the times can't be meant.
+    pub fn is_too_dense(&self) -> bool {
+        let (Some(first), Some(last)) = (self.first, self.last) else { return false };
+        let span = last.saturating_sub(first).saturating_add(self.last_duration);
+        self.shown > MIN_GAPS && self.lasting / 2 > span
+    }
+
+    /// Where sound ends whose packets follow each other, whatever their times say.
+    pub fn ends_in_row(&self) -> Option<Ticks> {
+        Some(self.first?.saturating_add(self.lasting))
     }
 
     /// Where the stream ends; its last packet lasts `usual` where it doesn't say.
@@ -128,13 +182,35 @@ impl Track {
     }
 }
 
+impl Spell {
+    fn place(&mut self, at: Ticks, duration: Ticks) {
+        self.gaps.extend(Some((self.last, at)).filter(|gap| still::is_long(*gap)));
+        self.first = self.first.min(at);
+        if at >= self.last {
+            (self.last, self.last_duration) = (at, duration);
+        }
+        self.end = self.end.max(at.saturating_add(duration));
+    }
+
+    /// Where a packet without a time of its own goes.
+    fn next(&self) -> (usize, Ticks) {
+        (self.epoch, self.end)
+    }
+
+    /// A time of this clock on the one of all.
+    fn on(&self, at: Ticks) -> Ticks {
+        at.saturating_add(self.offset)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::media::TICKS_PER_SECOND;
 
     /// A track of these presentation and decoding times.
     fn is_unruly(times: &[(i64, i64)], discarded: usize) -> bool {
-        let mut track = Track::default();
+        let (mut track, mut epochs) = (Track::default(), Epochs::new(false));
         for (at, (pts, dts)) in times.iter().enumerate() {
             let mut packet = Packet::copy(b"picture");
             packet.set_pts(Some(*pts));
@@ -142,7 +218,7 @@ mod tests {
             let discard =
                 ffmpeg_next::codec::packet::Flags::from_bits_retain(ffmpeg_next::ffi::AV_PKT_FLAG_DISCARD);
             packet.set_flags(if at == discarded { discard } else { ffmpeg_next::codec::packet::Flags::KEY });
-            track.count(&packet, Rational(1, 90_000), None);
+            track.count(&packet, (Rational(1, 90_000), None), &mut epochs);
         }
         track.unruly
     }
@@ -155,14 +231,17 @@ mod tests {
 
     #[test]
     fn a_clock_set_anew_is_gone_on_with_from_where_it_was() {
-        let mut track = Track::default();
-        for at in [0, 1, 2, 3600, 0, 1] {
+        let (mut track, mut epochs) = (Track::default(), Epochs::new(true));
+        for (place, at) in [0, 1, 2, 3600, 3601, 0, 1].into_iter().enumerate() {
             let mut packet = Packet::copy(b"picture");
             packet.set_pts(Some(at));
             packet.set_duration(1);
-            track.count(&packet, Rational(1, 1), None);
+            packet.set_position(isize::try_from(place * 188).expect("small"));
+            track.count(&packet, (Rational(1, 1), None), &mut epochs);
         }
-        assert_eq!((track.set_anew, track.end), (true, Some(3603 * TICKS_PER_SECOND)));
+        track.settle(&epochs.offsets(0));
+        assert_eq!((track.first, track.end), (Some(0), Some(7 * TICKS_PER_SECOND)));
+        assert_eq!(track.mended(3601 * TICKS_PER_SECOND, 1), 4 * TICKS_PER_SECOND);
     }
 
     #[test]

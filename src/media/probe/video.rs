@@ -5,13 +5,14 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::{Disposition, Stream};
 use ffmpeg_next::{codec, ffi};
 
-use super::clock::fraction;
+use super::clock::{fraction, to_ticks};
 use super::look::{Picture, Pictures};
 use super::picture::{self, Turn};
 use super::rate;
 use super::reading::Reading;
 use super::verdict::Blank;
-use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::domain::media::{Fraction, SourceClock, TICKS_PER_SECOND, Ticks, VideoStream};
+use crate::media::libav::{TICK, rescale};
 use crate::media::{Error, raw};
 
 /// Stream types of HLS SAMPLE-AES in an MPEG transport stream, as its demuxer shows them.
@@ -82,7 +83,9 @@ pub(super) fn describe(input: &mut Input, reading: &Reading, index: usize) -> Re
     let first = pictures.start().ok_or_else(gone)?;
     let turn = turn(&stream);
     let (width, height) = picture::shown(first.width, first.height, aspect, turn);
-    let counted = reading.tracks.get(&index).and_then(super::track::Track::rate);
+    let track = reading.tracks.get(&index).ok_or_else(gone)?;
+    let start = to_ticks(first.pts, stream.time_base());
+    let offset = track.mended(start, first.epoch).saturating_sub(start);
     let interlaced = pictures.interlaced || is_interlaced(&stream);
     let mut described = VideoStream {
         index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -92,13 +95,14 @@ pub(super) fn describe(input: &mut Input, reading: &Reading, index: usize) -> Re
         rotation: turn.degrees,
         mirrored: turn.mirrored,
         pixel_aspect: aspect,
-        frame_rate: rate::choose(fraction(stream.avg_frame_rate()), fraction(stream.rate()), counted),
+        frame_rate: rate::choose(fraction(stream.avg_frame_rate()), fraction(stream.rate()), track.rate()),
         pixel_format: first.format.descriptor().map_or_else(String::new, |format| format.name().to_owned()),
         bit_depth: raw::bit_depth(first.format),
         interlaced,
         hdr: first.hdr,
-        start_pts: first.pts,
+        start_pts: first.pts.saturating_add(rescale(offset, TICK, stream.time_base())),
         time_base: fraction(stream.time_base()),
+        clock: SourceClock::default(),
         bitrate: u64::try_from(stream.parameters().bit_rate()).unwrap_or(0),
         web_friendly: false,
     };

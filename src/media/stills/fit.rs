@@ -8,7 +8,7 @@ use ffmpeg_next::{Packet, frame};
 
 use super::shots::within;
 use super::{filtered, jpeg};
-use crate::domain::media::{Fraction, VideoStream};
+use crate::domain::media::{Fraction, SourceClock, VideoStream};
 use crate::domain::{Refusal, RefusalCode};
 use crate::media::encode::{Graph, Shape};
 use crate::media::error::Error;
@@ -101,6 +101,7 @@ fn as_video(picture: &frame::Video) -> VideoStream {
         hdr: false,
         start_pts: 0,
         time_base: SQUARE,
+        clock: SourceClock::default(),
         bitrate: 0,
         web_friendly: false,
     }

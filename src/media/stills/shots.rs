@@ -129,7 +129,11 @@ impl<'a> Shots<'a> {
     fn receive(&mut self) {
         let mut shot = frame::Video::empty();
         while self.decoder.receive_frame(&mut shot).is_ok() {
-            let at = shot.timestamp().map_or(0, |stamp| self.reader.ticks(stamp));
+            let first = self.reader.first_picture();
+            let at = shot.timestamp().map_or(first, |stamp| self.reader.ticks(stamp));
+            if at < first {
+                continue;
+            }
             self.ready.push_back((at, std::mem::replace(&mut shot, frame::Video::empty())));
         }
     }

@@ -1,0 +1,89 @@
+//! Sources whose clock is set anew on the way: joined pieces, encoders started again, and captures cut together.
+
+use super::{Through, assert_at, assert_near, flashing, through};
+use crate::media::proof::{Clip, clip};
+
+const TS: &str = "-c:v libx264 -preset ultrafast -g 50 -pix_fmt yuv420p -c:a aac";
+
+/// So many bytes that a source is too large to be read whole for its own sake.
+const LARGE: usize = 70 << 20;
+
+fn bytes(clip: &Clip) -> Vec<u8> {
+    std::fs::read(&clip.path).expect("a clip")
+}
+
+/// Empty packets of a transport stream (ISO/IEC 13818-1 2.4.1).
+fn stuffing(size: usize) -> Vec<u8> {
+    let packet = [[0x47, 0x1f, 0xff, 0x10].as_slice(), &[0xff; 184]].concat();
+    packet.repeat(size / 188)
+}
+
+/// Each second of the pieces has its flash and its beep, at the same time in every rung and the sound.
+fn assert_together(made: &Through, wanted: &[f64], seconds: f64) {
+    assert!((made.seconds() - seconds).abs() < 0.2, "{} s, wanted {seconds}", made.seconds());
+    for flashes in made.flashes() {
+        assert_at("flashes", &flashes, wanted);
+        assert_at("beeps", &made.beeps(), &flashes);
+    }
+    assert!(made.probe.warnings.is_empty(), "{:?}", made.probe.warnings);
+}
+
+#[test]
+fn a_stream_joined_four_times_with_itself_plays_four_times() {
+    let piece = flashing("piece.ts", (6, 6), TS);
+    let joined = bytes(&piece).repeat(4);
+    let made = through(&piece.replaced(&joined).path);
+    let wanted: Vec<f64> = (0..12).map(|at| f64::from(at) * 2.0 + 1.0).collect();
+    assert_together(&made, &wanted, 24.0);
+}
+
+#[test]
+fn joined_streams_too_large_to_be_read_for_nothing_play_to_the_end_of_the_last() {
+    let piece = flashing("piece.ts", (6, 6), TS);
+    let one = [bytes(&piece), stuffing(LARGE / 2)].concat();
+    let made = through(&piece.replaced(&one.repeat(2)).path);
+    assert_together(&made, &[1.0, 3.0, 5.0, 7.0, 9.0, 11.0], 12.0);
+}
+
+#[test]
+fn a_clock_that_jumps_an_hour_ahead_is_no_hour_of_a_still() {
+    for offset in ["3600", "20"] {
+        let first = flashing("first.ts", (6, 6), TS);
+        let second =
+            clip("second.ts", &format!("-i {} -c copy -output_ts_offset {offset}", first.path.display()));
+        let joined = [bytes(&first), bytes(&second)].concat();
+        assert_together(&through(&first.replaced(&joined).path), &[1.0, 3.0, 5.0, 7.0, 9.0, 11.0], 12.0);
+    }
+}
+
+#[test]
+fn pieces_of_other_clocks_codecs_and_lengths_follow_each_other() {
+    let pieces = [(4, 4, 900), (6, 7, 100), (6, 5, 5000)].map(|(pictures, sound, offset)| {
+        let coded = format!("{TS} -output_ts_offset {offset}");
+        bytes(&flashing("piece.ts", (pictures, sound), &coded))
+    });
+    let joined = flashing("joined.ts", (1, 1), TS).replaced(&pieces.concat());
+    let made = through(&joined.path);
+    // The second piece's sound is a second longer than its pictures, and isn't cut for them.
+    assert!((made.seconds() - 17.0).abs() < 0.3, "{} s", made.seconds());
+    for flashes in made.flashes() {
+        // Where nothing may be cut, each joint may add a little.
+        assert_near("flashes", &flashes, (&[1.0, 3.0, 5.0, 7.0, 9.0, 12.0, 14.0, 16.0], 0.15));
+        assert_at("beeps", &made.beeps(), &flashes[..7]);
+    }
+}
+
+#[test]
+fn joined_programme_streams_play_all_their_pieces_too() {
+    let piece = flashing("piece.mpg", (6, 6), "-c:v mpeg2video -b:v 1M -c:a mp2");
+    let joined = bytes(&piece).repeat(3);
+    let wanted: Vec<f64> = (0..9).map(|at| f64::from(at) * 2.0 + 1.0).collect();
+    assert_together(&through(&piece.replaced(&joined).path), &wanted, 18.0);
+}
+
+#[test]
+fn a_clock_that_runs_over_is_no_other_clock() {
+    // 2^33 ticks are 95443.7 s.
+    let made = through(&flashing("over.ts", (6, 6), &format!("{TS} -output_ts_offset 95440")).path);
+    assert_together(&made, &[1.0, 3.0, 5.0], 6.0);
+}
