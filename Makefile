@@ -37,7 +37,7 @@ bench: test-tools ## Compare the ladder with one FFmpeg process per rung, and br
 	tests/setup.sh bench || echo "nginx can't be installed: its figures will be missing"
 	cargo bench --locked --bench ladder --bench live
 
-scale: test-tools ## Time every list, search, claim and reprocess page with 10,000 and 1,200,000 videos
+scale: test-tools ## Time every list, search, claim, reprocess page and walk with 10,000 and 1,200,000 videos, and fsck
 	cargo bench --locked --bench scale -- $(SCALE)
 
 obs: test-tools ## Push from OBS Studio, on a display without a screen

@@ -6,14 +6,24 @@ use policast::catalogue::Db;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
+use crate::Filled;
 use crate::bulk::Bulk;
 
 /// An engine with so many videos.
-pub async fn filled(engine: &str, folder: &Path, videos: i64) -> Db {
+pub async fn filled(engine: &str, videos: i64) -> Filled {
+    let folder = tempfile::tempdir().expect("a folder");
     if engine == "sqlite" {
-        return filled_sqlite(&folder.join("policast.db"), videos).await;
+        let file = folder.path().join("policast.db");
+        let db = filled_sqlite(&file, videos).await;
+        return Filled { videos, db, address: file.display().to_string(), folder };
     }
-    let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
+    let address = crate::postgres::database().await;
+    let db = filled_postgres(&address, videos).await;
+    Filled { videos, db, address, folder }
+}
+
+async fn filled_postgres(address: &str, videos: i64) -> Db {
+    let db = Db::postgres(address).await.expect("PostgreSQL");
     db.migrate().await.expect("the schema");
     let Db::Pg(pool) = &db else { return db };
     let mut conn = pool.acquire().await.expect("a connection");
@@ -36,7 +46,7 @@ pub async fn filled(engine: &str, folder: &Path, videos: i64) -> Db {
 }
 
 /// Nothing but the filling is to be kept, so nothing is written twice.
-async fn filled_sqlite(file: &Path, videos: i64) -> Db {
+pub async fn filled_sqlite(file: &Path, videos: i64) -> Db {
     let db = Db::sqlite(file).await.expect("SQLite");
     db.migrate().await.expect("the schema");
     let statements = Bulk::new(&db, videos).statements();

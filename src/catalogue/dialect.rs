@@ -51,39 +51,35 @@ pub const CHANNEL: &str = "policast";
 /// Tells several news on a channel; PostgreSQL only.
 pub const NOTIFY: &str = "select pg_notify($1, told) from unnest($2) told";
 
-/// One statement in two words: PostgreSQL locks the rows and passes over what another node is just at; SQLite has one
-/// writer and needs no word for it.
+/// PostgreSQL locks the rows and passes over what another node is just at; SQLite has one writer and needs no word for it.
 macro_rules! skipping {
-    ($(#[$doc:meta])* $name:ident, $text:expr) => {
-        $(#[$doc])*
-        pub fn $name(conn: &Conn<'_>) -> &'static str {
-            match conn {
-                Conn::Sqlite(_) => $text,
-                Conn::Pg(_) => concat!($text, " for update skip locked"),
-            }
-        }
+    ($text:expr) => {
+        skipping!($text, $text)
+    };
+    ($sqlite:expr, $postgres:expr) => {
+        Dialect { sqlite: $sqlite, postgres: concat!($postgres, " for update skip locked") }
     };
 }
 
-skipping!(
-    /// The next job of flow `$1` at time `$2`: by lane, place and age.
-    next_job,
-    concat!(
-        "select id, cost from job where state = 'queued' and ready and ",
-        flow!(),
-        " = $1 and run_at <= $2 order by lane, position, run_at, id limit 1"
-    )
-);
-skipping!(
-    /// Up to `$1` arrivals, oldest first.
-    arrivals,
-    "select id, flow from job_arrival order by id limit $1"
-);
-skipping!(
-    /// Up to `$2` jobs that waited for a time which has come at `$1`.
-    due_jobs,
+/// The next job of flow `$1` at time `$2`: by lane, place and age.
+pub const NEXT_JOB: Dialect = skipping!(concat!(
+    "select id, cost from job where state = 'queued' and ready and ",
+    flow!(),
+    " = $1 and run_at <= $2 order by lane, position, run_at, id limit 1"
+));
+
+/// Up to `$1` arrivals, oldest first.
+pub const ARRIVALS: Dialect = skipping!("select id, flow from job_arrival order by id limit $1");
+
+/// Up to `$2` jobs that waited for a time which has come at `$1`. SQLite would go through everything that is queued.
+pub const DUE_JOBS: Dialect = skipping!(
+    "select id from job indexed by job_due where state = 'queued' and not ready and run_at <= $1
+     order by run_at, id limit $2",
     "select id from job where state = 'queued' and not ready and run_at <= $1 order by run_at, id limit $2"
 );
+
+/// Every statement, to be prepared as a check of the schema.
+pub(super) const DIALECT: &[Dialect] = &[NEXT_JOB, ARRIVALS, DUE_JOBS];
 
 /// Takes the row of the waiting flow `$1`, and waits for another claim that has it where `wait` says so.
 pub fn lock_flow(conn: &Conn<'_>, wait: bool) -> &'static str {

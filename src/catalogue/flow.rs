@@ -8,6 +8,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use sqlx::types::Json;
+
+use super::dialect::{Dialect, each};
 use super::{Conn, Error, Tx, dialect, on};
 use crate::domain::{JobId, Timestamp};
 
@@ -37,14 +40,22 @@ const ARRIVE: &str = concat!(
     flow!(),
     " = $2 and state = 'queued' and ready)"
 );
-const NOTED: &str = "delete from job_arrival where id = $1";
-const ADMIT: &str =
-    concat!("update job set ready = true where id = $1 and state = 'queued' returning ", flow!());
-/// A flow that begins to wait has no claim to the time before.
-const OPEN: &str = "insert into job_flow (flow, turn, served, waiting)
-    values ($1, coalesce((select max(served) from job_flow), 0), 0, true)
-    on conflict (flow) do update set waiting = true,
-        turn = case when job_flow.waiting or job_flow.turn > excluded.turn then job_flow.turn else excluded.turn end";
+const NOTED: Dialect = each!("delete from job_arrival where id in (select each.value from", "$1", ")");
+const ADMIT: Dialect = each!(
+    "update job set ready = true where state = 'queued' and id in (select each.value from",
+    "$1",
+    concat!(") returning ", flow!())
+);
+/// A flow that begins to wait has no claim to the time before. The order is that of the names, so that two claims at
+/// once wait for each other one way only.
+const OPEN: Dialect = each!(
+    "insert into job_flow (flow, turn, served, waiting)
+     select each.value, coalesce((select max(served) from job_flow), 0), 0, true from",
+    "$1",
+    "where true order by each.value
+     on conflict (flow) do update set waiting = true,
+        turn = case when job_flow.waiting or job_flow.turn > excluded.turn then job_flow.turn else excluded.turn end"
+);
 /// What is urgent has no turn to wait for.
 const WAITING: &str = "select flow from job_flow where waiting and flow = $2 union all
     select flow from (select flow from job_flow where waiting and flow <> $2 order by turn, flow limit $1) others";
@@ -67,8 +78,9 @@ const RECALL: &str = concat!(
 );
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] =
-    &[ARRIVE, NOTED, ADMIT, OPEN, WAITING, RUNNING, CHARGE, HAS_READY, CLOSE, RECALL];
+pub(super) const STATEMENTS: &[&str] = &[ARRIVE, WAITING, RUNNING, CHARGE, HAS_READY, CLOSE, RECALL];
+/// The same of those that each engine has words of its own for.
+pub(super) const DIALECT: &[Dialect] = &[NOTED, ADMIT, OPEN];
 
 /// Keeps a flow from being closed until the transaction ends, and makes it wait where nothing in it did.
 /// The database's time comes back.
@@ -79,27 +91,31 @@ pub(super) async fn arrive(mut conn: Conn<'_>, flow: &str) -> Result<Timestamp, 
     Ok(Timestamp(now))
 }
 
-/// Takes note of flows that have something to be claimed again and of jobs whose time has come; true where there were
-/// any. Flows are opened in the order of their names, so that two claims at once wait for each other one way only.
+/// Takes note of flows that have something to be claimed again and of jobs whose time has come, in as many statements
+/// however many there are; true where there were any.
 pub(super) async fn admit(tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
     let mut flows = BTreeSet::new();
-    let arrivals = dialect::arrivals(&tx.conn());
+    let arrivals = dialect::ARRIVALS.on(&tx.conn());
     let arrived: Vec<(JobId, String)> =
         on!(tx.conn(), c => sqlx::query_as(arrivals).bind(ADMITTED).fetch_all(c).await?);
-    for (id, flow) in arrived {
-        on!(tx.conn(), c => sqlx::query(NOTED).bind(id).execute(c).await.map(drop)?);
-        flows.insert(flow);
+    if !arrived.is_empty() {
+        let (ids, arrived): (Vec<JobId>, Vec<String>) = arrived.into_iter().unzip();
+        let noted = NOTED.on(&tx.conn());
+        on!(tx.conn(), c => sqlx::query(noted).bind(Json(ids)).execute(c).await.map(drop)?);
+        flows.extend(arrived);
     }
-    let due = dialect::due_jobs(&tx.conn());
+    let due = dialect::DUE_JOBS.on(&tx.conn());
     let due: Vec<JobId> =
         on!(tx.conn(), c => sqlx::query_scalar(due).bind(now).bind(ADMITTED).fetch_all(c).await?);
-    for id in due {
-        let flow: Option<String> =
-            on!(tx.conn(), c => sqlx::query_scalar(ADMIT).bind(id).fetch_optional(c).await?);
-        flows.extend(flow);
+    if !due.is_empty() {
+        let admit = ADMIT.on(&tx.conn());
+        let admitted: Vec<String> =
+            on!(tx.conn(), c => sqlx::query_scalar(admit).bind(Json(due)).fetch_all(c).await?);
+        flows.extend(admitted);
     }
-    for flow in &flows {
-        on!(tx.conn(), c => sqlx::query(OPEN).bind(flow).execute(c).await.map(drop)?);
+    if !flows.is_empty() {
+        let open = OPEN.on(&tx.conn());
+        on!(tx.conn(), c => sqlx::query(open).bind(Json(&flows)).execute(c).await.map(drop)?);
     }
     Ok(!flows.is_empty())
 }

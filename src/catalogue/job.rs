@@ -283,7 +283,7 @@ async fn claim_of(
     flow: &str,
     (claim, now): (&Claim<'_>, Timestamp),
 ) -> Result<Option<Row>, Error> {
-    let next = dialect::next_job(&tx.conn());
+    let next = dialect::NEXT_JOB.on(&tx.conn());
     let next: Option<(JobId, i64)> =
         on!(tx.conn(), c => sqlx::query_as(next).bind(flow).bind(now).fetch_optional(c).await?);
     let Some((id, cost)) = next else {

@@ -12,10 +12,6 @@ use crate::domain::{AccountId, VideoId};
 /// Tokens kept of a video at most; a page of text more would only make the index larger.
 const MAX_TOKENS: usize = 400;
 
-/// A token that more videos have is not worth beginning with: two such are merged. Looking up one video after another in
-/// the others costs some microseconds each.
-pub(super) const FREQUENT: i64 = 500;
-
 const CLEAR: &str = "delete from video_token where video_id = $1";
 // Its account is a token too: what is searched there is one more range of the same index.
 const INSERT: Dialect = each!(

@@ -1,10 +1,9 @@
 //! Lists and searches of videos: one statement a page, put together from parts that each go along one index.
 
 use sqlx::AssertSqlSafe;
-use sqlx::types::Json;
 
-use super::dialect::{Dialect, each};
-use super::search::{FREQUENT, account_token, topic_token};
+use super::frequency::{self, Frequency, Question, Rarity};
+use super::search::{account_token, topic_token};
 use super::video::{COLUMNS, Video};
 use super::{Conn, Error, Page, account, on};
 use crate::domain::account::Handle;
@@ -15,39 +14,6 @@ use crate::domain::{AccountId, VideoId};
 
 /// Words of a search that count, besides the topic.
 const WORDS: usize = 4;
-
-/// How many videos of each state a token and an account have, counted as far as it matters.
-macro_rules! counts {
-    ($from:literal) => {
-        concat!(
-            "(select count(*) from (select 1 as one ",
-            $from,
-            "'draft' limit 500) counted) as draft,
-             (select count(*) from (select 1 as one ",
-            $from,
-            "'published' limit 500) counted) as published,
-             (select count(*) from (select 1 as one ",
-            $from,
-            "'withdrawn' limit 500) counted) as withdrawn "
-        )
-    };
-}
-
-// The second and third values are the accounts that a part may be narrowed to.
-const COUNT: Dialect = each!(
-    concat!(
-        "select a.handle as name, a.id as account_id, ",
-        counts!("from video_token k where k.token = '@' || a.id and k.state = "),
-        "from account a where a.handle = $2 or a.id = $3 union all select each.value, null, ",
-        counts!("from video_token k where k.token = each.value and k.state = "),
-        "from "
-    ),
-    "$1",
-    ""
-);
-
-/// The statement that each engine has words of its own for.
-pub(super) const DIALECT: &[Dialect] = &[COUNT];
 
 /// Every kind of part, to be prepared as a check of the schema.
 pub(super) fn statements(is_sqlite: bool) -> Vec<String> {
@@ -103,12 +69,14 @@ pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Er
     let sources = tokens.len() + usize::from(own.is_some()) + usize::from(filter.media_state.is_some());
     let searched = !tokens.is_empty();
     let counts = if searched && (sources > 1 || filter.account.is_some()) {
-        count(conn.again(), &tokens, filter.account.as_ref(), own).await?
+        let states = states(filter);
+        let question = Question { tokens: &tokens, account: filter.account.as_ref(), own, states: &states };
+        frequency::list(conn.again(), &question).await?
     } else {
         Vec::new()
     };
     let account = match &filter.account {
-        Some(handle) if searched => Some(counted(&counts, handle)),
+        Some(handle) if searched => Some(counts.iter().find_map(|count| count.account(handle))),
         Some(handle) => Some(account::find_id(conn.again(), handle).await?),
         None => None,
     };
@@ -131,41 +99,13 @@ pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Er
     Ok(Page::of(rows, filter.limit, |video| video.id.to_string()))
 }
 
-/// How many videos a token or an account has.
-#[derive(Debug, sqlx::FromRow)]
-struct Count {
-    name: String,
-    account_id: Option<AccountId>,
-    draft: i64,
-    published: i64,
-    withdrawn: i64,
-}
-
-impl Count {
-    fn of(&self, state: Option<VideoState>) -> i64 {
-        match state {
-            Some(VideoState::Draft) => self.draft,
-            Some(VideoState::Published) => self.published,
-            Some(VideoState::Withdrawn) => self.withdrawn,
-            None => self.draft + self.published + self.withdrawn,
-        }
+/// The states that a list may have.
+fn states(filter: &Filter) -> Vec<VideoState> {
+    match (filter.state, filter.sight) {
+        (Some(state), _) => vec![state],
+        (None, Sight::Public) => vec![VideoState::Published],
+        (None, Sight::Everything | Sight::Member(_)) => VideoState::ALL.to_vec(),
     }
-}
-
-async fn count(
-    conn: Conn<'_>,
-    tokens: &[String],
-    account: Option<&Handle>,
-    own: Option<AccountId>,
-) -> Result<Vec<Count>, Error> {
-    let statement = COUNT.on(&conn);
-    Ok(
-        on!(conn, c => sqlx::query_as(statement).bind(Json(tokens)).bind(account).bind(own).fetch_all(c).await?),
-    )
-}
-
-fn counted(counts: &[Count], account: &Handle) -> Option<AccountId> {
-    counts.iter().filter(|count| count.name == account.as_str()).find_map(|count| count.account_id)
 }
 
 /// The account that a part is narrowed to.
@@ -228,25 +168,27 @@ struct Part {
 
 impl Part {
     /// Begins with what is rarest in the part's state.
-    fn plan(scope: Scope, values: &Values<'_>, counts: &[Count]) -> Self {
-        let of = |found: Option<&Count>| found.map_or(FREQUENT, |count| count.of(scope.1));
-        let is_token = |count: &&Count, token: &str| count.account_id.is_none() && count.name == token;
-        let mut tokens: Vec<(i64, Place)> = (values.tokens.iter().enumerate())
-            .map(|(i, token)| (of(counts.iter().find(|count| is_token(count, token))), Place::Token(i)))
+    fn plan(scope: Scope, values: &Values<'_>, counts: &[Frequency]) -> Self {
+        let of = |is_it: &dyn Fn(&Frequency) -> bool| {
+            counts.iter().find(|count| is_it(count)).map_or(Rarity::UNKNOWN, Frequency::rarity)
+        };
+        let mut tokens: Vec<(Rarity, Place)> = (values.tokens.iter().enumerate())
+            .map(|(i, token)| (of(&|count| count.is_of(token, scope.1)), Place::Token(i)))
             .collect();
         if let Some(account) = scope.0.filter(|_| !tokens.is_empty()) {
             let id = values.account(account);
-            let found = counts.iter().find(|count| count.account_id.is_some() && count.account_id == id);
-            tokens.push((of(found), Place::AccountToken(account)));
+            tokens.push((of(&|count| count.is_of_account(id, scope.1)), Place::AccountToken(account)));
         }
-        tokens.sort_by_key(|(videos, _)| *videos);
-        let alone = tokens.len() == 1 && values.filter.media_state.is_none();
-        let lead = match tokens.first() {
-            None => Lead::Video,
-            Some((rarest, _)) if *rarest < FREQUENT || alone => Lead::Token,
-            Some(_) => Lead::Merge,
+        tokens.sort_by(|(one, _), (other, _)| one.order(other));
+        let (rarities, tokens): (Vec<Rarity>, Vec<Place>) = tokens.into_iter().unzip();
+        let ranges = tokens.len() + usize::from(values.filter.media_state.is_some());
+        let lead = match ranges {
+            _ if tokens.is_empty() => Lead::Video,
+            1 => Lead::Token,
+            _ if Rarity::is_worth_lookups(&rarities, ranges - 1) => Lead::Token,
+            _ => Lead::Merge,
         };
-        Self { scope, lead, tokens: tokens.into_iter().map(|(_, place)| place).collect() }
+        Self { scope, lead, tokens }
     }
 }
 

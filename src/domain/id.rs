@@ -23,6 +23,11 @@ macro_rules! ids {
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
+
+            /// The id as a number: ids made later are larger, and how far apart two are follows from when they were made.
+            pub fn as_u128(self) -> u128 {
+                self.0.as_u128()
+            }
         }
 
         impl Default for $name {

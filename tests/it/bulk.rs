@@ -7,6 +7,10 @@ use policast::catalogue::Db;
 pub const TOPICS: i64 = 4;
 /// The newest of so many videos is a draft that waits for its source, as after an import.
 const DRAFTS: i64 = 60;
+/// So many videos, at any size that has them, are of the topic and have the word `rare`.
+const RARE: i64 = 300;
+/// Below this many, fewer are rare.
+const SMALL: i64 = 10_000;
 
 /// Numbers from one.
 pub fn numbers(db: &Db, last: i64) -> String {
@@ -35,6 +39,7 @@ pub struct Bulk<'a> {
     numbers: String,
     state: String,
     account: String,
+    rare: String,
 }
 
 impl<'a> Bulk<'a> {
@@ -52,6 +57,7 @@ impl<'a> Bulk<'a> {
                 "case when i % 17 = 0 then 2 when i % 54 = 0 then 1 else 3 + i % {} end",
                 accounts - 2
             ),
+            rare: format!("i % {} = 9", if videos < SMALL { 4000 } else { videos / RARE }),
             db,
             videos,
         }
@@ -91,18 +97,18 @@ impl<'a> Bulk<'a> {
     }
 
     fn table_of_videos(&self) -> String {
-        let Self { one, numbers, state, .. } = self;
+        let Self { one, numbers, state, rare, .. } = self;
         let account = id(self.db, &self.account);
-        let topic = id(self.db, "case when i % 4000 = 9 then 4 else 1 + i % 3 end");
+        let topic = id(self.db, &format!("case when {rare} then 4 else 1 + i % 3 end"));
         format!(
             "insert into video (id, account_id, topic_id, title, description, language, state, published_at, poster_alt,
                media_state, revision, upload_id, created_at, updated_at)
              select {one}, {account}, {topic}, '{{\"en\": \"What changes in the district\"}}',
                '{{\"en\": \"The policy that is explained here holds from the first of the month on, for everybody.\"}}',
                'en', {state}, case when {state} = 'published' then i end, '{{}}',
-               case when {state} = 'draft' then 'waiting' when i % 401 = 11 then 'failed'
-                 when i % 300 = 13 then 'degraded' else 'ready' end,
-               case when {state} = 'draft' or i % 401 = 11 then null else 1 end,
+               case when {state} = 'draft' then 'waiting' when i % 41 = 11 then 'failed'
+                 when i % 60 = 13 then 'degraded' else 'ready' end,
+               case when {state} = 'draft' or i % 41 = 11 then null else 1 end,
                case when {state} = 'draft' then null else {one} end, i, i
              from {numbers}"
         )
@@ -110,7 +116,7 @@ impl<'a> Bulk<'a> {
 
     /// `north` and `south` are in half of all videos each and never meet; `import` is in the drafts and the oldest video.
     fn table_of_tokens(&self) -> Vec<String> {
-        let Self { one, numbers, state, .. } = self;
+        let Self { one, numbers, state, rare, .. } = self;
         let words = [
             ("'policy'", "true"),
             ("'north'", "i % 2 = 0"),
@@ -122,14 +128,17 @@ impl<'a> Bulk<'a> {
             ("'series' || (i % 5003)", "true"),
             ("'place' || (i % 49999)", "true"),
             ("'number' || i", "true"),
-            ("'/health'", "i % 4000 <> 9 and i % 3 = 0"),
-            ("'/environment'", "i % 4000 <> 9 and i % 3 > 0"),
-            ("'/environment/air'", "i % 4000 <> 9 and i % 3 = 2"),
-            ("'/rare'", "i % 4000 = 9"),
             ("'import'", "i = 1"),
         ];
         let words = words.into_iter().map(|(token, held)| (token, held.to_owned()));
-        let import = ("'import'", format!("{state} = 'draft'"));
+        let others = [
+            ("'/health'", format!("not ({rare}) and i % 3 = 0")),
+            ("'/environment'", format!("not ({rare}) and i % 3 > 0")),
+            ("'/environment/air'", format!("not ({rare}) and i % 3 = 2")),
+            ("'/rare'", rare.clone()),
+            ("'rare'", rare.clone()),
+            ("'import'", format!("{state} = 'draft'")),
+        ];
         let insert = |(token, held): (&str, String)| {
             format!(
                 "insert into video_token (token, state, video_id) select {token}, {state}, {one} from {numbers}
@@ -138,7 +147,7 @@ impl<'a> Bulk<'a> {
         };
         let account = format!("'@' || {}", id(self.db, &self.account));
         let account = insert((&account, "true".to_owned()));
-        words.chain([import]).map(insert).chain([account]).collect()
+        words.chain(others).map(insert).chain([account]).collect()
     }
 
     fn tables_of_media(&self) -> Vec<String> {
@@ -157,7 +166,7 @@ impl<'a> Bulk<'a> {
             format!(
                 "insert into revision (video_id, number, state, upload_id, ladder_version, probe, timeline, storyboard,
                    poster, warnings, provenance, cpu_ms, created_at, finished_at)
-                 select {one}, 1, case when i % 401 = 11 then 'failed' when i % 300 = 13 then 'degraded' else 'ready' end,
+                 select {one}, 1, case when i % 41 = 11 then 'failed' when i % 60 = 13 then 'degraded' else 'ready' end,
                    {one}, 3, '{PROBE}', '{TIMELINE}', '{STILL}', '{STILL}', '[]', '{{\"ffmpeg\": \"5.1.9\"}}', 20000, i, i
                  {made}"
             ),

@@ -1,9 +1,6 @@
 //! Every list goes along an index: what it reads grows with its page, not with its table. Counted, not timed: by
 //! SQLite's virtual machine and by PostgreSQL's statistics of the transaction.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use policast::catalogue::revision::Selection;
 use policast::catalogue::video::{Filter, Sight};
 use policast::catalogue::{Conn, Db, account, job, revision, upload, video};
@@ -14,6 +11,8 @@ use policast::domain::video::VideoState;
 use policast::domain::{AccountId, Timestamp, VideoId};
 use sqlx::Executor;
 
+use crate::meter::Meter;
+
 /// Of them the newest half are drafts that never had a source, as after an import.
 const VIDEOS: i64 = 20_000;
 /// One page is 21 rows here, and of each word of a search up to a thousand are counted; a list that goes through a table
@@ -21,7 +20,6 @@ const VIDEOS: i64 = 20_000;
 const MOST_ROWS: i64 = 5000;
 /// What SQLite's machine does for `MOST_ROWS`; going through every video takes more than ten times as much.
 const MOST_STEPS: i64 = 60_000;
-const STEPS: i32 = 100;
 /// Videos enough for several pages of every kind.
 const FEW: i64 = 60;
 
@@ -92,6 +90,10 @@ pub fn many(db: &Db) -> Vec<String> {
             "insert into video_token (token, video_id)
              select case i % 2 when 0 then 'even' else 'odd' end, {one} from ({numbers}) n"
         ),
+        // More often than is counted, never with `even`, and far less often.
+        format!(
+            "insert into video_token (token, video_id) select 'seldom', {one} from ({numbers}) n where i % 20 = 1"
+        ),
         TOKENS_OF_ACCOUNTS.to_owned(),
         STATES_OF_TOKENS.to_owned(),
         format!(
@@ -139,30 +141,10 @@ pub async fn cheap<T>(db: &Db, name: &str, ask: impl AsyncFnOnce(Conn<'_>) -> T)
 
 /// Asks, and counts SQLite's steps or the rows that PostgreSQL reads.
 async fn measured<T>(db: &Db, ask: impl AsyncFnOnce(Conn<'_>) -> T) -> (T, i64) {
-    match db {
-        Db::Sqlite { read, .. } => {
-            let mut conn = read.acquire().await.expect("a connection");
-            let steps = Arc::new(AtomicI64::new(0));
-            let count = steps.clone();
-            conn.lock_handle().await.expect("the handle").set_progress_handler(STEPS, move || {
-                count.fetch_add(i64::from(STEPS), Ordering::Relaxed);
-                true
-            });
-            let answer = ask(Conn::Sqlite(&mut conn)).await;
-            conn.lock_handle().await.expect("the handle").remove_progress_handler();
-            (answer, steps.load(Ordering::Relaxed))
-        }
-        Db::Pg(pool) => {
-            let mut tx = pool.begin().await.expect("a transaction");
-            let read = "select cast(coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) as bigint)
-                from pg_stat_xact_user_tables";
-            // What this connection did just before may not have left its statistics yet.
-            let before: i64 = sqlx::query_scalar(read).fetch_one(&mut *tx).await.expect("a sum");
-            let answer = ask(Conn::Pg(&mut tx)).await;
-            let after: i64 = sqlx::query_scalar(read).fetch_one(&mut *tx).await.expect("a sum");
-            (answer, after - before)
-        }
-    }
+    let mut tx = db.begin().await.expect("a transaction");
+    let meter = Meter::begin(tx.conn()).await;
+    let answer = ask(tx.conn()).await;
+    (answer, meter.end(tx.conn()).await)
 }
 
 fn own() -> AccountId {
@@ -276,6 +258,8 @@ fn searches() -> Vec<(&'static str, usize, Filter)> {
             20,
             Box::new(move |f| (f.account, f.state) = (handle("account-1"), Some(VideoState::Draft))),
         ),
+        one("a frequent and a rarer word", 0, Box::new(move |f| f.tokens = words(&["even", "seldom"]))),
+        one("four words", 0, Box::new(move |f| f.tokens = words(&["word", "often", "seldom", "even"]))),
         one(
             "words of an account",
             1,
