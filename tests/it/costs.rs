@@ -64,3 +64,11 @@ async fn claim_measured(db: &Db) -> (Option<job::Row>, i64) {
     tx.commit().await.expect("committed");
     (row, cost)
 }
+
+#[tokio::test]
+async fn no_statement_waits_for_postgresql_to_compile_it() {
+    let db = Db::postgres(&crate::postgres::database().await).await.expect("PostgreSQL");
+    let Db::Pg(pool) = &db else { return };
+    let jit: String = sqlx::query_scalar("show jit").fetch_one(pool).await.expect("a setting");
+    assert_eq!(jit, "off");
+}
