@@ -90,10 +90,6 @@ pub fn many(db: &Db) -> Vec<String> {
             "insert into video_token (token, video_id)
              select case i % 2 when 0 then 'even' else 'odd' end, {one} from ({numbers}) n"
         ),
-        // More often than is counted, never with `even`, and far less often.
-        format!(
-            "insert into video_token (token, video_id) select 'seldom', {one} from ({numbers}) n where i % 20 = 3"
-        ),
         TOKENS_OF_ACCOUNTS.to_owned(),
         STATES_OF_TOKENS.to_owned(),
         format!(
@@ -257,11 +253,6 @@ fn searches() -> Vec<(&'static str, usize, Filter)> {
             "an account's drafts",
             20,
             Box::new(move |f| (f.account, f.state) = (handle("account-1"), Some(VideoState::Draft))),
-        ),
-        one(
-            "a frequent and a rarer word",
-            0,
-            Box::new(move |f| (f.sight, f.tokens) = (Sight::Public, words(&["even", "seldom"]))),
         ),
         one(
             "words of an account",
