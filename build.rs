@@ -6,7 +6,7 @@ use std::path::Path;
 const HEADER: &str = "#define _GNU_SOURCE\n#include <pthread.h>\n#include <srt/srt.h>\n";
 
 /// What the wrapper calls, and nothing else of libsrt's own.
-const FUNCTIONS: &str = "srt_(startup|setloglevel|create_socket|bind_acquire|setsockflag|listen|listen_callback|\
+const FUNCTIONS: &str = "srt_(startup|setloglevel|create_socket|bind_acquire|setsockflag|getsockflag|listen|listen_callback|\
      setrejectreason|accept|close|recvmsg2|getsockstate|getlasterror|getlasterror_str)|\
      pthread_(attr_init|attr_setstacksize|setattr_default_np)";
 

@@ -8,7 +8,7 @@ build=(
     libsrt-gnutls-dev
     clang libclang-dev pkg-config gcc libc6-dev make ca-certificates
 )
-test=(ffmpeg curl postgresql fontconfig fonts-noto-cjk python3-venv)
+test=(ffmpeg srt-tools curl postgresql fontconfig fonts-noto-cjk python3-venv)
 bench=(nginx libnginx-mod-rtmp)
 obs=(obs-studio xvfb libgl1-mesa-dri)
 

@@ -72,6 +72,8 @@ fn open_srt(config: &Config) -> anyhow::Result<Option<srt::Listener>> {
         idle: live.ingest_idle.0,
         passphrase: live.srt_passphrase.clone(),
         connections: live.ingest_connections,
+        memory_bytes: live.srt_memory_bytes,
+        tasks: config.media.media_tasks + srt::THREADS * live.ingest_connections as u64,
         ..srt::Limits::default()
     };
     let listener = srt::Listener::bind(address, limits, super::serve::PROGRAM);

@@ -166,7 +166,7 @@ pub struct Media {
     /// Address space of one media process
     #[arg(long, env = "POLICAST_MEDIA_MEMORY_BYTES", default_value = "4294967296", value_name = "BYTES")]
     pub media_memory_bytes: u64,
-    /// Threads and processes that the media processes' user may have together
+    /// Threads and processes that the media processes' user may have together; three more for each encoder by SRT
     #[arg(long, env = "POLICAST_MEDIA_TASKS", default_value = "8192", value_name = "N")]
     pub media_tasks: u64,
     /// How long a media process may give no sign
@@ -223,6 +223,9 @@ pub struct Live {
     /// Passphrase of 10 to 79 bytes that SRT is encrypted with; encoders are told it apart from the key
     #[arg(long, env = "POLICAST_SRT_PASSPHRASE", value_name = "TEXT", hide_env_values = true)]
     pub srt_passphrase: Option<String>,
+    /// Address space of the process that speaks SRT
+    #[arg(long, env = "POLICAST_SRT_MEMORY_BYTES", default_value = "8589934592", value_name = "BYTES")]
+    pub srt_memory_bytes: u64,
     /// How long an encoder may take for its handshake
     #[arg(long, env = "POLICAST_INGEST_HANDSHAKE", default_value = "5s", value_name = "SPAN")]
     pub ingest_handshake: Span,

@@ -111,7 +111,8 @@ impl Child {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(Error::Start)?;
         ours.set_nonblocking(true).map_err(Error::Start)?;
         let socket = UnixStream::from_std(ours).map_err(Error::Start)?;
-        let mut process = command(program, theirs.into()).spawn().map_err(Error::Start)?;
+        let mut process = command(program, SUBCOMMAND, theirs.into());
+        let mut process = process.stderr(Stdio::piped()).spawn().map_err(Error::Start)?;
         let stderr = process.stderr.take();
         let ends_by = Instant::now() + limits.wall;
         let (arrived, last_words) = (BytesMut::new(), BytesMut::new());
@@ -208,17 +209,19 @@ pub async fn self_test(program: &Path) -> Result<Vec<Check>, Error> {
     Ok(child.frame().await?.0)
 }
 
-fn command(program: &Path, socket: OwnedFd) -> Command {
+/// A hidden subcommand of `program` (this very binary), with a socket to its parent as its input and nothing heard of
+/// what it prints; it ends with its handle.
+pub fn command(program: &Path, subcommand: &str, socket: OwnedFd) -> Command {
     let mut command = Command::new(program);
     command
-        .arg(SUBCOMMAND)
+        .arg(subcommand)
         .env_clear()
         // Every thread's own arena reserves address space that would count against the limit.
         .env("MALLOC_ARENA_MAX", "4")
         .current_dir("/")
         .stdin(Stdio::from(socket))
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
     command

@@ -1,14 +1,14 @@
-//! The process that speaks SRT: shut in with one UDP socket, it asks the node about each caller and hands on what
-//! connections send.
+//! The process that speaks SRT: shut in with the UDP sockets of one port, it asks the node about each caller and hands
+//! on what connections send.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::control::{self, Listen, Notice, Order};
 use super::libsrt::{self, Connection, Listener, Options, PAYLOAD_BYTES, Received};
 use super::record::{self, Writer};
 use super::request::Reason;
+use super::screen::{self, Screened};
 use crate::media::sandbox::{self, Bounds, Reach};
 
 /// The hidden subcommand that makes this binary such a process.
@@ -29,10 +30,10 @@ const DECISION: Duration = Duration::from_secs(1);
 const ECHO: Duration = Duration::from_secs(4);
 /// How often silent connections are looked after, and callers that were let in and did not connect.
 const LOOK: Duration = Duration::from_millis(100);
-/// Threads of nobody, whom every caged child of this machine becomes: three a connection, and those of media.
-const TASKS: u64 = 16_384;
-/// A pump has one buffer, which is on the heap.
-const PUMP_STACK_BYTES: usize = 128 << 10;
+/// Each thread has one buffer, and pumps, of which there are many, have theirs on the heap.
+const STACK_BYTES: usize = 128 << 10;
+/// No datagram that says something is longer.
+const DATAGRAM_BYTES: usize = 2048;
 
 /// What all threads share.
 struct Door {
@@ -40,10 +41,29 @@ struct Door {
     answers: Mutex<Receiver<Answer>>,
     /// The caller that the node is being asked about.
     asked: Mutex<Option<i32>>,
-    /// Where the bytes of callers go that were let in and are not connected yet.
-    permitted: Mutex<HashMap<i32, UnixStream>>,
-    /// Callers that were refused lately, when and by which number.
-    refused: Mutex<HashMap<SocketAddr, (Instant, i32)>>,
+    /// Those that were let in, until they are gone.
+    guests: Mutex<HashMap<i32, Guest>>,
+    refused: Mutex<Refused>,
+}
+
+/// A caller that was let in.
+struct Guest {
+    peer: SocketAddr,
+    /// Where its bytes go; none once it is connected.
+    out: Option<UnixStream>,
+    goodbye: Goodbye,
+}
+
+/// When the encoder of a connection said goodbye.
+type Goodbye = Arc<OnceLock<Instant>>;
+
+/// Callers that were refused lately, and by which number. A port is used again: with another stream id it is another
+/// caller.
+#[derive(Default)]
+struct Refused {
+    codes: HashMap<(SocketAddr, String), i32>,
+    /// In the order in which they are forgotten.
+    since: VecDeque<(Instant, (SocketAddr, String))>,
 }
 
 /// What the node says of a caller.
@@ -58,7 +78,7 @@ pub fn main() -> ExitCode {
     let Ok(reported) = line.try_clone() else { return ExitCode::FAILURE };
     let Err(error) = live(line);
     // Nobody is left to tell where the node is gone.
-    let _ = control::send(reported, &Notice::Failed { why: error.to_string() }, None);
+    let _ = control::send(reported, &Notice::Failed { why: error.to_string() }, &[]);
     ExitCode::FAILURE
 }
 
@@ -77,19 +97,23 @@ enum Error {
 
 fn live(line: OwnedFd) -> Result<std::convert::Infallible, Error> {
     sandbox::close_inherited(&line)?;
-    let Some((Order::Listen(listen), Some(udp))) = control::receive(&line)? else { return Err(Error::Order) };
-    let Listen { memory_bytes, descriptors, .. } = listen;
-    sandbox::enter(
-        Bounds { memory_bytes, cpu_seconds: u64::MAX, tasks: TASKS, descriptors },
-        Reach::HandedSockets,
-    )?;
+    let Some((Order::Listen(listen), beside)) = control::receive(&line)? else { return Err(Error::Order) };
+    let Ok([udp, screen]) = <[OwnedFd; 2]>::try_from(beside) else { return Err(Error::Order) };
+    let Listen { memory_bytes, tasks, descriptors, .. } = listen;
+    let bounds = Bounds { memory_bytes, cpu_seconds: u64::MAX, tasks, descriptors };
+    sandbox::enter(bounds, Reach::HandedSockets)?;
     let (answered, answers) = channel();
-    let (answers, permitted) = (Mutex::new(answers), Mutex::default());
-    let door =
-        Arc::new(Door { line, answers, asked: Mutex::default(), permitted, refused: Mutex::default() });
-    let hearing = door.clone();
-    thread::Builder::new().stack_size(PUMP_STACK_BYTES).spawn(move || hear(&hearing, &answered))?;
-    let deciding = door.clone();
+    let door = Arc::new(Door {
+        line,
+        answers: Mutex::new(answers),
+        asked: Mutex::default(),
+        guests: Mutex::default(),
+        refused: Mutex::default(),
+    });
+    let (hearing, screening, sweeping, deciding) = (door.clone(), door.clone(), door.clone(), door.clone());
+    spawn(move || hear(&hearing, &answered))?;
+    let encrypted = listen.passphrase.is_some();
+    spawn(move || screening.screen(&UdpSocket::from(screen), encrypted))?;
     let options = Options {
         latency: listen.latency,
         peer_idle: listen.peer_idle,
@@ -97,21 +121,31 @@ fn live(line: OwnedFd) -> Result<std::convert::Infallible, Error> {
         passphrase: listen.passphrase.as_deref(),
     };
     let listener = Listener::open(udp, &options, move |caller| deciding.decide(caller))?;
-    let sweeping = door.clone();
-    thread::Builder::new().stack_size(PUMP_STACK_BYTES).spawn(move || sweeping.sweep())?;
+    spawn(move || sweeping.sweep())?;
     loop {
         let (caller, connection) = listener.accept()?;
         // None: it broke off, and was swept away before it was picked up.
-        let Some(out) = door.permitted().remove(&caller) else { continue };
+        let Some((out, goodbye)) = door.connected(caller) else { continue };
+        let pumping = door.clone();
+        let pumped = spawn(move || {
+            pump(connection, out, &goodbye);
+            pumping.guests().remove(&caller);
+        });
         // Where no thread can be had, both ends are closed by this.
-        let _ = thread::Builder::new().stack_size(PUMP_STACK_BYTES).spawn(move || pump(connection, out));
+        if pumped.is_err() {
+            door.guests().remove(&caller);
+        }
     }
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(run).map(drop)
 }
 
 /// Hears the node's answers, and ends the process when the node is gone.
 fn hear(door: &Door, answered: &Sender<Answer>) {
-    while let Ok(Some((order, beside))) = control::receive(&door.line) {
-        let answer = match (order, beside) {
+    while let Ok(Some((order, mut beside))) = control::receive(&door.line) {
+        let answer = match (order, beside.pop()) {
             (Order::Permit { caller }, Some(out)) => Answer { caller, verdict: Ok(UnixStream::from(out)) },
             (Order::Permit { caller }, None) => Answer { caller, verdict: Err(Reason::Unavailable.code()) },
             (Order::Refuse { caller, code }, _) => Answer { caller, verdict: Err(code) },
@@ -129,15 +163,14 @@ fn hear(door: &Door, answered: &Sender<Answer>) {
 impl Door {
     /// Asks the node, but once of each caller; called by libsrt's receiving thread.
     fn decide(&self, caller: libsrt::Caller) -> Result<(), i32> {
-        let (peer, now) = (caller.peer, Instant::now());
+        let who = (caller.peer, caller.stream_id.clone());
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.retain(|_, (at, _)| now.duration_since(*at) < ECHO);
-        if let Some((_, code)) = refused.get(&peer) {
-            return Err(*code);
+        if let Some(code) = refused.find(&who, Instant::now()) {
+            return Err(code);
         }
         let decided = self.ask(caller);
         if let Err(code) = decided {
-            refused.insert(peer, (Instant::now(), code));
+            refused.add(who, code, Instant::now());
         }
         decided
     }
@@ -147,7 +180,7 @@ impl Door {
         let unavailable = || Reason::Unavailable.code();
         let calls = Notice::Calls { caller: socket, peer, stream_id };
         *self.asked() = Some(socket);
-        if control::send(&self.line, &calls, None).is_err() {
+        if control::send(&self.line, &calls, &[]).is_err() {
             return Err(unavailable());
         }
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,19 +191,56 @@ impl Door {
             heard.or_else(|_| answers.try_recv())
         };
         let out = answer.map_err(|_late| unavailable())?.verdict?;
-        self.permitted().insert(socket, out);
+        self.guests().insert(socket, Guest { peer, out: Some(out), goodbye: Goodbye::default() });
         Ok(())
+    }
+
+    /// Where the bytes of a guest go that is connected now.
+    fn connected(&self, caller: i32) -> Option<(UnixStream, Goodbye)> {
+        let mut guests = self.guests();
+        let guest = guests.get_mut(&caller)?;
+        Some((guest.out.take()?, guest.goodbye.clone()))
+    }
+
+    /// Hears goodbyes, and refuses handshakes that libsrt is not given.
+    fn screen(&self, socket: &UdpSocket, encrypted: bool) {
+        let mut datagram = [0; DATAGRAM_BYTES];
+        loop {
+            let Ok((size, peer)) = socket.recv_from(&mut datagram) else {
+                // Not for ever in a row at full speed.
+                thread::sleep(LOOK);
+                continue;
+            };
+            match screen::read(&datagram[..size], encrypted) {
+                Some(Screened::Goodbye(caller)) => self.hear_goodbye(caller, peer),
+                // A caller that does not hear it asks again.
+                Some(Screened::Refused(answer)) => drop(socket.send_to(&answer, peer)),
+                None => {}
+            }
+        }
+    }
+
+    /// Nobody says goodbye for another.
+    fn hear_goodbye(&self, caller: i32, peer: SocketAddr) {
+        let guests = self.guests();
+        let from = |guest: &&Guest| (guest.peer.ip(), guest.peer.port()) == (peer.ip(), peer.port());
+        if let Some(guest) = guests.get(&caller).filter(from) {
+            // The first one counts.
+            let _ = guest.goodbye.set(Instant::now());
+        }
     }
 
     /// Lets go those that were let in and did not connect: their passphrase is another one, or they are gone.
     fn sweep(&self) {
         loop {
             thread::sleep(LOOK);
-            let waiting: Vec<i32> = self.permitted().keys().copied().collect();
-            let gone = waiting.into_iter().filter(|caller| libsrt::is_gone(*caller));
+            let waiting: Vec<i32> = {
+                let guests = self.guests();
+                guests.iter().filter(|(_, guest)| guest.out.is_some()).map(|(caller, _)| *caller).collect()
+            };
             // libsrt has locks of its own: nothing is asked of it under ours.
-            let gone: Vec<i32> = gone.collect();
-            self.permitted().retain(|caller, _| !gone.contains(caller));
+            let gone: Vec<i32> = waiting.into_iter().filter(|caller| libsrt::is_gone(*caller)).collect();
+            self.guests().retain(|caller, guest| guest.out.is_none() || !gone.contains(caller));
         }
     }
 
@@ -178,16 +248,33 @@ impl Door {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn permitted(&self) -> MutexGuard<'_, HashMap<i32, UnixStream>> {
-        self.permitted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn guests(&self) -> MutexGuard<'_, HashMap<i32, Guest>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refused {
+    fn find(&mut self, who: &(SocketAddr, String), now: Instant) -> Option<i32> {
+        while let Some((_, old)) = self.since.pop_front_if(|(at, _)| now.duration_since(*at) >= ECHO) {
+            self.codes.remove(&old);
+        }
+        self.codes.get(who).copied()
+    }
+
+    fn add(&mut self, who: (SocketAddr, String), code: i32, now: Instant) {
+        self.codes.insert(who.clone(), code);
+        self.since.push_back((now, who));
     }
 }
 
 /// Hands on what a connection sends until one side has enough; dropping the connection closes it.
-fn pump(mut connection: Connection, mut out: UnixStream) {
+fn pump(mut connection: Connection, mut out: UnixStream, goodbye: &Goodbye) {
     let mut writer = Writer::new(PAYLOAD_BYTES);
     let mut next: Option<i32> = None;
     let mut sent = out.write_all(&record::OPEN);
+    let latency = connection.latency();
+    // What was sent before a goodbye is given out this much later.
+    let is_over = || goodbye.get().is_some_and(|at| at.elapsed() > latency);
     while sent.is_ok() {
         match connection.receive(writer.payload()) {
             Received::Packet { size, number } => {
@@ -197,10 +284,11 @@ fn pump(mut connection: Connection, mut out: UnixStream) {
                 sent = sent.and_then(|()| out.write_all(writer.data(size)));
             }
             Received::Nothing if is_shut(&out) => return,
+            Received::Nothing if is_over() => return drop(out.write_all(&record::CLOSE)),
             Received::Nothing => {}
-            Received::Over => {
-                let _ = out.write_all(&record::CLOSE);
-                return;
+            Received::Broken => {
+                let last = if goodbye.get().is_some() { record::CLOSE } else { record::BROKEN };
+                return drop(out.write_all(&last));
             }
         }
     }

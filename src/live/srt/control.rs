@@ -1,4 +1,4 @@
-//! What a node and its process for SRT say to each other: one JSON text a message, with a socket beside some.
+//! What a node and its process for SRT say to each other: one JSON text a message, with sockets beside some.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -12,6 +12,8 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The sockets of the port go together.
+const MOST_BESIDE: usize = 2;
 /// The longest message names a stream id of 512 bytes, each of which JSON may write as six.
 const MESSAGE_BYTES: usize = 16 << 10;
 
@@ -19,7 +21,7 @@ const MESSAGE_BYTES: usize = 16 << 10;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum Order {
-    /// Comes first, with the UDP socket.
+    /// Comes first, with the sockets of the port: libsrt's, and the other.
     Listen(Listen),
     /// Lets a caller in; what it sends goes to the socket beside.
     Permit { caller: i32 },
@@ -34,6 +36,7 @@ pub struct Listen {
     pub peer_idle: Duration,
     pub passphrase: Option<String>,
     pub memory_bytes: u64,
+    pub tasks: u64,
     pub descriptors: u64,
 }
 
@@ -52,29 +55,29 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Sends a message, with a socket beside it or none.
-pub fn send(line: impl AsFd, message: &impl Serialize, beside: Option<BorrowedFd<'_>>) -> io::Result<()> {
+/// Sends a message, and the sockets beside it.
+pub fn send(line: impl AsFd, message: &impl Serialize, beside: &[BorrowedFd<'_>]) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_BESIDE))];
     let mut rights = SendAncillaryBuffer::new(&mut space);
-    if let Some(beside) = &beside {
-        rights.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(beside)));
+    if !beside.is_empty() {
+        rights.push(SendAncillaryMessage::ScmRights(beside));
     }
     rustix::net::sendmsg(line, &[IoSlice::new(&text)], &mut rights, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-/// The next message; none where the other end is gone.
-pub fn receive<T: for<'a> Deserialize<'a>>(line: impl AsFd) -> io::Result<Option<(T, Option<OwnedFd>)>> {
+/// The next message and the sockets beside it; none where the other end is gone.
+pub fn receive<T: for<'a> Deserialize<'a>>(line: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let (mut text, mut space) =
-        (vec![0; MESSAGE_BYTES], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))]);
+        (vec![0; MESSAGE_BYTES], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_BESIDE))]);
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let received =
         rustix::net::recvmsg(line, &mut [IoSliceMut::new(&mut text)], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
-    let mut beside = None;
+    let mut beside = Vec::new();
     for message in rights.drain() {
         if let RecvAncillaryMessage::ScmRights(sockets) = message {
-            beside = sockets.last();
+            beside.extend(sockets);
         }
     }
     match received.bytes {
@@ -91,11 +94,11 @@ mod tests {
     fn a_socket_goes_with_a_message_and_a_line_that_is_shut_is_told() {
         let (ours, theirs) = pair().expect("a line");
         let (one, other) = pair().expect("another");
-        send(&ours, &Order::Permit { caller: 7 }, Some(other.as_fd())).expect("sent");
+        send(&ours, &Order::Permit { caller: 7 }, &[other.as_fd()]).expect("sent");
         drop(other);
-        let (order, beside) = receive(&theirs).expect("received").expect("a message");
+        let (order, mut beside) = receive(&theirs).expect("received").expect("a message");
         assert!(matches!(order, Order::Permit { caller: 7 }));
-        send(beside.expect("a socket"), &"hello", None).expect("sent");
+        send(beside.pop().expect("a socket"), &"hello", &[]).expect("sent");
         assert_eq!(
             receive::<String>(&one).expect("received").map(|(text, _)| text).as_deref(),
             Some("hello")

@@ -1,7 +1,7 @@
-//! One UDP socket for all callers, and the process that speaks SRT at it.
+//! One UDP port for all callers, and the process that speaks SRT at it.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,19 +11,20 @@ use tokio::time::{Instant, sleep_until};
 use super::control::{Listen, Notice};
 use super::process::Process;
 use super::request::{Asking, Reason, Request};
+use super::screen::{self, Sockets};
 use super::streamid::StreamId;
 use super::{Error, Limits};
 use crate::live::backoff::Backoff;
 
 /// What a passphrase may have (SRT, 6.1.4).
 const PASSPHRASE_BYTES: std::ops::RangeInclusive<usize> = 10..=79;
-/// Beside one a connection: the standard three, the line, the UDP socket, and what libsrt makes for itself.
+/// Beside one a connection: the standard three, the line, the UDP sockets, and what libsrt makes for itself.
 const DESCRIPTORS: usize = 64;
 
 /// Hears callers out and hands each one to whoever decides.
 pub struct Listener {
-    /// Kept here, too: callers wait in it while the process is started again.
-    socket: UdpSocket,
+    /// Kept here, too: callers wait in them while the process is started again.
+    sockets: Sockets,
     addr: SocketAddr,
     limits: Limits,
     program: PathBuf,
@@ -45,13 +46,13 @@ impl Listener {
             return Err(Error::Passphrase { length });
         }
         let bind = || {
-            let socket = UdpSocket::bind(addr)?;
-            let addr = socket.local_addr()?;
-            Ok((socket, addr))
+            let sockets = screen::open(addr, limits.passphrase.is_some())?;
+            let addr = sockets.libsrt.local_addr()?;
+            Ok((sockets, addr))
         };
-        let (socket, addr) = bind().map_err(|source: io::Error| Error::Bind { addr, source })?;
+        let (sockets, addr) = bind().map_err(|source: io::Error| Error::Bind { addr, source })?;
         let (program, seats) = (program.into(), Arc::default());
-        Ok(Self { socket, addr, limits, program, process: None, backoff: Backoff::new(), seats })
+        Ok(Self { sockets, addr, limits, program, process: None, backoff: Backoff::new(), seats })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -110,10 +111,11 @@ impl Listener {
             peer_idle: self.limits.idle.max(self.limits.first_media) * 2,
             passphrase: self.limits.passphrase.clone(),
             memory_bytes: self.limits.memory_bytes,
+            tasks: self.limits.tasks,
             descriptors: (self.limits.connections + DESCRIPTORS) as u64,
         };
         self.backoff.begin(Instant::now());
-        Process::start(&self.program, &self.socket, listen).map_err(|error| self.lose(error.to_string()))
+        Process::start(&self.program, &self.sockets, listen).map_err(|error| self.lose(error.to_string()))
     }
 
     fn lose(&mut self, why: String) -> Error {

@@ -1,9 +1,9 @@
 //! SRT in: a caller is accepted or refused by its stream id; what it then sends as MPEG-TS comes out as frames.
 //!
 //! The protocol is spoken by libsrt, in a `child` process that can open no file and no socket, only use what it is
-//! handed: the UDP socket that [`Listener`] has bound, and one socket for the payloads of each connection. Where it
-//! dies, its connections are lost and nothing else: it is started again, and encoders come back. Who is let in is
-//! decided here.
+//! handed: the UDP sockets that [`Listener`] has bound, and one socket for the payloads of each connection. `screen` is
+//! what keeps from libsrt whatever no encoder says to a receiver. Where the process dies, its connections are lost and
+//! nothing else: it is started again, and encoders come back. Who is let in is decided here.
 
 mod adts;
 pub(super) mod annexb;
@@ -20,6 +20,7 @@ mod psi;
 mod publisher;
 mod record;
 mod request;
+mod screen;
 mod streamid;
 mod ts;
 
@@ -31,6 +32,9 @@ pub use publisher::Publisher;
 pub use request::{Reason, Request};
 pub use streamid::Mode;
 pub use ts::Demux;
+
+/// Threads of one connection: two of libsrt's, and the one that hands on what comes.
+pub const THREADS: u64 = 3;
 
 /// What a listener grants its callers.
 #[derive(Clone)]
@@ -47,6 +51,9 @@ pub struct Limits {
     pub connections: usize,
     /// Address space of the process that speaks SRT.
     pub memory_bytes: u64,
+    /// Threads that its user may have, whom every caged child of the machine becomes: [`THREADS`] a connection, and those
+    /// of media.
+    pub tasks: u64,
 }
 
 impl Default for Limits {
@@ -58,6 +65,7 @@ impl Default for Limits {
             passphrase: None,
             connections: 2_000,
             memory_bytes: 8 << 30,
+            tasks: 8192 + THREADS * 2_000,
         }
     }
 }

@@ -1,18 +1,18 @@
 //! The node's side of the process that speaks SRT: starts it, hears it, answers it.
 
 use std::io;
-use std::net::UdpSocket;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::child::SUBCOMMAND;
 use super::control::{self, Listen, Notice, Order};
+use super::screen::Sockets;
+use crate::media::cage;
 
 /// A running process; dropping it kills it.
 pub struct Process {
@@ -25,11 +25,12 @@ pub struct Process {
 pub struct Line(Arc<UnixStream>);
 
 impl Process {
-    /// Starts `program` (this very binary) on a bound UDP socket.
-    pub fn start(program: &Path, udp: &UdpSocket, listen: Listen) -> io::Result<Self> {
+    /// Starts `program` (this very binary) on the sockets of a port.
+    pub fn start(program: &Path, sockets: &Sockets, listen: Listen) -> io::Result<Self> {
         let (ours, theirs) = control::pair()?;
-        let child = command(program, theirs).spawn()?;
-        control::send(&ours, &Order::Listen(listen), Some(udp.as_fd()))?;
+        // Its last words are not heard: what libsrt would say is what strangers sent.
+        let child = cage::command(program, SUBCOMMAND, theirs).spawn()?;
+        control::send(&ours, &Order::Listen(listen), &[sockets.libsrt.as_fd(), sockets.screen.as_fd()])?;
         // Of another type than its name says; tokio only waits at it.
         let ours = std::os::unix::net::UnixStream::from(ours);
         ours.set_nonblocking(true)?;
@@ -55,24 +56,7 @@ impl Process {
 
 impl Line {
     /// Answers a caller; a process that is gone or hears nothing has none.
-    pub fn answer(&self, order: &Order, beside: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    pub fn answer(&self, order: &Order, beside: &[BorrowedFd<'_>]) -> io::Result<()> {
         control::send(&*self.0, order, beside)
     }
-}
-
-fn command(program: &Path, line: OwnedFd) -> Command {
-    let mut command = Command::new(program);
-    command
-        .arg(SUBCOMMAND)
-        .env_clear()
-        // Every thread's own arena reserves address space that would count against the limit.
-        .env("MALLOC_ARENA_MAX", "4")
-        .current_dir("/")
-        .stdin(Stdio::from(line))
-        .stdout(Stdio::null())
-        // What libsrt says there is what strangers sent.
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
-    command
 }

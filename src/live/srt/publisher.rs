@@ -26,6 +26,8 @@ pub struct Publisher {
     patience: Duration,
     idle: Duration,
     ended: bool,
+    /// Nothing comes any more, and nobody said goodbye.
+    broken: bool,
     _seat: Seat,
 }
 
@@ -39,6 +41,7 @@ impl Publisher {
             patience: limits.first_media,
             idle: limits.idle,
             ended: false,
+            broken: false,
             _seat: seat,
         }
     }
@@ -56,7 +59,8 @@ impl Publisher {
         }
     }
 
-    /// The next item; none once the encoder has closed the connection. Whoever is slow to call it holds the connection up
+    /// The next item; none once the encoder has said goodbye. A connection that breaks without one is an encoder that is
+    /// silent: it may come back. Whoever is slow to call it holds the connection up
     /// until SRT gives up what it can't deliver in time. Safe to cancel.
     pub async fn next(&mut self) -> Result<Option<Media>, Error> {
         loop {
@@ -73,7 +77,7 @@ impl Publisher {
             }
             let (by, within) = (self.heard + self.patience, self.patience);
             tokio::select! {
-                read = self.read() => if !read {
+                read = self.read(), if !self.broken => if !read {
                     return Err(Error::Lost);
                 },
                 () = sleep_until(by) => return Err(Error::Silent { within }),
@@ -89,6 +93,7 @@ impl Publisher {
                 self.ended = true;
                 self.demux.finish();
             }
+            Record::Broken => self.broken = true,
             Record::Open | Record::Unknown => {}
         }
     }

@@ -16,6 +16,8 @@ pub enum Record {
     Gap,
     /// The caller has closed the connection; nothing comes after this.
     Close,
+    /// The connection broke without a goodbye; nothing comes after this.
+    Broken,
     /// Nothing that was ever sent on purpose.
     Unknown,
 }
@@ -45,6 +47,7 @@ impl Writer {
 pub const OPEN: [u8; HEAD_BYTES] = [b'o', 0, 0];
 pub const GAP: [u8; HEAD_BYTES] = [b'g', 0, 0];
 pub const CLOSE: [u8; HEAD_BYTES] = [b'c', 0, 0];
+pub const BROKEN: [u8; HEAD_BYTES] = [b'b', 0, 0];
 
 /// Takes one record off the front of what has arrived; none where it isn't whole yet.
 pub fn take(arrived: &mut BytesMut) -> Option<Record> {
@@ -60,6 +63,7 @@ pub fn take(arrived: &mut BytesMut) -> Option<Record> {
         b'd' => Record::Data(data),
         b'g' => Record::Gap,
         b'c' => Record::Close,
+        b'b' => Record::Broken,
         _ => Record::Unknown,
     })
 }
@@ -72,13 +76,13 @@ mod tests {
     fn records_survive_in_any_pieces() {
         let mut writer = Writer::new(10);
         writer.payload()[..3].copy_from_slice(b"abc");
-        let sent = [&OPEN[..], writer.data(3), &GAP, &CLOSE].concat();
+        let sent = [&OPEN[..], writer.data(3), &GAP, &CLOSE, &BROKEN].concat();
         let (mut arrived, mut records) = (BytesMut::new(), Vec::new());
         for byte in sent {
             arrived.extend_from_slice(&[byte]);
             records.extend(take(&mut arrived));
         }
         let abc = Record::Data(Bytes::from_static(b"abc"));
-        assert_eq!(records, [Record::Open, abc, Record::Gap, Record::Close]);
+        assert_eq!(records, [Record::Open, abc, Record::Gap, Record::Close, Record::Broken]);
     }
 }

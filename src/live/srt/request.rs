@@ -60,7 +60,7 @@ impl Asking {
 
     fn refuse(&self, reason: Reason) {
         // Where the process is gone, so is the caller.
-        let _ = self.line.answer(&Order::Refuse { caller: self.caller, code: reason.code() }, None);
+        let _ = self.line.answer(&Order::Refuse { caller: self.caller, code: reason.code() }, &[]);
     }
 }
 
@@ -89,7 +89,7 @@ impl Request {
         let (ours, theirs) = UnixStream::pair().map_err(lost)?;
         ours.set_nonblocking(true).map_err(lost)?;
         let ours = tokio::net::UnixStream::from_std(ours).map_err(lost)?;
-        line.answer(&Order::Permit { caller }, Some(theirs.as_fd())).map_err(lost)?;
+        line.answer(&Order::Permit { caller }, &[theirs.as_fd()]).map_err(lost)?;
         drop(theirs);
         let mut publisher = Publisher::new(ours, seat, &limits);
         match (publisher.open().await, limits.passphrase) {

@@ -150,6 +150,18 @@ async fn a_bad_key_is_refused_and_the_encoder_says_so() {
     }
 }
 
+#[tokio::test]
+async fn a_packet_filter_is_refused_and_the_encoder_says_so() {
+    let mut server = Server::start(Limits::default());
+    let url = server.url(&format!("streamid={KEY}&packetfilter=fec,cols:10,rows:5"));
+    let sent =
+        format!("cat {} | srt-live-transmit -auto:no -loglevel:warn file://con '{url}'", plain().display());
+    let output = run("sh", &["-c", &sent]).await;
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains("Packet Filter settings error"), "{log}");
+    assert_eq!(server.count().await, 0);
+}
+
 fn locked() -> Limits {
     Limits { passphrase: Some("correct horse".to_owned()), ..Limits::default() }
 }
@@ -174,7 +186,7 @@ async fn a_wrong_passphrase_or_none_is_refused() {
         assert!(!output.status.success());
     }
     assert!(matches!(server.broadcast().await.end, Err(Error::Secret { .. })));
-    server.until_empty().await;
+    assert_eq!(server.count().await, 0);
 }
 
 #[tokio::test]
@@ -182,7 +194,7 @@ async fn a_passphrase_that_was_not_asked_for_is_refused() {
     let mut server = Server::start(Limits::default());
     let output = push(&plain(), server.url(&format!("streamid={KEY}&passphrase=correct horse"))).await;
     assert!(!output.status.success());
-    server.until_empty().await;
+    assert_eq!(server.count().await, 0);
 }
 
 #[tokio::test]

@@ -53,6 +53,14 @@ impl Caller {
         }
     }
 
+    /// Whether the next datagram ends the connection.
+    async fn hears_shutdown(&self) -> bool {
+        let mut buffer = [0; 2048];
+        let size = self.udp.recv(&mut buffer).await.unwrap();
+        let packet = Packet::parse(&mut &buffer[..size], false).unwrap();
+        packet.control().is_some_and(|packet| packet.control_type == ControlTypes::Shutdown)
+    }
+
     /// Asks until it is answered; the kernel drops datagrams under a flood.
     async fn induct(&mut self) {
         let question =
@@ -282,8 +290,7 @@ async fn whatever_an_open_connection_sends_the_listener_goes_on() {
         tokio::task::yield_now().await;
     }
     let broadcast = server.broadcast().await;
-    // libsrt ends a connection whose packets make no sense.
-    assert!(matches!(broadcast.end, Ok(()) | Err(Error::Silent { .. })), "{:?}", broadcast.end);
+    assert!(matches!(broadcast.end, Err(Error::Silent { .. })), "{:?}", broadcast.end);
     assert_eq!(server.count().await, 0);
     still_serves(&mut server).await;
 }
@@ -297,4 +304,37 @@ async fn nobody_else_can_speak_for_a_connection() {
     let broadcast = server.broadcast().await;
     assert!(matches!(broadcast.end, Err(Error::Silent { .. })), "{:?}", broadcast.end);
     assert!(!broadcast.media.iter().any(|item| matches!(item, Media::Video(_))));
+}
+
+#[tokio::test]
+async fn a_goodbye_ends_a_stream_and_a_connection_that_breaks_is_silence() {
+    let second = Duration::from_secs(1);
+    let mut server = Server::start(Limits { first_media: second, idle: second, ..Limits::default() });
+    let clip = std::fs::read(plain()).unwrap();
+    let leaving = Caller::open(server.addr).await;
+    leaving.udp.send(&leaving.data(0, &clip[..1316])).await.unwrap();
+    leaving.udp.send(&Caller::control(leaving.peer, ControlTypes::Shutdown)).await.unwrap();
+    let broadcast = server.broadcast().await;
+    assert!(broadcast.end.is_ok(), "{:?}", broadcast.end);
+    assert_eq!(server.count().await, 0);
+
+    let breaking = Caller::open(server.addr).await;
+    // Farther ahead than any buffer reaches: libsrt gives up, and says so in the words of a goodbye.
+    breaking.udp.send(&breaking.data(1_000_000, &clip[..1316])).await.unwrap();
+    while !breaking.hears_shutdown().await {}
+    let broadcast = server.broadcast().await;
+    assert!(matches!(broadcast.end, Err(Error::Silent { .. })), "{:?}", broadcast.end);
+    assert_eq!(server.count().await, 0);
+}
+
+#[tokio::test]
+async fn a_caller_refused_at_one_address_is_heard_there_with_another_key() {
+    let mut server = Server::start(Limits::default());
+    let mut caller = Caller::at(server.addr, 77).await;
+    caller.induct().await;
+    let refused = caller.ask(&caller.conclusion("not the key")).await.unwrap();
+    assert!(matches!(refused.shake_type, ShakeType::Rejection(_)), "{refused:?}");
+    let taken = caller.ask(&caller.conclusion(KEY)).await.unwrap();
+    assert_eq!(taken.shake_type, ShakeType::Conclusion);
+    assert_eq!(server.count().await, 1);
 }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use policast::live::frame::Media;
 use policast::live::srt::{Error, Limits, Listener, Reason, Request};
@@ -73,13 +72,6 @@ impl Server {
     /// The count now, not the one that was waiting to be read.
     pub async fn count(&mut self) -> usize {
         self.state().await.0
-    }
-
-    /// Waits until nobody has a place.
-    pub async fn until_empty(&mut self) {
-        while self.count().await > 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
     }
 
     pub async fn process(&mut self) -> Option<u32> {

@@ -18,6 +18,8 @@ use self::bindings as ffi;
 const BACKLOG: c_int = 128;
 /// Its threads need little, and each one's stack counts against the limit of the address space.
 const STACK_BYTES: usize = 256 << 10;
+/// libsrt reckons in microseconds, of which an `int` has no more.
+const MAX_PEER_IDLE_MS: c_int = c_int::MAX / 1000;
 /// Only what can't be gone on with.
 const LOG_CRITICAL: c_int = 2;
 /// Stream ids and passphrases are newer than this.
@@ -63,8 +65,8 @@ pub enum Received {
     Packet { size: usize, number: i32 },
     /// Nothing in time.
     Nothing,
-    /// The caller has closed the connection, or is gone.
-    Over,
+    /// libsrt has given the connection up: the peer is gone, or sent what nobody can follow. Goodbyes don't come here.
+    Broken,
 }
 
 impl Listener {
@@ -82,7 +84,7 @@ impl Listener {
             check("srt_create_socket", ffi::srt_create_socket())?
         };
         set(listener, ffi::SRTO_LATENCY, &millis(options.latency))?;
-        set(listener, ffi::SRTO_PEERIDLETIMEO, &millis(options.peer_idle))?;
+        set(listener, ffi::SRTO_PEERIDLETIMEO, &millis(options.peer_idle).min(MAX_PEER_IDLE_MS))?;
         set(listener, ffi::SRTO_RCVTIMEO, &millis(options.patience))?;
         set(listener, ffi::SRTO_MINVERSION, &MIN_VERSION)?;
         if let Some(passphrase) = options.passphrase {
@@ -116,6 +118,16 @@ pub fn is_gone(socket: i32) -> bool {
 }
 
 impl Connection {
+    /// How long after it was sent a payload is given out; agreed upon with the caller.
+    pub fn latency(&self) -> Duration {
+        let (mut latency, mut size): (c_int, c_int) = (0, c_int::try_from(size_of::<c_int>()).unwrap_or(4));
+        // SAFETY: libsrt writes an `int`, for which there is room; where it fails, nothing.
+        let _ = unsafe {
+            ffi::srt_getsockflag(self.0, ffi::SRTO_RCVLATENCY, (&raw mut latency).cast(), &raw mut size)
+        };
+        Duration::from_millis(latency.try_into().unwrap_or(0))
+    }
+
     /// The next datagram's payload; `buffer` has room for [`PAYLOAD_BYTES`].
     pub fn receive(&mut self, buffer: &mut [u8]) -> Received {
         let mut control = MaybeUninit::<ffi::SRT_MSGCTRL>::zeroed();
@@ -131,7 +143,7 @@ impl Connection {
         // SAFETY: where the system's own number would go is not asked for.
         match unsafe { ffi::srt_getlasterror(ptr::null_mut()) } {
             ffi::SRT_ETIMEOUT | ffi::SRT_EASYNCRCV if size < 0 => Received::Nothing,
-            _ => Received::Over,
+            _ => Received::Broken,
         }
     }
 }
