@@ -84,6 +84,9 @@ pub struct SourceClock {
     /// How long before the first picture the sound, and with it the video, begins; the first picture stands until then.
     #[serde(default)]
     pub lead: Ticks,
+    /// How much too late the times of pictures are, where a container tells only when they are decoded.
+    #[serde(default)]
+    pub delay: Ticks,
     /// Where the clock is set anew, in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discontinuities: Vec<Discontinuity>,

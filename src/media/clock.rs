@@ -24,9 +24,11 @@ impl Clock {
     /// Of the stream `index` with this time base.
     pub fn of(video: &VideoStream, (index, base): (usize, Rational)) -> Self {
         let clock = &video.clock;
+        let delay = if index == video.index as usize { 0 } else { clock.delay };
+        let first = rescale(video.start_pts, rational(video.time_base), TICK);
         Self {
             base,
-            zero: rescale(video.start_pts, rational(video.time_base), TICK).saturating_sub(clock.lead),
+            zero: first.saturating_sub(clock.lead).saturating_sub(delay),
             lead: clock.lead,
             discontinuities: clock.discontinuities.clone(),
             untimed: clock.untimed.iter().any(|untimed| *untimed as usize == index),
@@ -120,6 +122,15 @@ mod tests {
         let clock = clock(|video| video.clock.lead = 6 * S);
         assert_eq!([1000, -5000].map(|at| clock.time(at)), [6 * S, 0]);
         assert_eq!((clock.stamp(6 * S), clock.first_picture()), (1000, 6 * S));
+    }
+
+    #[test]
+    fn pictures_told_by_decoding_are_shown_when_the_sound_of_their_own_time_is_heard() {
+        let mut video = probed(320, 180).video;
+        (video.start_pts, video.time_base) = (3, Fraction { num: 1, den: 30 });
+        video.clock.delay = 9000;
+        let [pictures, sound] = [0, 1].map(|index| Clock::of(&video, (index, Rational(1, 30))));
+        assert_eq!((pictures.time(3), sound.time(0)), (0, 0));
     }
 
     #[test]

@@ -114,11 +114,13 @@ fn clock_of(reading: &Reading, video: &VideoStream, sound: Option<&mut AudioStre
     else {
         return clock;
     };
-    let picture = clock::to_ticks(video.start_pts, clock::rational(video.time_base));
-    let start = picture.saturating_add(sound.start);
+    let pictures = reading.tracks.get(&(video.index as usize));
+    clock.delay = pictures.map_or(0, |pictures| span::delay(pictures, video));
+    let told = clock::to_ticks(video.start_pts, clock::rational(video.time_base));
+    let (picture, start) = (told.saturating_sub(clock.delay), told.saturating_add(sound.start));
     clock.lead = lead::lead(picture, start, &track.gaps);
     clock.untimed.extend(track.is_too_dense().then_some(sound.index));
-    sound.start = sound.start.saturating_add(clock.lead);
+    sound.start = start.saturating_sub(picture).saturating_add(clock.lead);
     clock
 }
 

@@ -111,7 +111,8 @@ pub(super) fn measure(
     let tracks = tail.as_ref().map_or(&reading.tracks, |tail| &tail.tracks);
     let zero = start(video).saturating_sub(video.clock.lead);
     let pictures = end_of_pictures(tracks, reading, video);
-    let found = pictures.max(sound.and_then(|sound| end_of_sound(tracks, video, sound))).unwrap_or(zero);
+    let heard = sound.and_then(|sound| end_of_sound(tracks, video, sound));
+    let found = pictures.max(heard.map(|end| end.saturating_add(video.clock.delay))).unwrap_or(zero);
     let duration = found.saturating_sub(zero).max(1);
     let missing = promised.map_or(0, |promised| promised.saturating_sub(found));
     let truncated = cut || missing > SLACK.max(duration / 20);
@@ -125,9 +126,7 @@ fn near_end(input: &Input, video: &VideoStream) -> i64 {
     if let Some(last) = stream.and_then(|stream| raw::index(&stream).next_back()) {
         return last.timestamp;
     }
-    let claimed = raw::container_start(input).saturating_add(input.duration());
-    let near = to_ticks(claimed, CONTAINER_BASE).saturating_sub(RUN_UP);
-    from_ticks(near, rational(video.time_base))
+    from_ticks(claimed_end(input).saturating_sub(RUN_UP), rational(video.time_base))
 }
 
 /// Where the container says that the streams played end; `None` where it says nothing of them, or what can't be meant.
@@ -143,8 +142,13 @@ fn promised(input: &Input, (video, sound): (&VideoStream, Option<&AudioStream>))
     let only_played =
         input.streams().all(|stream| is_played(stream.index()) || input::is_attached_picture(&stream));
     let estimated = raw::duration_is_a_guess(input) || raw::has_many_clocks(input);
-    let claimed = raw::container_start(input).saturating_add(input.duration());
-    (only_played && !estimated).then(|| to_ticks(claimed, CONTAINER_BASE))
+    (only_played && !estimated).then(|| claimed_end(input))
+}
+
+/// What a container without an index for all of it says: most count from 0, and those that count from their start promise
+/// less by that.
+fn claimed_end(input: &Input) -> Ticks {
+    to_ticks(input.duration(), CONTAINER_BASE)
 }
 
 /// By its own header; all ones mean that the writer didn't know (ISO/IEC 14496-12 8.4.2.3).
@@ -203,6 +207,11 @@ fn end_of_sound(tracks: &BTreeMap<usize, Track>, video: &VideoStream, sound: &Au
 fn reordering(track: &Track, start: Ticks) -> Ticks {
     let delay = start - track.first.unwrap_or(start);
     if track.by_decoding { delay.clamp(0, TICKS_PER_SECOND) } else { 0 }
+}
+
+/// The same where it tells nothing else of any picture, so that all are told too late by it.
+pub(super) fn delay(track: &Track, video: &VideoStream) -> Ticks {
+    if track.presented == 0 { reordering(track, start(video)) } else { 0 }
 }
 
 fn one_picture(video: &VideoStream) -> Ticks {

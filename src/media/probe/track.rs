@@ -38,6 +38,8 @@ pub(super) struct Track {
     pub encrypted: bool,
     /// Some of its times are of decoding, for want of presentation times.
     pub by_decoding: bool,
+    /// Packets that have presentation times.
+    pub presented: u64,
     /// Packets without any time of their own.
     pub untimed: u64,
     /// Keyframes by presentation time; true where it is an IDR picture.
@@ -86,6 +88,7 @@ impl Track {
         }
         self.shown += 1;
         self.by_decoding |= packet.pts().is_none();
+        self.presented += u64::from(packet.pts().is_some());
         let duration = to_ticks(packet.duration().max(0), base);
         self.lasting = self.lasting.saturating_add(duration);
         let placed = Stamp::of(packet, base).and_then(|stamp| {

@@ -53,6 +53,17 @@ fn a_passed_through_rung_holds_the_first_picture_as_the_others_do() {
 }
 
 #[test]
+fn pictures_of_a_container_that_tells_decoding_times_only_begin_with_the_first() {
+    for coding in [CODED.replace("-c:a aac", "-c:a libmp3lame"), "-c:v mpeg4 -bf 2 -c:a mp2".to_owned()] {
+        let made = through(&flashing("base.avi", (6, 6), &coding).path);
+        assert_at("beeps", &made.beeps(), &[1.0, 3.0, 5.0]);
+        assert_each_rung(&made, &[1.0, 3.0, 5.0]);
+        let pictures = crate::media::proof::probe(&made.file("360p"), &["-show_packets"]);
+        assert!(pictures["packets"].as_array().expect("packets").len() >= 148, "{coding}");
+    }
+}
+
+#[test]
 fn pictures_before_the_first_sound_are_followed_by_it_as_before() {
     let base = flashing("base.mp4", (9, 9), CODED);
     let made = through(&later(&base, "-2", "early.mkv").path);
