@@ -90,6 +90,9 @@ pub struct SourceClock {
     /// Where the clock is set anew, in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discontinuities: Vec<Discontinuity>,
+    /// Where packets lie whose times can't be meant, in the order of the file: they follow what came before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wrong_stamps: Vec<u64>,
     /// Streams whose times can't be meant: what is in them follows each other from the first time on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untimed: Vec<u32>,

@@ -13,9 +13,12 @@ pub(super) struct Clock {
     zero: Ticks,
     lead: Ticks,
     discontinuities: Vec<Discontinuity>,
+    wrong_stamps: Vec<u64>,
     /// Only the first time of the stream counts.
     untimed: bool,
     begun: bool,
+    /// The time of the last packet that said where it lies can't be meant, nor can those counted from it.
+    wrong: bool,
     /// What applies to a packet that doesn't say where it lies, as the second picture of an MPEG-TS packet.
     offset: Ticks,
 }
@@ -31,21 +34,27 @@ impl Clock {
             zero: first.saturating_sub(clock.lead).saturating_sub(delay),
             lead: clock.lead,
             discontinuities: clock.discontinuities.clone(),
+            wrong_stamps: clock.wrong_stamps.clone(),
             untimed: clock.untimed.iter().any(|untimed| *untimed as usize == index),
             begun: false,
+            wrong: false,
             offset: 0,
         }
     }
 
     /// Gives a packet the times it would have had, had the clock never been set anew.
     pub fn mend(&mut self, packet: &mut Packet) {
-        if self.untimed && self.begun {
+        let position = u64::try_from(packet.position()).ok();
+        if let Some(position) = position {
+            self.wrong = self.wrong_stamps.binary_search(&position).is_ok();
+        }
+        if self.wrong || (self.untimed && self.begun) {
             packet.set_pts(None);
             packet.set_dts(None);
             return;
         }
         self.begun = true;
-        if let Some(offset) = self.offset_at(u64::try_from(packet.position()).ok()) {
+        if let Some(offset) = self.offset_at(position) {
             let offset = rescale(offset, TICK, self.base);
             packet.set_pts(packet.pts().map(|at| at.saturating_add(offset)));
             packet.set_dts(packet.dts().map(|at| at.saturating_add(offset)));
@@ -140,6 +149,14 @@ mod tests {
         let places = [(0, 1000), (100, 1000), (-1, 1500), (299, 2000), (300, 16_000), (50, 1500)];
         let times = places.map(|(position, at)| mended(&mut clock, position, at));
         assert_eq!(times, [0, 10, 11, 12, 12, 1].map(|half| Some(half * S / 2)));
+    }
+
+    #[test]
+    fn a_packet_whose_time_can_t_be_meant_has_none() {
+        let mut clock = clock(|video| video.clock.wrong_stamps = vec![188, 564]);
+        let times = [(0, 1000), (188, 90), (-1, 95), (376, 2000)]
+            .map(|(position, at)| mended(&mut clock, position, at));
+        assert_eq!(times, [Some(0), None, None, Some(S)]);
     }
 
     #[test]

@@ -234,10 +234,3 @@ pub(super) fn duration_is_a_guess(input: &Input) -> bool {
     let method = unsafe { (*input.as_ptr()).duration_estimation_method };
     method == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE
 }
-
-/// When the container's first stream starts, in microseconds.
-pub(super) fn container_start(input: &Input) -> i64 {
-    // SAFETY: the context is open.
-    let start = unsafe { (*input.as_ptr()).start_time };
-    if start == ffi::AV_NOPTS_VALUE { 0 } else { start }
-}

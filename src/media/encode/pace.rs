@@ -2,8 +2,11 @@
 
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
-/// A step back up to this much is a stray picture; beyond it the source's clock was set anew.
+/// Times that stay behind by up to this much are missing ones, and their pictures are laid out.
 const STRAY: Ticks = TICKS_PER_SECOND / 2;
+/// Pictures behind by more than that and up to this much overlap with what was shown; beyond it their times can't be
+/// meant, and the rest goes on from here.
+const OVERLAP: Ticks = 10 * TICKS_PER_SECOND;
 /// Strays in a row after which the times are taken for missing.
 const MAX_STRAYS: u32 = 3;
 
@@ -34,12 +37,16 @@ impl Pace {
             self.last = Some(at);
             return self.last;
         }
-        if (last - at).abs() > STRAY {
-            self.shift += last + self.nominal - at;
-            return self.follow(last);
+        self.strays = self.strays.saturating_add(1);
+        match last.saturating_sub(at) {
+            _ if self.strays < MAX_STRAYS => None,
+            behind if behind > OVERLAP => {
+                self.shift = self.shift.saturating_add(behind).saturating_add(self.nominal);
+                self.follow(last)
+            }
+            behind if behind > STRAY => None,
+            _ => self.follow(last),
         }
-        self.strays += 1;
-        if self.strays < MAX_STRAYS { None } else { self.follow(last) }
     }
 
     fn follow(&mut self, last: Ticks) -> Option<Ticks> {
@@ -86,11 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_goes_on_from_where_it_was() {
-        assert_eq!(
-            paced(&[Some(900_000), Some(0), Some(3000)]),
-            [Some(900_000), Some(903_000), Some(906_000)]
-        );
+    fn pictures_that_overlap_with_those_shown_are_left_out_until_they_are_past_them() {
+        let seconds = [0, 1, 5, 2, 3, 4, 6].map(|at| Some(at * TICKS_PER_SECOND));
+        let shown = [Some(0), Some(1), Some(5), None, None, None, Some(6)];
+        assert_eq!(paced(&seconds), shown.map(|at| at.map(|at: i64| at * TICKS_PER_SECOND)));
+    }
+
+    #[test]
+    fn times_that_fall_back_further_than_can_be_meant_go_on_from_where_they_were() {
+        let fallen = [Some(2_000_000), Some(0), Some(3000), Some(6000), Some(9000)];
+        assert_eq!(paced(&fallen), [Some(2_000_000), None, None, Some(2_003_000), Some(2_006_000)]);
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
 
 /// How the source's times become the video's; the sound's start becomes one of these.
 fn clock_of(reading: &Reading, video: &VideoStream, sound: Option<&mut AudioStream>) -> SourceClock {
-    let mut clock = SourceClock::default();
+    let mut clock = SourceClock { wrong_stamps: reading.wrong_stamps.clone(), ..SourceClock::default() };
     let Some((track, sound)) =
         sound.and_then(|sound| Some((reading.tracks.get(&(sound.index as usize))?, sound)))
     else {

@@ -39,6 +39,7 @@ pub(super) struct Reading {
     /// How H.264 streams frame their NAL units.
     pub framings: BTreeMap<usize, Framing>,
     pub discontinuities: Vec<Discontinuity>,
+    pub wrong_stamps: Vec<u64>,
     bases: BTreeMap<usize, Rational>,
     epochs: Epochs,
 }
@@ -67,6 +68,7 @@ impl Reading {
             audios: Vec::new(),
             framings: BTreeMap::new(),
             discontinuities: Vec::new(),
+            wrong_stamps: Vec::new(),
             bases: BTreeMap::new(),
             epochs: Epochs::new(raw::has_many_clocks(input)),
         };
@@ -85,6 +87,7 @@ impl Reading {
             track.settle(&offsets);
         }
         self.discontinuities = self.epochs.discontinuities(leading);
+        self.wrong_stamps = self.epochs.wrong_stamps();
     }
 
     fn meet(&mut self, stream: &Stream<'_>) {

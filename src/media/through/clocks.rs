@@ -87,3 +87,38 @@ fn a_clock_that_runs_over_is_no_other_clock() {
     let made = through(&flashing("over.ts", (6, 6), &format!("{TS} -output_ts_offset 95440")).path);
     assert_together(&made, &[1.0, 3.0, 5.0], 6.0);
 }
+
+/// Writes another time into the `nth` packet of a stream that says its time (ISO/IEC 13818-1 2.4.3.7).
+fn with_time(stream: &mut [u8], (id, nth): (u8, usize), seconds: u64) {
+    let starts: Vec<usize> = stream
+        .windows(8)
+        .enumerate()
+        .filter(|(_, bytes)| bytes.starts_with(&[0, 0, 1, id]) && bytes[7] & 0x80 != 0)
+        .map(|(at, _)| at)
+        .collect();
+    let (at, time) = (starts[nth], seconds * 90_000);
+    let both = stream[at + 7] & 0x40 != 0;
+    for (field, mark) in [(9, if both { 3 } else { 2 }), (14, 1)].into_iter().take(if both { 2 } else { 1 }) {
+        let byte = |shift: u32, mask: u64| u8::try_from(time >> shift & mask).expect("masked");
+        let coded = [
+            mark << 4 | byte(30, 7) << 1 | 1,
+            byte(22, 255),
+            byte(15, 127) << 1 | 1,
+            byte(7, 255),
+            byte(0, 127) << 1 | 1,
+        ];
+        stream[at + field..at + field + 5].copy_from_slice(&coded);
+    }
+}
+
+#[test]
+fn single_times_that_lie_cost_nothing_that_comes_after() {
+    let clip = flashing("lies.ts", (9, 9), TS);
+    let mut stream = bytes(&clip);
+    for (packet, seconds) in [((0xe0, 60), 3600), ((0xe0, 130), 0), ((0xc0, 8), 7000), ((0xc0, 16), 0)] {
+        with_time(&mut stream, packet, seconds);
+    }
+    let made = through(&clip.replaced(&stream).path);
+    assert_eq!(made.probe.video.clock.discontinuities, []);
+    assert_together(&made, &[1.0, 3.0, 5.0, 7.0], 9.0);
+}

@@ -38,7 +38,6 @@ pub fn flashing(name: &str, (pictures, sound): (u32, u32), coding: &str) -> Clip
 pub struct Through {
     pub probe: Probe,
     pub ladder: Ladder,
-    pub timeline: Timeline,
     pub heard: Heard,
     folder: tempfile::TempDir,
 }
@@ -75,7 +74,7 @@ pub fn through(path: &Path) -> Through {
     drop(emit);
     let heard = Arc::into_inner(heard).expect("the only one").into_inner().expect("unpoisoned");
     assert_eq!(heard.failed, Vec::<String>::new());
-    Through { probe, ladder, timeline, heard, folder: tempfile::tempdir().expect("a folder") }
+    Through { probe, ladder, heard, folder: tempfile::tempdir().expect("a folder") }
 }
 
 fn chunk(probe: &Probe, ladder: &Ladder, timeline: &Timeline, (first, end): (u32, u32)) -> Chunk {

@@ -24,6 +24,8 @@ const OVERLAP: Ticks = TICKS_PER_SECOND / 10;
 const MAX_DELAY: Ticks = TICKS_PER_SECOND;
 /// A file with more discontinuities than this is laid out by its last one; bounds memory and the row of the probe.
 const MAX_EPOCHS: usize = 10_000;
+/// And of a file with more times that can't be meant than this, the rest is taken as it is.
+const MAX_WRONG: usize = 10_000;
 
 /// What a packet says of itself, in ticks of the source's clock.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,8 @@ pub(super) struct Epochs {
     many_clocks: bool,
     all: Vec<Epoch>,
     next_id: usize,
+    /// Where packets lie whose times can't be meant.
+    wrong: Vec<u64>,
     /// The last place known by stream.
     positions: BTreeMap<usize, u64>,
 }
@@ -63,7 +67,10 @@ pub(super) struct Epochs {
 struct Epoch {
     id: usize,
     position: u64,
+    /// Those that tell where they lie.
     packets: u32,
+    /// Where the first few of them lie.
+    places: Vec<u64>,
     runs: BTreeMap<usize, Run>,
 }
 
@@ -99,7 +106,13 @@ pub(super) type Offsets = BTreeMap<usize, Ticks>;
 
 impl Epochs {
     pub fn new(many_clocks: bool) -> Self {
-        Self { many_clocks, all: vec![Epoch::default()], next_id: 1, positions: BTreeMap::new() }
+        Self {
+            many_clocks,
+            all: vec![Epoch::default()],
+            next_id: 1,
+            wrong: Vec::new(),
+            positions: BTreeMap::new(),
+        }
     }
 
     /// The number of the epoch that a packet belongs to; `None` where its time can't be meant.
@@ -108,13 +121,17 @@ impl Epochs {
         self.positions.extend(position.map(|position| (stream, position)));
         let place = self.find(stream, stamp.decoded, position);
         match place {
-            Place::Back => _ = self.all.pop(),
+            Place::Back => {
+                let strays = self.all.pop().map(|epoch| epoch.places).unwrap_or_default();
+                self.leave_out(strays);
+            }
             Place::New => {
                 let (id, position) = (self.next_id, position.unwrap_or(0));
                 self.all.push(Epoch { id, position, ..Epoch::default() });
                 self.next_id += 1;
             }
-            Place::Last | Place::LastButOne | Place::Nowhere => {}
+            Place::Nowhere => self.leave_out(stamp.position.into_iter().collect()),
+            Place::Last | Place::LastButOne => {}
         }
         let at = self.all.len().checked_sub(if place == Place::LastButOne { 2 } else { 1 })?;
         let epoch = self.all.get_mut(at).filter(|_| place != Place::Nowhere)?;
@@ -137,6 +154,19 @@ impl Epochs {
         joined.map(|(epoch, offset)| Discontinuity { position: epoch.position, offset }).collect()
     }
 
+    /// Where packets lie whose times can't be meant, rising.
+    pub fn wrong_stamps(&self) -> Vec<u64> {
+        let mut wrong = self.wrong.clone();
+        wrong.sort_unstable();
+        wrong.dedup();
+        wrong
+    }
+
+    fn leave_out(&mut self, places: Vec<u64>) {
+        let room = MAX_WRONG.saturating_sub(self.wrong.len());
+        self.wrong.extend(places.into_iter().take(room));
+    }
+
     fn joined(&self, leading: usize) -> impl Iterator<Item = (&Epoch, Ticks)> {
         let mut ends: BTreeMap<usize, Ticks> = BTreeMap::new();
         self.all.iter().map(move |epoch| {
@@ -152,10 +182,11 @@ impl Epochs {
         let before = before.last().and_then(off);
         let late = position.is_some_and(|position| position < last.position);
         match (off(last), before) {
-            (Some(off), Some(before)) if late && before < off => Place::LastButOne,
+            (off, Some(before)) if late && off.is_none_or(|off| before < off) => Place::LastButOne,
+            (off, Some(before)) if last.packets <= STRAYS && off.is_none_or(|off| before < off) => {
+                Place::Back
+            }
             (Some(_), _) => Place::Last,
-            (None, Some(_)) if late => Place::LastButOne,
-            (None, Some(_)) if last.packets <= STRAYS => Place::Back,
             (None, _) => {
                 let further = position.is_some_and(|position| position > last.position);
                 if further && self.all.len() < MAX_EPOCHS { Place::New } else { Place::Nowhere }
@@ -181,7 +212,11 @@ impl Epoch {
     }
 
     fn add(&mut self, stream: usize, stamp: &Stamp) {
-        self.packets = self.packets.saturating_add(1);
+        // What shares a place with the packet before it has its time from there.
+        if let Some(place) = stamp.position {
+            self.packets = self.packets.saturating_add(1);
+            self.places.extend(Some(place).filter(|_| self.packets <= STRAYS));
+        }
         let Stamp { decoded, shown, duration, .. } = *stamp;
         let delay = shown.map_or(0, |shown| shown.saturating_sub(decoded).clamp(0, MAX_DELAY));
         let first = shown.unwrap_or(decoded);
