@@ -135,14 +135,10 @@ fn print(engine: &str, sizes: &[i64], rows: &[(Question, Vec<Figures>)]) {
         let (first, last) = (figures[0], figures[figures.len() - 1]);
         let ratio = last.p50 / first.p50;
         let slowest = if question.is_search() { SLOWEST_SEARCH_MS } else { SLOWEST_MS };
-        let mut missed = String::new();
-        if ratio > MOST_TIMES {
-            missed.push_str(&format!("  more than {MOST_TIMES} times"));
-        }
-        if last.p99 > slowest {
-            missed.push_str(&format!("  p99 above {slowest} ms"));
-        }
-        println!("  {:<46}{}{ratio:>8.1}{missed}", question.name, cells.concat());
+        let times =
+            if ratio > MOST_TIMES { format!("  more than {MOST_TIMES} times") } else { String::new() };
+        let late = if last.p99 > slowest { format!("  p99 above {slowest} ms") } else { String::new() };
+        println!("  {:<46}{}{ratio:>8.1}{times}{late}", question.name, cells.concat());
     }
     println!();
 }

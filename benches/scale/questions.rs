@@ -6,7 +6,7 @@ use policast::catalogue::job::{self, Claim};
 use policast::catalogue::overview::{self, Owner};
 use policast::catalogue::revision::{self, Selection};
 use policast::catalogue::video::{self, Filter, Sight};
-use policast::catalogue::{Db, account};
+use policast::catalogue::{Conn, Db, account};
 use policast::domain::media::MediaState;
 use policast::domain::video::VideoState;
 use policast::domain::{AccountId, VideoId};
@@ -193,5 +193,11 @@ impl Question {
 async fn claim(db: &Db) -> usize {
     let claim = Claim { worker: "scale", lease: Duration::from_hours(1), account_cap: CAP };
     let mut tx = db.begin().await.expect("a transaction");
-    job::claim(&mut tx, &claim).await.expect("a claim").into_iter().count()
+    let claimed = job::claim(&mut tx, &claim).await.expect("a claim");
+    // Waited for: a transaction that is merely dropped goes back behind the next claim's back, with all it locked.
+    match tx.conn() {
+        Conn::Sqlite(conn) => conn.execute("rollback").await.map(drop).expect("taken back"),
+        Conn::Pg(conn) => conn.execute("rollback").await.map(drop).expect("taken back"),
+    }
+    claimed.into_iter().count()
 }
