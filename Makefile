@@ -29,7 +29,7 @@ fuzz: test-packages ## Give every parser of strangers' bytes 50,000 inputs a pro
 corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) through the pipeline
 	cargo test --locked --test corpus
 
-chaos: test-tools ## Break a whole installation for six minutes while clients upload: three seeds, from POLICAST_CHAOS_SEED on
+chaos: test-tools ## Break a whole installation while clients upload: three seeds, from POLICAST_CHAOS_SEED on
 	POLICAST_CHAOS_SECONDS=$${POLICAST_CHAOS_SECONDS:-120} POLICAST_CHAOS_RUNS=$${POLICAST_CHAOS_RUNS:-3} \
 		cargo test --locked --test e2e -- --nocapture chaos::whatever
 

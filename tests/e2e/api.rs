@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// A video that takes longer is stuck.
 const STUCK: Duration = Duration::from_mins(7);
 
+/// A server that doesn't say by then that it is ready isn't.
+const NOT_READY: Duration = Duration::from_secs(10);
+
 /// One server's address, and a key to it.
 #[derive(Clone)]
 pub struct Api {
@@ -31,7 +34,8 @@ impl Api {
 
     /// The server answers and all it needs does too.
     pub async fn is_ready(&self) -> bool {
-        let answer = self.http.get(format!("{}/health/ready", self.base)).send().await;
+        let asked = self.http.get(format!("{}/health/ready", self.base)).timeout(NOT_READY);
+        let answer = asked.send().await;
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 

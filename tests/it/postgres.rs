@@ -6,8 +6,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -30,6 +31,9 @@ const KEEPER: &str = r#"
     wait $server
     rm -rf "$0"
 "#;
+
+/// A keeper that says nothing for so long has lost its server.
+const SAID_WITHIN: Duration = Duration::from_mins(1);
 
 /// A running server; gone when dropped.
 pub struct Postgres {
@@ -63,13 +67,13 @@ impl Postgres {
     /// Takes it away: every connection is cut, and no new one is taken.
     pub fn stop(&mut self) {
         self.tell("stop");
-        self.hear("stopped\n");
+        hear(&mut self.keeper, "stopped\n");
     }
 
     /// It takes connections and questions, and answers nothing.
     pub fn hang(&mut self) {
         self.tell("hang");
-        self.hear("hanging\n");
+        hear(&mut self.keeper, "hanging\n");
     }
 
     /// It answers again, also what it was asked meanwhile.
@@ -88,24 +92,34 @@ impl Postgres {
         writeln!(keeper, "{word}").expect("a keeper");
     }
 
-    fn hear(&mut self, word: &str) {
-        let mut said = vec![0; word.len()];
-        let keeper = self.keeper.stdout.as_mut().expect("a keeper that speaks");
-        keeper.read_exact(&mut said).expect("a keeper");
-        assert_eq!(said, word.as_bytes());
-    }
-
     fn url(&self, database: &str) -> String {
         format!("postgres://policast@localhost/{database}?host={}", self.folder.display())
     }
 }
 
+/// Hears a keeper say this word, within a time: a read from a pipe has none of its own.
+pub fn hear(keeper: &mut Child, word: &str) {
+    let mut output = keeper.stdout.take().expect("a keeper that speaks");
+    let mut said = vec![0; word.len()];
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let read = output.read_exact(&mut said);
+        // Nobody hears what is said too late.
+        let _ = tell.send((output, said, read));
+    });
+    let (output, said, read) = told.recv_timeout(SAID_WITHIN).expect("a keeper that answers");
+    read.expect("a keeper");
+    assert_eq!(said, word.as_bytes());
+    keeper.stdout = Some(output);
+}
+
 async fn connect(server: &Postgres) -> PgConnection {
-    let begun = Instant::now();
+    let (begun, url) = (Instant::now(), server.url("postgres"));
     loop {
-        match PgConnection::connect(&server.url("postgres")).await {
+        let connected = tokio::time::timeout(SAID_WITHIN, PgConnection::connect(&url)).await;
+        match connected.expect("an answer") {
             Ok(connection) => return connection,
-            Err(error) if begun.elapsed() > Duration::from_mins(1) => panic!("{error}: {}", server.log()),
+            Err(error) if begun.elapsed() > SAID_WITHIN => panic!("{error}: {}", server.log()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

@@ -114,15 +114,17 @@ impl Bucket {
         mood
     }
 
-    async fn forward(&self, request: Request) -> Result<(u16, HeaderMap, Bytes), reqwest::Error> {
+    /// `None` where the request or its answer broke off.
+    async fn forward(&self, request: Request) -> Option<(u16, HeaderMap, Bytes)> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let url = format!("http://{}{path}", self.target.lock().expect("a target"));
-        let body = to_bytes(body, MOST_BYTES).await.unwrap_or_default();
+        let body = to_bytes(body, MOST_BYTES).await.ok()?;
         // The name it was reached by is signed.
-        let sent = self.http.request(parts.method, url).headers(parts.headers).body(body).send().await?;
+        let sent =
+            self.http.request(parts.method, url).headers(parts.headers).body(body).send().await.ok()?;
         let (status, headers) = (sent.status().as_u16(), sent.headers().clone());
-        Ok((status, headers, sent.bytes().await?))
+        Some((status, headers, sent.bytes().await.ok()?))
     }
 }
 
@@ -141,7 +143,7 @@ async fn pass(State(way): State<Way>, request: Request) -> Response<Body> {
         Mood::Calm | Mood::Quiet | Mood::CutBody | Mood::LoseAnswer => {}
     }
     let head = request.method() == Method::HEAD;
-    let Ok((status, headers, body)) = way.bucket.forward(request).await else { return broken() };
+    let Some((status, headers, body)) = way.bucket.forward(request).await else { return broken() };
     if fare == Mood::LoseAnswer {
         return refusal(500, "InternalError");
     }

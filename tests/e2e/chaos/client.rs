@@ -1,6 +1,6 @@
 //! Clients that never give up, and a ledger of all they were told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 const NO_ANSWER: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_millis(300);
 /// Whatever is asked comes to an end by then, faults and all.
-const STUCK: Duration = Duration::from_mins(5);
+const STUCK: Duration = Duration::from_mins(3);
 
 /// How the bytes come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Ledger {
     pub unclean: Vec<String>,
     /// Videos whose every byte was acknowledged.
     pub acknowledged: Vec<(String, By)>,
+    /// Videos somebody is at, or waits for: the ones to look at where a run fails.
+    pub concerned: BTreeSet<String>,
 }
 
 /// One client.
@@ -56,17 +58,28 @@ impl Uploader {
         while !stop.is_cancelled() {
             let video = self.draft(&format!("{by:?}")).await;
             let id = video["id"].as_str().expect("an id").to_owned();
+            self.concerns(&id);
             match by {
                 By::Tus => self.by_tus(&id).await,
                 By::Put => self.by_put(&id).await,
                 By::Parts => self.by_parts(&video).await,
             }
+            self.is_well(&id);
             self.ledger.lock().expect("a ledger").acknowledged.push((id, by));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {}
             }
         }
+    }
+
+    /// From now on this video is the one to look at.
+    pub fn concerns(&self, video: &str) {
+        self.ledger.lock().expect("a ledger").concerned.insert(video.to_owned());
+    }
+
+    pub fn is_well(&self, video: &str) {
+        self.ledger.lock().expect("a ledger").concerned.remove(video);
     }
 
     async fn draft(&self, title: &str) -> Value {

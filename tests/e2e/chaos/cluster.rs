@@ -1,6 +1,6 @@
 //! A whole installation on addresses of its own: two api nodes, three workers, two live nodes, a PostgreSQL and a bucket.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::bucket::{Bucket, Counts, Mood};
 use super::node::{Node, way_to_database};
 use super::plan::{Blow, Step};
 use crate::api::Api;
-use crate::postgres::Postgres;
+use crate::postgres::{self, Postgres};
 use crate::weed::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Weed};
 
 /// A start that takes longer is a hang.
@@ -46,9 +46,7 @@ pub struct Cluster {
 /// Kills the server and waits until it takes objects again.
 async fn restart(weed: &mut Weed) {
     weed.keeper.stdin.as_mut().expect("a keeper that listens").write_all(b"kill\n").expect("a keeper");
-    let mut said = [0; 7];
-    weed.keeper.stdout.as_mut().expect("a keeper that speaks").read_exact(&mut said).expect("a keeper");
-    assert_eq!(&said, b"killed\n");
+    postgres::hear(&mut weed.keeper, "killed\n");
     weed.wait().await;
 }
 
@@ -103,6 +101,8 @@ impl Cluster {
                 ("POLICAST_S3_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
                 ("POLICAST_S3_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
                 ("POLICAST_LEASE", format!("{}s", super::LEASE.as_secs())),
+                // What a process began and nobody knows of is aborted after this.
+                ("POLICAST_UPLOAD_TTL", "2m".to_owned()),
                 ("POLICAST_LIVE_LEASE", "2s".to_owned()),
                 ("POLICAST_WORKER_SLOTS", "1".to_owned()),
                 ("POLICAST_PRESET", "ultrafast".to_owned()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::bucket::Mood;
@@ -42,29 +43,18 @@ pub struct Step {
     pub lasts: Duration,
 }
 
-/// The steps of a run of so long on so many nodes.
+/// The steps of a run of so long on so many nodes. Every kind comes before any comes again too often: they are dealt from a
+/// shuffled pack, and another one when it is used up.
 pub fn draw(seed: u64, length: Duration, nodes: usize) -> Vec<Step> {
     let mut random = StdRng::seed_from_u64(seed);
-    let (mut steps, mut at) = (Vec::new(), Duration::ZERO);
-    // A SeaweedFS that was killed takes ten seconds to elect itself: no good for a short run.
-    let kinds = if length > Duration::from_mins(1) { 16 } else { 15 };
+    let (mut steps, mut at, mut pack) = (Vec::new(), Duration::ZERO, Vec::new());
     loop {
+        if pack.is_empty() {
+            pack = shuffled(&mut random, length, nodes);
+        }
+        let Some(blow) = pack.pop() else { return steps };
         let pause = Duration::from_millis(random.random_range(300..2000));
         let lasts = Duration::from_millis(random.random_range(800..3000));
-        let node = random.random_range(0..nodes);
-        let blow = match random.random_range(0..kinds) {
-            0..3 => Blow::Kill(node),
-            3..6 => Blow::DieBetween(node, random.random_range(1..60)),
-            6 | 7 => Blow::Freeze(node),
-            8 => Blow::Partition(node),
-            9 => Blow::Bucket(Mood::Error),
-            10 => Blow::Bucket(Mood::SlowDown),
-            11 => Blow::Bucket([Mood::Hang, Mood::CutBody][random.random_range(0..2)]),
-            12 => Blow::Bucket([Mood::RefuseDelete, Mood::LoseAnswer][random.random_range(0..2)]),
-            13 => Blow::RestartPostgres,
-            14 => Blow::HangPostgres,
-            _ => Blow::RestartBucket,
-        };
         // Longer than `POLICAST_LEASE` of the nodes.
         let lasts = if matches!(blow, Blow::Freeze(_)) { lasts + super::LEASE } else { lasts };
         at += pause + lasts;
@@ -73,6 +63,24 @@ pub fn draw(seed: u64, length: Duration, nodes: usize) -> Vec<Step> {
         }
         steps.push(Step { pause, blow, lasts });
     }
+}
+
+fn shuffled(random: &mut StdRng, length: Duration, nodes: usize) -> Vec<Blow> {
+    let mut node = || random.random_range(0..nodes);
+    let mut pack = vec![Blow::Kill(node()), Blow::Kill(node()), Blow::Kill(node())];
+    pack.extend([Blow::Freeze(node()), Blow::Freeze(node()), Blow::Partition(node())]);
+    let nodes = [node(), node(), node()];
+    pack.extend(nodes.map(|node| Blow::DieBetween(node, random.random_range(1..60))));
+    let moods =
+        [Mood::Error, Mood::SlowDown, Mood::Hang, Mood::CutBody, Mood::RefuseDelete, Mood::LoseAnswer];
+    pack.extend(moods.map(Blow::Bucket));
+    pack.extend([Blow::RestartPostgres, Blow::HangPostgres]);
+    // A SeaweedFS that was killed takes ten seconds to elect itself: no good for a short run.
+    if length > Duration::from_mins(1) {
+        pack.push(Blow::RestartBucket);
+    }
+    pack.shuffle(random);
+    pack
 }
 
 #[test]
