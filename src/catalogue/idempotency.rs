@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Conn, Error, on};
+use super::{Conn, Error, dialect, on};
 use crate::domain::{KeyId, Timestamp};
 
 /// An answer given before, or the mark of a request still being answered (`status` is `None`).
@@ -11,26 +11,29 @@ pub struct Answer {
     /// Digest of the request, so that a key used for something else is told.
     pub digest: String,
     pub status: Option<i64>,
-    /// The `Location` header, where there was one.
+    /// The `Location` header, where there was one; the id of what the request has made, while it has no status.
     pub location: Option<String>,
     pub body: Option<String>,
 }
 
 const CLAIM: &str = "insert into idempotency (api_key_id, key, digest, created_at) values ($1, $2, $3, $4)
     on conflict (api_key_id, key) do update set digest = excluded.digest, created_at = excluded.created_at
-    where idempotency.status is null and idempotency.created_at < $5";
+    where idempotency.status is null and idempotency.created_at < $5
+    and (idempotency.location is null or idempotency.digest = excluded.digest)";
 const SELECT: &str =
     "select digest, status, location, body from idempotency where api_key_id = $1 and key = $2";
 const ANSWER: &str =
     "update idempotency set status = $3, location = $4, body = $5 where api_key_id = $1 and key = $2";
-const FORGET: &str = "delete from idempotency where api_key_id = $1 and key = $2";
+const RENEW: &str =
+    "update idempotency set created_at = $3 where api_key_id = $1 and key = $2 and status is null";
+const NOTE: &str = "update idempotency set location = $3
+    where api_key_id = $1 and key = $2 and status is null and coalesce(location, '') = $4";
+const FORGET: &str = "delete from idempotency
+    where api_key_id = $1 and key = $2 and status is null and location is null";
 const EXPIRE: &str = "delete from idempotency where created_at < $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[CLAIM, SELECT, ANSWER, FORGET, EXPIRE];
-
-/// How long an answer may take; then its process is taken for dead, and the same key may try again.
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(super) const STATEMENTS: &[&str] = &[CLAIM, SELECT, RENEW, NOTE, ANSWER, FORGET, EXPIRE];
 
 /// A request's place in the table.
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +42,20 @@ pub struct Place<'a> {
     pub key: &'a str,
 }
 
-/// Takes the place; false where somebody has it.
-pub async fn claim(conn: Conn<'_>, place: Place<'_>, digest: &str, now: Timestamp) -> Result<bool, Error> {
+/// Takes the place until the lease ends by the database's clock; false where another attempt has it.
+pub async fn claim(
+    mut conn: Conn<'_>,
+    place: Place<'_>,
+    digest: &str,
+    lease: Duration,
+) -> Result<bool, Error> {
+    let now = dialect::now(conn.again()).await?;
     let rows = on!(conn, c => sqlx::query(CLAIM)
         .bind(place.api_key)
         .bind(place.key)
         .bind(digest)
         .bind(now)
-        .bind(now.minus(PATIENCE))
+        .bind(now.minus(lease))
         .execute(c)
         .await?
         .rows_affected());
@@ -56,6 +65,34 @@ pub async fn claim(conn: Conn<'_>, place: Place<'_>, digest: &str, now: Timestam
 /// What is at the place.
 pub async fn find(conn: Conn<'_>, place: Place<'_>) -> Result<Option<Answer>, Error> {
     Ok(on!(conn, c => sqlx::query_as(SELECT).bind(place.api_key).bind(place.key).fetch_optional(c).await?))
+}
+
+/// Keeps the place for another lease.
+pub async fn renew(mut conn: Conn<'_>, place: Place<'_>) -> Result<(), Error> {
+    let now = dialect::now(conn.again()).await?;
+    on!(conn, c => sqlx::query(RENEW).bind(place.api_key).bind(place.key).bind(now).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Gives the place back unanswered: the next attempt may have it at once, and finds what this one made.
+pub async fn release(mut conn: Conn<'_>, place: Place<'_>, lease: Duration) -> Result<(), Error> {
+    on!(conn.again(), c => sqlx::query(FORGET).bind(place.api_key).bind(place.key).execute(c).await.map(drop)?);
+    let past = dialect::now(conn.again()).await?.minus(lease + Duration::from_millis(1));
+    on!(conn, c => sqlx::query(RENEW).bind(place.api_key).bind(place.key).bind(past).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// Keeps the id of what the request makes; false where another attempt made something since it found `before`.
+pub async fn note(conn: Conn<'_>, place: Place<'_>, made: &str, before: Option<&str>) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(NOTE)
+        .bind(place.api_key)
+        .bind(place.key)
+        .bind(made)
+        .bind(before.unwrap_or_default())
+        .execute(c)
+        .await?
+        .rows_affected());
+    Ok(rows > 0)
 }
 
 /// Keeps the answer.
@@ -69,12 +106,6 @@ pub async fn answer(conn: Conn<'_>, place: Place<'_>, answer: &Answer) -> Result
         .execute(c)
         .await
         .map(drop)?);
-    Ok(())
-}
-
-/// Gives the place back, after a refusal or a fault.
-pub async fn forget(conn: Conn<'_>, place: Place<'_>) -> Result<(), Error> {
-    on!(conn, c => sqlx::query(FORGET).bind(place.api_key).bind(place.key).execute(c).await.map(drop)?);
     Ok(())
 }
 

@@ -305,6 +305,7 @@ fn router(
         public_url: config.public_url(),
         token_keys,
         token_ttl: config.delivery.token_ttl.0,
+        lease: config.media.lease.0,
         body_idle_timeout: config.connections.body_idle_timeout.0,
         upload_buffer_bytes: config.connections.upload_buffer_bytes,
         rates: rates(&config.connections),

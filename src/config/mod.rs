@@ -151,7 +151,8 @@ pub struct Media {
     /// Jobs one account may have running on all nodes together; those with fewer go first
     #[arg(long, env = "POLICAST_ACCOUNT_JOBS", default_value = "16", value_name = "N")]
     pub account_jobs: u32,
-    /// How long a worker may be silent before its job is given to another
+    /// How long a worker may be silent before its job is given to another, and a node before a request under an
+    /// `Idempotency-Key` may be sent again
     #[arg(long, env = "POLICAST_LEASE", default_value = "30s", value_name = "SPAN")]
     pub lease: Span,
     /// Also make 2160p and 1440p rungs of larger sources

@@ -29,6 +29,8 @@ pub struct Settings {
     pub token_keys: Keys,
     /// How long a signed playback address is good.
     pub token_ttl: Duration,
+    /// How long a node that answers a request under an `Idempotency-Key` may be silent before it is taken for dead.
+    pub lease: Duration,
     /// How long a request's body may say nothing.
     pub body_idle_timeout: Duration,
     /// Memory for the unfinished parts of uploads.

@@ -216,6 +216,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::TooManyTargets { .. } => rule(S::CONFLICT, "too_many_targets"),
         E::TargetTaken => rule(S::CONFLICT, "target_taken"),
         E::TargetPrivate => rule(S::UNPROCESSABLE_ENTITY, "target_private"),
+        E::MadeAlready => rule(S::CONFLICT, "request_running"),
         E::Secret(_) => rule(S::INTERNAL_SERVER_ERROR, "internal"),
         E::ClientGone => rule(S::BAD_REQUEST, "body_broken"),
     }

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: a request that is sent again gets the first one's answer again, and nothing happens twice.
 
+use std::convert::Infallible;
 use std::error::Error as _;
 
 use axum::body::{Body, to_bytes};
@@ -15,7 +16,7 @@ use super::uploads::protocol;
 use super::{App, Error, MAX_JSON_BYTES, auth, error, headers};
 use crate::catalogue::idempotency::{self, Answer, Place};
 use crate::domain::KeyId;
-use crate::publishing;
+use crate::publishing::{self, once};
 
 const NAME: &str = "idempotency-key";
 const REPLAYED: &str = "idempotent-replayed";
@@ -60,36 +61,67 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Resul
     }
     digest.update(&body);
     let slot = Slot { api_key: caller.key, key, digest: hex::encode(digest.finalize()) };
-    if let Some(answer) = claim(&app, &slot).await? {
-        return Ok(replay(answer));
-    }
+    let made = match claim(&app, &slot).await? {
+        Claim::Answered(answer) => return Ok(replay(answer)),
+        Claim::Ours { made } => made,
+    };
     let request = Request::from_parts(parts, Body::from(body));
     // In a task of its own: a client that hangs up must not leave its key claimed for ever.
-    let task = app.tasks.spawn(answer(app.clone(), slot, request, next));
+    let attempt = once::Attempt { api_key: slot.api_key, key: slot.key.clone(), made };
+    let running = once::attempt(attempt, next.run(request));
+    let task = app.tasks.spawn(answer(app.clone(), slot, running));
     task.await.map_err(|error| Error::Internal(Box::new(error)))?
 }
 
+/// What is at a request's place.
+enum Claim {
+    Answered(Answer),
+    /// Nothing, or what an attempt left that ended before its answer was kept.
+    Ours {
+        made: Option<String>,
+    },
+}
+
 /// Takes the place, or finds the answer that is there.
-async fn claim(app: &App, slot: &Slot) -> Result<Option<Answer>, Error> {
+async fn claim(app: &App, slot: &Slot) -> Result<Claim, Error> {
     let mut tx = app.publishing.db.begin().await.map_err(publishing::Error::from)?;
-    let now = app.publishing.clock.now();
-    if idempotency::claim(tx.conn(), slot.place(), &slot.digest, now).await? {
+    let ours = idempotency::claim(tx.conn(), slot.place(), &slot.digest, app.settings.lease).await?;
+    let found = idempotency::find(tx.conn(), slot.place()).await?;
+    if ours {
         tx.commit().await?;
-        return Ok(None);
+        return Ok(Claim::Ours { made: found.and_then(|found| found.location) });
     }
-    match idempotency::find(tx.conn(), slot.place()).await? {
+    match found {
         Some(found) if found.digest != slot.digest => Err(Error::KeyReused),
-        Some(found) if found.status.is_some() => Ok(Some(found)),
+        Some(found) if found.status.is_some() => Ok(Claim::Answered(found)),
         _ => Err(Error::StillRunning),
     }
 }
 
-async fn answer(app: App, slot: Slot, request: Request, next: Next) -> Result<Response, Error> {
-    let response = next.run(request).await;
+/// Keeps the place while its request is answered: the place of a node that died is free after a lease.
+async fn keep(app: &App, slot: &Slot) -> Infallible {
+    loop {
+        tokio::time::sleep(app.settings.lease / 3).await;
+        let renewed = async {
+            let mut tx = app.publishing.db.begin().await?;
+            idempotency::renew(tx.conn(), slot.place()).await?;
+            tx.commit().await
+        };
+        if let Err(error) = renewed.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an idempotency key can't be kept");
+        }
+    }
+}
+
+async fn answer(app: App, slot: Slot, running: impl Future<Output = Response>) -> Result<Response, Error> {
+    let response = tokio::select! {
+        response = running => response,
+        never = keep(&app, &slot) => match never {},
+    };
     let mut tx = app.publishing.db.begin().await.map_err(publishing::Error::from)?;
     if !response.status().is_success() {
-        // A refusal changed nothing: the same key may try again.
-        idempotency::forget(tx.conn(), slot.place()).await?;
+        // The same key may try again; where something was made before the fault, it finds that.
+        idempotency::release(tx.conn(), slot.place(), app.settings.lease).await?;
         tx.commit().await?;
         return Ok(response);
     }

@@ -2,7 +2,7 @@
 
 use sqlx::types::Json;
 
-use super::{Error, Publishing};
+use super::{Error, Publishing, once};
 use crate::catalogue::account::Account;
 use crate::catalogue::key::Key;
 use crate::catalogue::topic::Topic;
@@ -47,6 +47,10 @@ pub struct KeyDraft {
 impl Publishing {
     /// Adds a verified account.
     pub async fn add_account(&self, handle: Handle, draft: AccountDraft) -> Result<Account, Error> {
+        if once::made::<Handle>().is_some() {
+            let found = account::find(self.db.read().await?.conn(), &handle).await?;
+            return found.ok_or(Error::NotFound("account"));
+        }
         let now = self.clock.now();
         let account = Account {
             id: AccountId::new(),
@@ -68,6 +72,7 @@ impl Publishing {
             catalogue::Error::Taken { .. } => Error::HandleTaken(account.handle.clone()),
             other => other.into(),
         })?;
+        once::note(&mut tx, &account.handle).await?;
         tx.commit().await?;
         Ok(account)
     }
@@ -109,6 +114,10 @@ impl Publishing {
     /// Adds a topic below one that is there.
     pub async fn add_topic(&self, slug: Slug, draft: TopicDraft) -> Result<Topic, Error> {
         check_texts("name", &draft.name, MAX_NAME_CHARS)?;
+        if once::made::<Slug>().is_some() {
+            let found = topic::find(self.db.read().await?.conn(), &slug).await?;
+            return found.ok_or(Error::NotFound("topic"));
+        }
         let now = self.clock.now();
         let topic = Topic {
             id: TopicId::new(),
@@ -124,6 +133,7 @@ impl Publishing {
             catalogue::Error::Taken { .. } => Error::SlugTaken(topic.slug.clone()),
             other => other.into(),
         })?;
+        once::note(&mut tx, &topic.slug).await?;
         tx.commit().await?;
         Ok(topic)
     }
@@ -196,6 +206,11 @@ impl Publishing {
             revoked_at: None,
         };
         key::insert(tx.conn(), &key, &secret.digest()).await?;
+        if let Some(before) = once::made() {
+            // Nobody has seen its secret.
+            key::revoke(tx.conn(), before, key.created_at).await?;
+        }
+        once::note(&mut tx, key.id).await?;
         tx.commit().await?;
         Ok(key)
     }

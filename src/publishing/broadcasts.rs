@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::rights::{Takes, lock_broadcast};
-use super::{Error, Publishing, VideoDraft};
+use super::{Error, Publishing, VideoDraft, once};
 use crate::catalogue::broadcast::{self, Broadcast, Line};
 use crate::catalogue::video::Video;
-use crate::catalogue::{self, Conn, Tx};
+use crate::catalogue::{self, Conn, Tx, video};
 use crate::domain::broadcast::{BroadcastState, MAX_GRACE, MIN_DVR};
 use crate::domain::key::{Caller, Secret};
 use crate::domain::version::Guarded;
@@ -39,10 +39,17 @@ impl Publishing {
         draft: BroadcastDraft,
     ) -> Result<(Broadcast, Video, Secret), Error> {
         check_plan(draft.plan)?;
+        if let Some(id) = once::made::<BroadcastId>() {
+            // Nobody has seen the key that was made with it.
+            let (broadcast, secret) = self.rotate_stream_key(caller, id).await?;
+            let video = video::find(self.db.read().await?.conn(), broadcast.video_id).await?;
+            return Ok((broadcast, video.ok_or(Error::NotFound("video"))?, secret));
+        }
         let mut tx = self.db.begin().await?;
         let video = self.draft_in(tx.conn(), caller, draft.video).await?;
         let (broadcast, secret) = (announced(&video, draft.plan, self.clock.now()), Secret::stream());
         broadcast::insert(tx.conn(), &broadcast, &secret.digest()).await?;
+        once::note(&mut tx, broadcast.id).await?;
         tx.commit().await?;
         self.changes.tell(video.id);
         Ok((broadcast, video, secret))

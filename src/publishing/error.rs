@@ -96,6 +96,8 @@ pub enum Error {
     Span { field: &'static str, least: Duration, most: Option<Duration> },
     #[error("secret in the database can't be read")]
     Secret(#[source] serde_json::Error),
+    #[error("another attempt of the same request has made it")]
+    MadeAlready,
     #[error("client went away")]
     ClientGone,
 }

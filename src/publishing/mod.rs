@@ -14,6 +14,7 @@ mod housekeeping;
 mod ingest;
 mod jobs;
 mod lapse;
+pub mod once;
 mod posters;
 mod processing;
 mod pushes;

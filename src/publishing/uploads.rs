@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::quota::{recount, reserve};
 use super::rights::{Takes, permitted, refusal_of};
-use super::{Error, Publishing, VideoDraft};
+use super::{Error, Publishing, VideoDraft, once};
 use crate::catalogue::upload::Upload;
 use crate::catalogue::{Tx, job, upload, video};
 use crate::domain::job::Job;
@@ -52,8 +52,13 @@ pub struct PartUrl {
 impl Publishing {
     /// Begins an upload; its length is checked against limit and quota before a byte comes.
     pub async fn begin_upload(&self, caller: Caller, incoming: Incoming) -> Result<Upload, Error> {
+        if let Some(id) = once::made() {
+            let found = upload::find(self.db.read().await?.conn(), id).await?;
+            return found.ok_or(Error::NotFound("upload"));
+        }
         let mut tx = self.db.begin().await?;
         let upload = self.begin_in(&mut tx, caller, incoming).await?;
+        once::note(&mut tx, upload.id).await?;
         tx.commit().await?;
         self.changes.tell_work();
         Ok(upload)

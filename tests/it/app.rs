@@ -177,6 +177,7 @@ pub fn http_settings() -> Settings {
         public_url: PUBLIC.to_owned(),
         token_keys: keys_of("secret"),
         token_ttl: Duration::from_hours(1),
+        lease: Duration::from_secs(1),
         body_idle_timeout: Duration::from_secs(2),
         upload_buffer_bytes: 1 << 30,
         rates: RateLimits { wrong_keys: 5, ..RateLimits::default() },
