@@ -139,6 +139,9 @@ const LIST_OF_ONE: &str = list!("video_id = $3 and id < coalesce($1, 'g')", "id 
 const LIST_OF_VIDEO: &str = columns!("select", "from job where video_id = $1 order by id");
 const LIST_OF_REVISION: &str =
     columns!("select", "from job where video_id = $1 and revision = $2 order by id");
+/// What became of an attempt whose worker died or could not renew its lease.
+pub const WORKER_LOST: &str = "lost";
+const COUNT_LOSSES: &str = "select count(*) from job_attempt where job_id = $1 and outcome = $2";
 const ATTEMPTS: &str = "select a.job_id, a.attempt, a.worker, a.started_at, a.ended_at, a.outcome, a.error
     from job_attempt a join job j on j.id = a.job_id where j.video_id = $1 order by a.started_at, a.attempt";
 const CANCEL_QUEUED: &str =
@@ -174,6 +177,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_OF_ONE,
     LIST_OF_VIDEO,
     LIST_OF_REVISION,
+    COUNT_LOSSES,
     ATTEMPTS,
     CANCEL_QUEUED,
     CANCEL_RUNNING,
@@ -364,11 +368,11 @@ pub async fn requeue(tx: &mut Tx, fence: Fence, error: &str, now: Timestamp) -> 
 }
 
 /// Gives a job back without counting the attempt: at once where its worker was told to stop, or after a while where
-/// what the job needs is away, with what was said of that.
+/// what the job needs is away or its worker is lost, with what was said of that.
 pub async fn release(
     tx: &mut Tx,
     fence: Fence,
-    outage: Option<(&str, Duration)>,
+    (outcome, outage): (&str, Option<(&str, Duration)>),
     now: Timestamp,
 ) -> Result<(), Error> {
     let (error, wait) = outage.unzip();
@@ -381,8 +385,12 @@ pub async fn release(
         .execute(c)
         .await
         .map(drop)?);
-    let outcome = if error.is_some() { "put off" } else { "handed over" };
     end_attempt(tx, fence, (outcome, error), now).await
+}
+
+/// How many workers of a job were lost.
+pub async fn count_losses(conn: Conn<'_>, id: JobId) -> Result<i64, Error> {
+    Ok(on!(conn, c => sqlx::query_scalar(COUNT_LOSSES).bind(id).bind(WORKER_LOST).fetch_one(c).await?))
 }
 
 async fn end_attempt(

@@ -16,7 +16,7 @@ use crate::domain::{Timestamp, UploadId};
 use crate::storage::{Key, MultipartId};
 
 /// How long a node has to remove what an upload left before another one may try.
-const SWEEP_RETRY: Duration = Duration::from_mins(5);
+const SWEEP_RETRY: Duration = Duration::from_mins(1);
 /// How long `why` can tell of an upload that became nothing.
 const KEEP_ABANDONED: Duration = Duration::from_hours(720);
 /// Sweeps that fail one after another before the bucket counts as away; the rest waits for the next round.

@@ -16,6 +16,10 @@ const KEEP_ANSWERS: std::time::Duration = std::time::Duration::from_hours(24);
 /// Work goes on at most this long after what was away is back.
 const OUTAGE_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// A job that loses so many workers is taken for their death: libav runs apart from them, so one or two die of something
+/// else.
+const MAX_LOSSES: u32 = 20;
+
 /// Why a worker gives a job back.
 #[derive(Debug, Clone)]
 pub struct Giving<'a> {
@@ -51,7 +55,7 @@ impl Publishing {
     /// The worker is told to stop: the job waits for whoever comes next, at once and without a lost attempt's blame.
     pub async fn hand_over(&self, fence: Fence) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
-        job::release(&mut tx, fence, None, self.clock.now()).await?;
+        job::release(&mut tx, fence, ("handed over", None), self.clock.now()).await?;
         tx.commit().await?;
         self.changes.tell_work();
         Ok(())
@@ -62,7 +66,7 @@ impl Publishing {
         let attempt = u32::try_from(fence.attempt).unwrap_or(u32::MAX);
         let wait = backoff(attempt).min(OUTAGE_WAIT);
         let mut tx = self.db.begin().await?;
-        job::release(&mut tx, fence, Some((error, wait)), self.clock.now()).await?;
+        job::release(&mut tx, fence, ("put off", Some((error, wait))), self.clock.now()).await?;
         Ok(tx.commit().await?)
     }
 
@@ -94,7 +98,13 @@ impl Publishing {
         if job::hold(tx.conn(), fence_of(row)).await? {
             let holder = row.lease_by.as_deref().unwrap_or("its worker");
             let error = format!("{holder} was lost: its lease ran out");
-            self.end_attempt(&mut tx, row, Giving { error: &error, for_good: false }, now).await?;
+            let losses = u32::try_from(job::count_losses(tx.conn(), row.id).await?).unwrap_or(u32::MAX);
+            if losses < MAX_LOSSES {
+                let wait = backoff(losses + 1).min(OUTAGE_WAIT);
+                job::release(&mut tx, fence_of(row), (job::WORKER_LOST, Some((&error, wait))), now).await?;
+            } else {
+                self.end_attempt(&mut tx, row, Giving { error: &error, for_good: true }, now).await?;
+            }
             tx.commit().await?;
             self.tell(&row.work);
         }

@@ -11,7 +11,7 @@ use crate::domain::media::MediaState;
 use crate::storage::{Folder, Key, Object};
 
 impl Publishing {
-    /// Removes a revision that plays no more.
+    /// Removes a revision that plays no more; of one that stays, what attempts that died had written beside it.
     pub async fn retire(&self, id: VideoId, number: u32) -> Result<(), Error> {
         let mut read = self.db.read().await?;
         let playing = video::find(read.conn(), id).await?.and_then(|video| video.revision);
@@ -19,7 +19,7 @@ impl Publishing {
         drop(read);
         let due = found.and_then(|revision| revision.retire_at).is_some_and(|at| at <= self.clock.now());
         if playing == Some(i64::from(number)) || !due {
-            return Ok(());
+            return self.sweep_revision(id, number).await;
         }
         for prefix in Key::revision_prefixes(id, number) {
             self.storage.delete_prefix(&prefix).await?;

@@ -145,7 +145,9 @@ async fn whoever_lost_the_lease_changes_nothing() {
         let lost = job::list_lost(db.read().await.expect("a connection").conn()).await.expect("a list");
         assert_eq!(lost.len(), 1, "{}", db.engine());
         let mut change = tx(&db).await;
-        job::release(&mut change, fence(&first), None, Timestamp(0)).await.expect("released");
+        job::release(&mut change, fence(&first), ("handed over", None), Timestamp(0))
+            .await
+            .expect("released");
         change.commit().await.expect("committed");
         let second = claim(&db, &CLAIM).await.expect("the same job");
         assert_eq!((second.id, second.attempt), (first.id, first.attempt + 1));
@@ -179,7 +181,7 @@ async fn a_job_put_off_by_an_outage_waits_and_loses_no_attempt() {
         let before = claim(&db, &CLAIM).await.expect("a job");
         let mut change = tx(&db).await;
         let outage = Some(("bucket is away", Duration::from_mins(1)));
-        job::release(&mut change, fence(&before), outage, Timestamp(0)).await.expect("put off");
+        job::release(&mut change, fence(&before), ("put off", outage), Timestamp(0)).await.expect("put off");
         change.commit().await.expect("committed");
         assert!(claim(&db, &CLAIM).await.is_none(), "{}: it waits", db.engine());
         let row =
@@ -199,7 +201,9 @@ async fn how_far_a_job_is_never_goes_back() {
             let row = claim(&db, &CLAIM).await.expect("a job");
             let mut change = tx(&db).await;
             job::renew(change.conn(), fence(&row), CLAIM.lease, share).await.expect("renewed");
-            job::release(&mut change, fence(&row), None, Timestamp(0)).await.expect("released");
+            job::release(&mut change, fence(&row), ("handed over", None), Timestamp(0))
+                .await
+                .expect("released");
             let row = job::find(change.conn(), row.id).await.expect("an answer").expect("the job");
             reached.push((row.progress * 100.0).to_string());
             change.commit().await.expect("committed");

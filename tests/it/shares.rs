@@ -234,10 +234,17 @@ async fn a_job_is_found_however_its_flow_came_to_rest() {
         // Given back, put off and not due, and tried again: each opens the flow anew.
         let fence = |row: &Row| Fence { id: row.id, attempt: row.attempt };
         let mut change = tx(&db).await;
-        job::release(&mut change, fence(&second), None, Timestamp(0)).await.expect("released");
-        job::release(&mut change, fence(&third), Some(("away", Duration::from_mins(1))), Timestamp(0))
+        job::release(&mut change, fence(&second), ("handed over", None), Timestamp(0))
             .await
-            .expect("put off");
+            .expect("released");
+        job::release(
+            &mut change,
+            fence(&third),
+            ("put off", Some(("away", Duration::from_mins(1)))),
+            Timestamp(0),
+        )
+        .await
+        .expect("put off");
         change.commit().await.expect("committed");
         assert_eq!(claim(&db).await.map(|row| row.id), Some(second.id), "{engine}");
         assert!(claim(&db).await.is_none(), "{engine}: the other waits for its time");
@@ -298,7 +305,7 @@ async fn jobs_that_an_older_version_asks_for_or_gives_back_are_claimed_too() {
     }
 }
 
-async fn run(db: &Db, statement: &str) {
+pub async fn run(db: &Db, statement: &str) {
     let statement = sqlx::AssertSqlSafe(statement.to_owned());
     match db {
         Db::Sqlite { write, .. } => write.execute(statement).await.expect("run").rows_affected(),
