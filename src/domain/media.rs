@@ -117,6 +117,25 @@ pub struct AudioStream {
     /// When it starts; negative where its first samples are left out.
     pub start: Ticks,
     pub language: Option<String>,
+    /// Tracks of one channel each that are heard as one, this one among them, in the container's order; empty where it
+    /// is heard alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<u32>,
+    /// Tracks heard instead where this is silent from end to end, the best first; several in one entry together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead: Vec<Vec<u32>>,
+}
+
+impl AudioStream {
+    /// The tracks to be heard.
+    pub fn tracks(&self) -> Vec<u32> {
+        if self.together.is_empty() { vec![self.index] } else { self.together.clone() }
+    }
+
+    /// The tracks to be heard, and those to be heard instead, as long as what comes before is silent.
+    pub fn choices(&self) -> Vec<Vec<u32>> {
+        std::iter::once(self.tracks()).chain(self.instead.iter().cloned()).collect()
+    }
 }
 
 /// How a rung's pictures come to be.

@@ -79,7 +79,7 @@ fn run(task: &Task, answers: UnixStream, emit: &Emit) -> Result<Outcome, Error> 
     match task {
         Task::Probe { source, limits } => probe::run(limits, remote(source, answers), emit),
         Task::Chunk(task) => encode::run(task, input::open(remote(&task.source, answers))?, emit),
-        Task::Audio(task) => audio::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Audio(task) => audio::run(task, remote(&task.source, answers), emit),
         Task::Stills(task) => stills::run(task, input::open(remote(&task.source, answers))?, emit),
         Task::Poster { source, max_pixels, side } => {
             stills::fit((*max_pixels, *side), remote(source, answers), emit)

@@ -32,6 +32,9 @@ pub enum Error {
     /// libav gave up; names what it was at.
     #[error("libav could not {doing}")]
     Libav { doing: &'static str, source: ffmpeg_next::Error },
+    /// The source was not the same when it was read again.
+    #[error("sound of second {second} differs between the first reading and the second")]
+    OtherSound { second: usize },
     /// A recording's own files can't be read.
     #[error("recording can't be joined")]
     Recording(#[from] mp4_atom::Error),

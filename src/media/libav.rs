@@ -184,13 +184,15 @@ pub(super) fn forget_side_data(packet: &mut Packet) {
     unsafe { ffi::av_packet_free_side_data(packet.as_mut_ptr()) }
 }
 
-/// Gives a block of sound without a channel layout the usual one for its number of channels.
+/// Gives a block of sound without a channel layout the usual one for its number of channels, and one of a single channel
+/// the middle: a track for the left speaker alone would be heard by one ear.
 pub(super) fn settle_layout(block: &mut frame::Audio) {
-    // SAFETY: the frame is allocated; an unspecified layout owns nothing that would have to be freed.
+    // SAFETY: the frame is allocated, and what its layout owns is freed before another takes its place.
     unsafe {
         let block = &mut *block.as_mut_ptr();
-        if block.ch_layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC {
-            let channels = block.ch_layout.nb_channels;
+        let channels = block.ch_layout.nb_channels;
+        if block.ch_layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_UNSPEC || channels == 1 {
+            ffi::av_channel_layout_uninit(&raw mut block.ch_layout);
             ffi::av_channel_layout_default(&raw mut block.ch_layout, channels);
         }
     }

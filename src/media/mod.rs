@@ -24,6 +24,7 @@ mod rehearsal;
 mod remote;
 pub mod resident;
 pub mod sandbox;
+mod shared;
 pub mod stills;
 pub mod storyboard;
 pub mod task;

@@ -276,7 +276,33 @@ pub fn judge(clip: &Clip, name: &str, track: &Track) {
     }
 }
 
-/// The integrated loudness by `ffmpeg`'s meter, in LUFS.
+/// One channel's samples at 48 kHz, as `ffmpeg` decodes them.
+pub fn samples(path: &Path, channel: u16) -> Vec<f32> {
+    let decoded = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(path)
+        .args(["-af", &format!("pan=mono|c0=c{channel}"), "-ar", "48000", "-f", "f32le", "-"])
+        .output()
+        .expect("ffmpeg");
+    assert!(decoded.stderr.is_empty(), "{}", String::from_utf8_lossy(&decoded.stderr));
+    let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    decoded.stdout.chunks_exact(4).map(number).collect()
+}
+
+/// The level of a tone in sound at 48 kHz (Goertzel), in dB below a sine of full scale.
+pub fn tone(samples: &[f32], hertz: f64) -> f64 {
+    let step = std::f64::consts::TAU * hertz / 48_000.0;
+    let (mut before, mut last) = (0.0, 0.0);
+    for sample in samples {
+        (before, last) = (last, f64::from(*sample) + 2.0 * step.cos() * last - before);
+    }
+    let power = before.mul_add(before, last * last) - 2.0 * step.cos() * before * last;
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds of samples")]
+    let half = samples.len() as f64 / 2.0;
+    20.0 * (power.max(1e-12).sqrt() / half).log10()
+}
+
+/// The integrated loudness by `ffmpeg`'s meter, in LUFS, a single channel being heard from two speakers.
 pub fn loudness(path: &Path) -> f64 {
     metered(path, "I:")
 }
@@ -290,7 +316,7 @@ fn metered(path: &Path, name: &str) -> f64 {
     let said = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostats", "-i"])
         .arg(path)
-        .args(["-af", "ebur128=framelog=verbose:peak=true", "-f", "null", "-"])
+        .args(["-af", "ebur128=framelog=verbose:peak=true:dualmono=true", "-f", "null", "-"])
         .output()
         .expect("ffmpeg");
     let said = String::from_utf8_lossy(&said.stderr).into_owned();

@@ -10,7 +10,6 @@ use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Dictionary, Packet, Rational, ffi, frame};
 
 use super::error::Error;
-use crate::domain::media::TICKS_PER_SECOND;
 
 /// An entry of a demuxer's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,23 +118,6 @@ pub(super) fn seek_back(input: &mut Input, stream: usize, timestamp: i64) -> Res
     }
 }
 
-/// Goes back to the beginning for a second reading, by the clock of `stream` or else by bytes.
-pub(super) fn rewind(input: &mut Input, stream: usize) -> Result<(), Error> {
-    let start = input.stream(stream).map_or(0, |stream| stream.start_time());
-    let start = if start == ffi::AV_NOPTS_VALUE { 0 } else { start };
-    seek_back(input, stream, start.min(0) - TICKS_PER_SECOND)
-        .or_else(|_| seek_back(input, stream, start))
-        .or_else(|_| seek_first_byte(input))
-}
-
-fn seek_first_byte(input: &mut Input) -> Result<(), Error> {
-    // SAFETY: the context is open.
-    match unsafe { ffi::av_seek_frame(input.as_mut_ptr(), -1, 0, ffi::AVSEEK_FLAG_BYTE) } {
-        status if status < 0 => Err(Error::libav("go back to the beginning")(status.into())),
-        _ => Ok(()),
-    }
-}
-
 /// An edit list leaves this packet's picture or sound out.
 pub(super) fn is_discarded(packet: &Packet) -> bool {
     // SAFETY: a packet's fields may always be read.
@@ -201,6 +183,23 @@ pub(super) fn count_programs(input: &Input) -> u32 {
     unsafe { (*input.as_ptr()).nb_programs }
 }
 
+/// The streams of the programme that a stream belongs to; empty where there are no programmes.
+pub(super) fn programme_of(input: &Input, stream: usize) -> Vec<usize> {
+    let Ok(index) = i32::try_from(stream) else { return Vec::new() };
+    // SAFETY: the context is open and only looked at; the programme's list is as long as it says.
+    unsafe {
+        let context = input.as_ptr().cast_mut();
+        let Some(found) = ffi::av_find_program_from_stream(context, ptr::null_mut(), index).as_ref() else {
+            return Vec::new();
+        };
+        let length = found.nb_stream_indexes as usize;
+        if found.stream_index.is_null() {
+            return Vec::new();
+        }
+        std::slice::from_raw_parts(found.stream_index, length).iter().map(|index| *index as usize).collect()
+    }
+}
+
 /// The size of the cover that a stream is.
 pub(super) fn cover_bytes(stream: &Stream<'_>) -> usize {
     // SAFETY: the packet is part of the stream, and empty where that is no cover.
@@ -210,6 +209,15 @@ pub(super) fn cover_bytes(stream: &Stream<'_>) -> usize {
 /// How many channels the header declares.
 pub(super) fn channels(stream: &Stream<'_>) -> u16 {
     u16::try_from(parameters(stream).ch_layout.nb_channels).unwrap_or(0)
+}
+
+/// The speaker that a track of one channel says it is for, by its number in `AVChannel`; `None` where it doesn't say, or
+/// has more.
+pub(super) fn speaker(stream: &Stream<'_>) -> Option<u32> {
+    let layout = &parameters(stream).ch_layout;
+    let native = layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_NATIVE;
+    // SAFETY: a layout in libav's own order has its mask in the union.
+    (native && layout.nb_channels == 1).then(|| unsafe { layout.u.mask }.trailing_zeros())
 }
 
 /// Bits of a pixel format's first component; 0 where there is no such format.

@@ -78,8 +78,9 @@ pub struct Chunk {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Audio {
     pub source: Source,
-    /// The stream's index in the container.
-    pub stream: u32,
+    /// Tracks by their index in the container, those heard best first: one, or several of one channel each that belong
+    /// together. A choice that is silent or can't be decoded leaves its place to the next.
+    pub choices: Vec<Vec<u32>>,
     /// The video stream, whose clock tells where time 0 is.
     pub video: VideoStream,
     pub rung: AudioRung,

@@ -27,7 +27,7 @@ impl Worker {
         let next = next_missing(&packs, &rung.name, 0);
         let task = Audio {
             source: plan.source.as_task(),
-            stream: stream.index,
+            choices: stream.choices(),
             video: plan.probe.video.clone(),
             rung: rung.clone(),
             starts: plan.timeline.starts.clone(),

@@ -1,5 +1,7 @@
 //! The filters of sound: to 48 kHz, folded down, and then measured or brought to its loudness.
 
+use std::collections::VecDeque;
+
 use ffmpeg_next::{filter, frame};
 
 use crate::media::error::Error;
@@ -35,32 +37,29 @@ impl Chain {
         Self { channels, tail: tail.into(), graph: None }
     }
 
-    /// Puts a block in and hands what comes out to `each`.
-    pub fn push(
-        &mut self,
-        block: &frame::Audio,
-        each: &mut dyn FnMut(&frame::Audio) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    /// Puts a block in; `out` gets what comes out.
+    pub fn push(&mut self, block: &frame::Audio, out: &mut VecDeque<frame::Audio>) -> Result<(), Error> {
         let shape = Shape::of(block);
         if self.graph.as_ref().is_none_or(|(fits, _)| *fits != shape) {
-            self.end(each)?;
+            self.end(out);
             self.graph = Some((shape.clone(), self.build(&shape)?));
         }
         let Some((_, graph)) = &mut self.graph else { return Ok(()) };
         if let Some(mut source) = graph.get("in") {
             source.source().add(block).map_err(Error::libav("filter sound"))?;
         }
-        pull(graph, each)
+        pull(graph, out);
+        Ok(())
     }
 
     /// Lets out what the filters still hold.
-    pub fn end(&mut self, each: &mut dyn FnMut(&frame::Audio) -> Result<(), Error>) -> Result<(), Error> {
-        let Some((_, mut graph)) = self.graph.take() else { return Ok(()) };
+    pub fn end(&mut self, out: &mut VecDeque<frame::Audio>) {
+        let Some((_, mut graph)) = self.graph.take() else { return };
         if let Some(mut source) = graph.get("in") {
             // A graph that can't end has nothing more to give either.
             let _ = source.source().flush();
         }
-        pull(&mut graph, each)
+        pull(&mut graph, out);
     }
 
     /// A layout nobody can fold down is heard by its first two channels.
@@ -96,14 +95,10 @@ impl Chain {
     }
 }
 
-fn pull(
-    graph: &mut filter::Graph,
-    each: &mut dyn FnMut(&frame::Audio) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let Some(mut sink) = graph.get("out") else { return Ok(()) };
+fn pull(graph: &mut filter::Graph, out: &mut VecDeque<frame::Audio>) {
+    let Some(mut sink) = graph.get("out") else { return };
     let mut block = frame::Audio::empty();
     while sink.sink().frame(&mut block).is_ok() {
-        each(&block)?;
+        out.push_back(std::mem::replace(&mut block, frame::Audio::empty()));
     }
-    Ok(())
 }

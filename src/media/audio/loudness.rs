@@ -4,6 +4,8 @@ use ffmpeg_next::frame;
 
 /// Below this there is nothing to bring up (the absolute gate of ITU-R BS.1770).
 const SILENT_LUFS: f64 = -69.9;
+/// Sound too short to be measured isn't silent where it has a peak above this, in dB below full scale.
+const SILENT_PEAK_DB: f64 = -60.0;
 /// More gain than this would raise nothing but noise.
 const MAX_GAIN_DB: f64 = 30.0;
 /// Peaks stay under this, in dB below full scale (EBU R 128 asks for −1 after coding; AAC adds up to half a dB).
@@ -12,7 +14,12 @@ const CEILING_DB: f64 = -1.5;
 const HIDDEN_PEAK_DB: f64 = 3.0;
 
 /// The filter that measures, with what it measured on each frame's metadata.
-pub(super) const METER: &str = ",ebur128=metadata=1:peak=sample:framelog=verbose";
+///
+/// A single channel is heard from both speakers, which adds 3 dB to what the meter would say of one of them.
+pub(super) fn meter(channels: u16) -> String {
+    let dual = if channels == 1 { ":dualmono=true" } else { "" };
+    format!(",ebur128=metadata=1:peak=sample:framelog=verbose{dual}")
+}
 
 /// What was measured so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +32,11 @@ impl Loudness {
     /// Nothing heard yet.
     pub fn silent() -> Self {
         Self { integrated_lufs: -70.0, peak_db: -120.0 }
+    }
+
+    /// There is nothing to hear in all of it.
+    pub fn is_silent(self) -> bool {
+        self.integrated_lufs <= SILENT_LUFS && self.peak_db <= SILENT_PEAK_DB
     }
 
     /// Takes the meter's word on a frame.

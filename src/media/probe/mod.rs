@@ -28,6 +28,8 @@ use ffmpeg_next::media;
 use self::outline::Outline;
 pub(super) use self::picture::Turn;
 use self::reading::Reading;
+use self::track::Track;
+use super::shared::SharedSource;
 use super::task::{Limits, Outcome};
 use super::wire::Emit;
 use super::{Error, input};
@@ -55,7 +57,8 @@ fn probe(
     let outline = Outline::of(&mut stream).map_err(Error::Socket)?;
     refuse_if(outline.size == 0, verdict::empty)?;
     refuse_if(outline.is_picture(), verdict::still_picture)?;
-    let mut input = open(stream, limits, &outline)?;
+    let source = SharedSource::new(stream);
+    let mut input = open(source.reader(), limits, &outline)?;
     check_video(&input).map_err(|covers_only| verdict::without_video(&outline, covers_only))?;
     let whole = span::must_read_whole(&input, &outline, limits);
     let mut reading = Reading::of(&mut input, whole, emit)?;
@@ -63,13 +66,16 @@ fn probe(
         return Err(verdict::without_pictures(&outline, video::blank(&input, &reading).as_blank()).into());
     };
     reading.settle(index);
-    conclude(&mut input, &reading, index, &Frame { limits, outline: &outline, emit })
+    let frame = Frame { limits, outline: &outline, reopen: &|| source.open(), emit };
+    conclude(&mut input, &reading, index, &frame)
 }
 
 /// What stays the same around one probe.
 struct Frame<'a> {
     limits: &'a Limits,
     outline: &'a Outline,
+    /// Opens the source once more, from its first byte.
+    reopen: &'a dyn Fn() -> Result<Input, Error>,
     emit: &'a Emit,
 }
 
@@ -119,7 +125,10 @@ fn clock_of(reading: &Reading, video: &VideoStream, sound: Option<&mut AudioStre
     let told = clock::to_ticks(video.start_pts, clock::rational(video.time_base));
     let (picture, start) = (told.saturating_sub(clock.delay), told.saturating_add(sound.start));
     clock.lead = lead::lead(picture, start, &track.gaps);
-    clock.untimed.extend(track.is_too_dense().then_some(sound.index));
+    let heard = sound.choices().into_iter().flatten();
+    clock.untimed.extend(
+        heard.filter(|index| reading.tracks.get(&(*index as usize)).is_some_and(Track::is_too_dense)),
+    );
     sound.start = start.saturating_sub(picture).saturating_add(clock.lead);
     clock
 }

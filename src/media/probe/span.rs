@@ -106,7 +106,7 @@ pub(super) fn measure(
     let tail = if reading.whole {
         None
     } else {
-        Some(tail::read(input, reading, (video.index as usize, near_end(input, video)), frame.emit)?)
+        Some(tail::read(input, reading, (video.index as usize, near_end(input, video)), frame)?)
     };
     let tracks = tail.as_ref().map_or(&reading.tracks, |tail| &tail.tracks);
     let zero = start(video).saturating_sub(video.clock.lead);
@@ -132,7 +132,8 @@ fn near_end(input: &Input, video: &VideoStream) -> i64 {
 /// Where the container says that the streams played end; `None` where it says nothing of them, or what can't be meant.
 fn promised(input: &Input, (video, sound): (&VideoStream, Option<&AudioStream>)) -> Option<Ticks> {
     let is_played = |index: usize| {
-        index == video.index as usize || sound.is_some_and(|sound| index == sound.index as usize)
+        let sounds = || sound.into_iter().flat_map(AudioStream::tracks);
+        index == video.index as usize || sounds().any(|track| index == track as usize)
     };
     if input.format().name().contains("mp4") {
         let played = input.streams().filter(|stream| is_played(stream.index()));
@@ -199,8 +200,11 @@ fn end_of_pictures(tracks: &BTreeMap<usize, Track>, reading: &Reading, video: &V
 }
 
 fn end_of_sound(tracks: &BTreeMap<usize, Track>, video: &VideoStream, sound: &AudioStream) -> Option<Ticks> {
-    let track = tracks.get(&(sound.index as usize))?;
-    if video.clock.untimed.contains(&sound.index) { track.ends_in_row() } else { track.ends(0) }
+    let end = |index: u32| {
+        let track = tracks.get(&(index as usize))?;
+        if video.clock.untimed.contains(&index) { track.ends_in_row() } else { track.ends(0) }
+    };
+    sound.tracks().into_iter().filter_map(end).max()
 }
 
 /// How much later pictures are shown than decoded, where a stream only tells the latter.

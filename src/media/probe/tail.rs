@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use ffmpeg_next::format::context::Input;
 
+use super::Frame;
 use super::epochs::Epochs;
 use super::reading::{Reading, each_packet};
 use super::track::Track;
@@ -25,18 +26,19 @@ pub(super) fn read(
     input: &mut Input,
     reading: &Reading,
     (video, near): (usize, i64),
-    emit: &Emit,
+    frame: &Frame<'_>,
 ) -> Result<Tail, Error> {
     if raw::seek_back(input, video, near).is_ok() {
-        let tail = count(input, reading, (video, emit))?;
+        let tail = count(input, reading, (video, frame.emit))?;
         // A clock set anew sends jumps astray, and tells nothing of the time before.
         if tail.tracks.contains_key(&video) && tail.discontinuities.is_empty() {
             return Ok(tail);
         }
     }
-    // Where the beginning can't be had either, the rest still holds the end.
-    let _ = raw::rewind(input, video);
-    count(input, reading, (video, emit))
+    // A container that jumps badly goes back to its beginning no better.
+    let mut anew = (frame.reopen)()?;
+    raw::keep_only(&mut anew, &reading.tracks.keys().copied().collect::<Vec<_>>());
+    count(&mut anew, reading, (video, frame.emit))
 }
 
 fn count(input: &mut Input, reading: &Reading, (video, emit): (usize, &Emit)) -> Result<Tail, Error> {

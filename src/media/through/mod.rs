@@ -62,13 +62,13 @@ pub fn through(path: &Path) -> Through {
     if let (Some(stream), Some(rung)) = (&probe.audio, &ladder.audio) {
         let task = Audio {
             source: Source { size_bytes: 0 },
-            stream: stream.index,
+            choices: stream.choices(),
             video: probe.video.clone(),
             rung: rung.clone(),
             starts: timeline.starts.clone(),
             end: timeline.end,
         };
-        let outcome = audio::run(&task, input::open(source()).expect("opened"), &emit).expect("run");
+        let outcome = audio::run(&task, source(), &emit).expect("run");
         assert!(matches!(outcome, Outcome::Encoded { .. }), "{outcome:?}");
     }
     drop(emit);
