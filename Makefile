@@ -26,7 +26,7 @@ check: test-tools ## Formatting, lints, documentation, licences and advisories
 fuzz: test-packages ## Give every parser of strangers' bytes 50,000 inputs a property (PROPTEST_CASES)
 	PROPTEST_CASES=$${PROPTEST_CASES:-50000} cargo test --locked --lib -- properties nothing_but_what_was_signed
 
-corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) through the pipeline
+corpus: test-tools ## Put every file of ../shared/corpus (or POLICAST_CORPUS) through the pipeline, and compare sound and length
 	cargo test --locked --test corpus
 
 chaos: test-tools ## Break a whole installation while clients upload: three seeds, from POLICAST_CHAOS_SEED on

@@ -1,8 +1,10 @@
-//! `make corpus`: real files nobody here made, each through the whole pipeline; a table of expected against got.
+//! `make corpus`: real files nobody here made, each through the whole pipeline, and what plays held against the source
+//! by sound and length; a table of expected against got.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(dead_code, reason = "it needs a part of what the end-to-end tests share")]
 
 mod api;
+mod hearing;
 mod server;
 mod tool;
 
@@ -63,7 +65,9 @@ async fn main() -> ExitCode {
     };
     let server = Server::start().await;
     server.api.agency().await;
-    let entries: Vec<Entry> = manifest.lines().skip(1).filter_map(entry).collect();
+    let wanted = std::env::var_os("POLICAST_CORPUS_ONLY").unwrap_or_default().to_string_lossy().into_owned();
+    let is_wanted = |entry: &Entry| wanted.split(',').any(|begin| entry.path.starts_with(begin));
+    let entries: Vec<Entry> = manifest.lines().skip(1).filter_map(entry).filter(is_wanted).collect();
     let total = entries.len();
     let work = entries.into_iter().map(|entry| judge(&server, &folder, entry));
     let mut results = Vec::new();
@@ -101,7 +105,7 @@ fn expectation(words: &str) -> Expected {
 async fn judge(server: &Server, folder: &Path, entry: Entry) -> (Entry, Got) {
     let went = tokio::time::timeout(HANG, put(&server.api, folder, &entry)).await;
     let got = match went {
-        Ok(Ok(video)) => outcome(server, &video).await,
+        Ok(Ok(video)) => outcome(server, &folder.join(&entry.path), &video).await,
         Ok(Err(got)) => got,
         Err(_) => Got::Broken("hangs".to_owned()),
     };
@@ -127,21 +131,24 @@ async fn put(api: &Api, folder: &Path, entry: &Entry) -> Result<Value, Got> {
     }
 }
 
-async fn outcome(server: &Server, video: &Value) -> Got {
+async fn outcome(server: &Server, source: &Path, video: &Value) -> Got {
     let media = &video["media"];
     if media["state"] == "failed" {
         return refused(&media["error"]["code"]);
     }
     let hls = media["hls"].as_str().unwrap_or_default().to_owned();
     let told = media["error"]["code"].as_str().or(media["warnings"][0]["code"].as_str());
-    match plays(hls).await {
-        Ok(()) => Got::Plays {
-            state: media["state"].as_str().unwrap_or_default().to_owned(),
-            warning: told.unwrap_or_default().to_owned(),
-        },
-        Err(error) => {
-            Got::Broken(format!("{} does not play: {error} ({})", video["id"], server.home().display()))
-        }
+    if let Err(error) = plays(&hls).await {
+        let home = server.home().display();
+        return Got::Broken(format!("{} does not play: {error} ({home})", video["id"]));
+    }
+    let wrong = hearing::compare(source, &hls).await;
+    if !wrong.is_empty() {
+        return Got::Broken(format!("{} plays, but {}", video["id"], wrong.join("; ")));
+    }
+    Got::Plays {
+        state: media["state"].as_str().unwrap_or_default().to_owned(),
+        warning: told.unwrap_or_default().to_owned(),
     }
 }
 
@@ -153,9 +160,9 @@ fn refused(code: &Value) -> Got {
 }
 
 /// FFmpeg decodes every rung and sound to its end without a complaint.
-async fn plays(hls: String) -> Result<(), String> {
+async fn plays(hls: &str) -> Result<(), String> {
     let mut ffmpeg = tool::program("ffmpeg");
-    ffmpeg.args(["-v", "error", "-xerror", "-i", &hls, "-map", "0:v", "-map", "0:a?", "-f", "null", "-"]);
+    ffmpeg.args(["-v", "error", "-xerror", "-i", hls, "-map", "0:v", "-map", "0:a?", "-f", "null", "-"]);
     let output = tool::run(ffmpeg).await;
     let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if output.status.success() && complaint.is_empty() { Ok(()) } else { Err(complaint) }
