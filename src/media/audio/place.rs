@@ -55,8 +55,8 @@ impl Placer {
             self.base = self.position();
             (self.samples, self.rate) = (0, rate.max(1));
         }
-        let off = at.map_or(0, |at| at + self.shift - self.position());
-        let place = self.correct(off, count);
+        let off = at.map(|at| at.saturating_add(self.shift).saturating_sub(self.position()));
+        let place = off.map_or_else(Place::default, |off| self.correct(off, count));
         self.begun |= place.skip < count;
         self.samples += place.silence + (count - place.skip) as u64;
         place
