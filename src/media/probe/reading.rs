@@ -8,7 +8,7 @@ use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Packet, Rational, codec, media};
 
 use super::clock::to_ticks;
-use super::epochs::Epochs;
+use super::epochs::{Clocks, Epochs};
 use super::idr::Framing;
 use super::look::{Pictures, Sound};
 use super::track::Track;
@@ -70,7 +70,7 @@ impl Reading {
             discontinuities: Vec::new(),
             wrong_stamps: Vec::new(),
             bases: BTreeMap::new(),
-            epochs: Epochs::new(raw::has_many_clocks(input)),
+            epochs: Epochs::new(Clocks::of(input)),
         };
         for stream in input.streams() {
             reading.meet(&stream);

@@ -8,6 +8,7 @@ use ffmpeg_next::{Rational, ffi, media};
 
 use super::Frame;
 use super::clock::{rational, to_ticks};
+use super::epochs::Clocks;
 use super::outline::Outline;
 use super::reading::Reading;
 use super::still::{self, Gap};
@@ -47,7 +48,7 @@ pub(super) fn must_read_whole(input: &Input, outline: &Outline, limits: &Limits)
     let vague = claimed <= 0 || claimed > limits.max_duration || raw::duration_is_a_guess(input);
     let scattered = outline.is_fragmented() || outline.ends_early() || points_beyond(input, outline.size);
     let sparse = outline.size < seconds(claimed).saturating_mul(SPARSE_BYTES);
-    outline.size <= SMALL_BYTES || vague || scattered || sparse || has_many_clocks(input)
+    outline.size <= SMALL_BYTES || vague || scattered || sparse || Clocks::of(input) != Clocks::One
 }
 
 /// How long in all neither picture nor sound comes. Of a source that was not read whole an index tells it, and where
@@ -81,11 +82,6 @@ fn gaps_of(input: &Input, reading: &Reading, index: usize, span: (Ticks, Ticks))
     let stream = input.stream(index).filter(|stream| is_indexed(input) && raw::index_len(stream) > 0)?;
     let base = stream.time_base();
     Some(still::gaps(raw::index(&stream).map(|entry| to_ticks(entry.timestamp, base)), span))
-}
-
-/// MPEG's streams, and what recorders of RTMP streams write.
-fn has_many_clocks(input: &Input) -> bool {
-    raw::has_many_clocks(input) || input.format().name().contains("flv")
 }
 
 fn seconds(ticks: Ticks) -> u64 {

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use ffmpeg_next::format::context::Input;
 
 use super::Frame;
-use super::epochs::Epochs;
+use super::epochs::{Clocks, Epochs};
 use super::reading::{Reading, each_packet};
 use super::track::Track;
 use crate::domain::media::Discontinuity;
@@ -44,7 +44,7 @@ pub(super) fn read(
 fn count(input: &mut Input, reading: &Reading, (video, emit): (usize, &Emit)) -> Result<Tail, Error> {
     let bases: BTreeMap<_, _> = input.streams().map(|stream| (stream.index(), stream.time_base())).collect();
     let (mut tracks, mut epochs): (BTreeMap<usize, Track>, _) =
-        (BTreeMap::new(), Epochs::new(raw::has_many_clocks(input)));
+        (BTreeMap::new(), Epochs::new(Clocks::of(input)));
     each_packet(input, emit, |packet| {
         let index = packet.stream();
         if let (Some(base), true) = (bases.get(&index), reading.tracks.contains_key(&index)) {

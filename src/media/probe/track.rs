@@ -208,12 +208,13 @@ impl Spell {
 
 #[cfg(test)]
 mod tests {
+    use super::super::epochs::Clocks;
     use super::*;
     use crate::domain::media::TICKS_PER_SECOND;
 
     /// A track of these presentation and decoding times.
     fn is_unruly(times: &[(i64, i64)], discarded: usize) -> bool {
-        let (mut track, mut epochs) = (Track::default(), Epochs::new(false));
+        let (mut track, mut epochs) = (Track::default(), Epochs::new(Clocks::One));
         for (at, (pts, dts)) in times.iter().enumerate() {
             let mut packet = Packet::copy(b"picture");
             packet.set_pts(Some(*pts));
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_anew_is_gone_on_with_from_where_it_was() {
-        let (mut track, mut epochs) = (Track::default(), Epochs::new(true));
+        let (mut track, mut epochs) = (Track::default(), Epochs::new(Clocks::Many));
         for (place, at) in [0, 1, 2, 3600, 3601, 0, 1].into_iter().enumerate() {
             let mut packet = Packet::copy(b"picture");
             packet.set_pts(Some(at));

@@ -82,6 +82,14 @@ fn joined_programme_streams_play_all_their_pieces_too() {
 }
 
 #[test]
+fn a_recorder_s_file_that_begins_anew_plays_both_its_parts() {
+    let part = flashing("part.flv", (6, 6), TS);
+    let (whole, header) = (bytes(&part), 13);
+    let joined = [&whole[..], &whole[header..]].concat();
+    assert_together(&through(&part.replaced(&joined).path), &[1.0, 3.0, 5.0, 7.0, 9.0, 11.0], 12.0);
+}
+
+#[test]
 fn a_clock_that_runs_over_is_no_other_clock() {
     // 2^33 ticks are 95443.7 s.
     let made = through(&flashing("over.ts", (6, 6), &format!("{TS} -output_ts_offset 95440")).path);

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational};
 
 use super::clock::to_ticks;
 use crate::domain::media::{Discontinuity, TICKS_PER_SECOND, Ticks};
+use crate::media::raw;
 
 /// Decoding times go back by this much only where the clock is set anew.
 const BACK: Ticks = TICKS_PER_SECOND / 2;
@@ -26,6 +28,27 @@ const MAX_DELAY: Ticks = TICKS_PER_SECOND;
 const MAX_EPOCHS: usize = 10_000;
 /// And of a file with more times that can't be meant than this, the rest is taken as it is.
 const MAX_WRONG: usize = 10_000;
+
+/// What a container's clock may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clocks {
+    /// It runs from the beginning to the end.
+    One,
+    /// It may begin anew; where it goes ahead, that is a pause. Recorders of RTMP streams leave such files.
+    Restarting,
+    /// It may be set to anything, as streams that were cut out of others or joined have it.
+    Many,
+}
+
+impl Clocks {
+    pub fn of(input: &Input) -> Self {
+        match input.format().name() {
+            _ if raw::has_many_clocks(input) => Self::Many,
+            name if name.contains("flv") => Self::Restarting,
+            _ => Self::One,
+        }
+    }
+}
 
 /// What a packet says of itself, in ticks of the source's clock.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +76,7 @@ impl Stamp {
 /// The stretches of a source with one clock each.
 #[derive(Debug, Clone)]
 pub(super) struct Epochs {
-    /// The container allows several clocks, so that a jump ahead is one as well.
-    many_clocks: bool,
+    clocks: Clocks,
     all: Vec<Epoch>,
     next_id: usize,
     /// Where packets lie whose times can't be meant.
@@ -105,9 +127,9 @@ enum Place {
 pub(super) type Offsets = BTreeMap<usize, Ticks>;
 
 impl Epochs {
-    pub fn new(many_clocks: bool) -> Self {
+    pub fn new(clocks: Clocks) -> Self {
         Self {
-            many_clocks,
+            clocks,
             all: vec![Epoch::default()],
             next_id: 1,
             wrong: Vec::new(),
@@ -178,7 +200,7 @@ impl Epochs {
 
     fn find(&self, stream: usize, decoded: Ticks, position: Option<u64>) -> Place {
         let [before @ .., last] = self.all.as_slice() else { return Place::Nowhere };
-        let off = |epoch: &Epoch| epoch.distance(stream, decoded, self.many_clocks);
+        let off = |epoch: &Epoch| epoch.distance(stream, decoded, self.clocks);
         let before = before.last().and_then(off);
         let late = position.is_some_and(|position| position < last.position);
         match (off(last), before) {
@@ -197,16 +219,17 @@ impl Epochs {
 
 impl Epoch {
     /// How far a decoding time is from the one expected; `None` where the clock can't be the same.
-    fn distance(&self, stream: usize, decoded: Ticks, many_clocks: bool) -> Option<Ticks> {
+    fn distance(&self, stream: usize, decoded: Ticks, clocks: Clocks) -> Option<Ticks> {
         let Some(latest) = self.runs.values().map(|run| run.next).max() else { return Some(0) };
         let run = self.runs.get(&stream);
         let off = decoded.saturating_sub(run.map_or(latest, |run| run.next));
         let apart = decoded.saturating_sub(latest);
-        let fits = match (many_clocks, run) {
-            (true, Some(_)) => off >= -BACK && apart.saturating_abs() <= AHEAD,
-            (true, None) => apart.saturating_abs() <= AHEAD,
-            (false, Some(_)) => off >= -FAR_BACK,
-            (false, None) => true,
+        let fits = match (clocks, run) {
+            (Clocks::Many, Some(_)) => off >= -BACK && apart.saturating_abs() <= AHEAD,
+            (Clocks::Many, None) => apart.saturating_abs() <= AHEAD,
+            (Clocks::Restarting, Some(_)) => off >= -BACK,
+            (Clocks::One, Some(_)) => off >= -FAR_BACK,
+            (_, None) => true,
         };
         fits.then_some(off.saturating_abs())
     }

@@ -43,13 +43,13 @@ fn joined(pieces: &[Piece]) -> Vec<Read> {
 }
 
 /// The times by what is found, in the order read, with what is found.
-fn mended(many_clocks: bool, read: &[Read]) -> (Vec<Option<Ticks>>, Vec<Discontinuity>) {
-    let (times, epochs) = told(many_clocks, read);
+fn mended(clocks: Clocks, read: &[Read]) -> (Vec<Option<Ticks>>, Vec<Discontinuity>) {
+    let (times, epochs) = told(clocks, read);
     (times, epochs.discontinuities(VIDEO))
 }
 
-fn told(many_clocks: bool, read: &[Read]) -> (Vec<Option<Ticks>>, Epochs) {
-    let mut epochs = Epochs::new(many_clocks);
+fn told(clocks: Clocks, read: &[Read]) -> (Vec<Option<Ticks>>, Epochs) {
+    let mut epochs = Epochs::new(clocks);
     let stamp = |stream: usize, at, position| Stamp {
         decoded: at,
         shown: Some(at),
@@ -74,7 +74,7 @@ fn piece(seconds: Ticks, clock: Ticks) -> Piece {
 #[test]
 fn a_file_joined_four_times_with_itself_is_four_times_as_long() {
     let read = joined(&[piece(6, S); 4]);
-    let (times, found) = mended(true, &read);
+    let (times, found) = mended(Clocks::Many, &read);
     let video = of(VIDEO, &read, &times);
     assert!(video.windows(2).all(|pair| pair[1] - pair[0] == LASTS[VIDEO]), "{found:?}");
     assert_eq!((found.len(), video.len()), (3, 600));
@@ -83,7 +83,7 @@ fn a_file_joined_four_times_with_itself_is_four_times_as_long() {
 #[test]
 fn a_clock_an_hour_ahead_goes_on_where_it_was() {
     let read = joined(&[piece(6, S), piece(6, 3600 * S)]);
-    let (times, found) = mended(true, &read);
+    let (times, found) = mended(Clocks::Many, &read);
     assert_eq!(of(VIDEO, &read, &times).last(), Some(&(13 * S - LASTS[VIDEO])), "{found:?}");
 }
 
@@ -95,14 +95,21 @@ fn pictures_that_come_seldom_beside_sound_are_no_new_clock() {
     for (place, packet) in read.iter_mut().enumerate() {
         packet.2 = place as u64 * 188;
     }
-    assert_eq!(mended(true, &read).1, []);
+    assert_eq!(mended(Clocks::Many, &read).1, []);
 }
 
 #[test]
 fn a_pause_of_a_minute_stays_one_where_a_container_has_one_clock() {
     let read = joined(&[piece(6, 0), piece(6, 66 * S)]);
-    let (times, found) = mended(false, &read);
+    let (times, found) = mended(Clocks::One, &read);
     assert_eq!((found, of(VIDEO, &read, &times).last()), (vec![], Some(&(72 * S - LASTS[VIDEO]))));
+}
+
+#[test]
+fn a_clock_that_begins_anew_is_followed_and_a_pause_kept_where_both_may_be() {
+    let read = joined(&[piece(6, 0), piece(6, 0), piece(6, 66 * S)]);
+    let (times, found) = mended(Clocks::Restarting, &read);
+    assert_eq!((found.len(), of(VIDEO, &read, &times).last()), (1, Some(&(78 * S - LASTS[VIDEO]))));
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn a_time_that_lies_is_no_clock_and_what_follows_stays_where_it_is() {
         let mut read = joined(&[piece(60, 20 * S)]);
         let at = read.iter().rposition(|(stream, at, _)| *stream == VIDEO && *at == 40 * S).expect("one");
         read[at].1 = lie;
-        let (times, epochs) = told(true, &read);
+        let (times, epochs) = told(Clocks::Many, &read);
         assert_eq!((epochs.discontinuities(VIDEO), times[at]), (vec![], None));
         assert_eq!(epochs.wrong_stamps(), [read[at].2]);
         assert_eq!(of(AUDIO, &read, &times).last(), read.last().map(|(_, at, _)| at));
@@ -121,14 +128,14 @@ fn a_time_that_lies_is_no_clock_and_what_follows_stays_where_it_is() {
 #[test]
 fn a_clock_that_returns_after_a_break_of_its_own_is_followed_there_and_back() {
     let read = joined(&[piece(30, 0), piece(20, 5000 * S), piece(30, 30 * S)]);
-    let (times, found) = mended(true, &read);
+    let (times, found) = mended(Clocks::Many, &read);
     assert_eq!((found.len(), of(VIDEO, &read, &times).last()), (2, Some(&(80 * S - LASTS[VIDEO]))));
 }
 
 #[test]
 fn pictures_that_begin_late_in_a_later_piece_don_t_cost_its_sound() {
     let read = joined(&[piece(6, 0), Piece { late: 2 * S, ..piece(6, 0) }]);
-    let (times, _) = mended(true, &read);
+    let (times, _) = mended(Clocks::Many, &read);
     let sound = of(AUDIO, &read, &times);
     assert!(sound.windows(2).all(|pair| pair[1] - pair[0] >= LASTS[AUDIO]));
     assert_eq!(sound.len(), read.iter().filter(|(stream, ..)| *stream == AUDIO).count());
@@ -138,7 +145,7 @@ fn pictures_that_begin_late_in_a_later_piece_don_t_cost_its_sound() {
 fn more_discontinuities_than_are_kept_end_in_times_that_can_t_be_meant() {
     let read: Vec<Read> =
         (0..30_000).map(|at| (VIDEO, 100 * S * (at % 4), at.unsigned_abs() * 188)).collect();
-    assert_eq!(mended(true, &read).1.len(), MAX_EPOCHS - 1);
+    assert_eq!(mended(Clocks::Many, &read).1.len(), MAX_EPOCHS - 1);
 }
 
 fn pieces() -> impl Strategy<Value = Vec<Piece>> {
@@ -169,7 +176,7 @@ proptest! {
                 read.swap(at - 1, at);
             }
         }
-        let (times, found) = mended(true, &read);
+        let (times, found) = mended(Clocks::Many, &read);
         let mut begins = Vec::new();
         let mut place = 0;
         for piece in &pieces {
