@@ -130,3 +130,11 @@ fn single_times_that_lie_cost_nothing_that_comes_after() {
     assert_eq!(made.probe.video.clock.discontinuities, []);
     assert_together(&made, &[1.0, 3.0, 5.0, 7.0], 9.0);
 }
+
+#[test]
+fn slides_that_stand_for_long_beside_their_sound_have_one_clock() {
+    let slides = "-f lavfi -t 40 -i testsrc2=s=320x180:r=1/12 -f lavfi -t 40 -i sine=r=48000";
+    let made = through(&clip("slides.ts", &format!("{slides} {TS}")).path);
+    assert_eq!(made.probe.video.clock.discontinuities, []);
+    assert!((made.seconds() - 48.0).abs() < 1.0, "{} s", made.seconds());
+}

@@ -89,6 +89,8 @@ pub(super) struct Epochs {
 struct Epoch {
     id: usize,
     position: u64,
+    /// Where the furthest packet of it lies.
+    furthest: u64,
     /// Those that tell where they lie.
     packets: u32,
     /// Where the first few of them lie.
@@ -200,7 +202,7 @@ impl Epochs {
 
     fn find(&self, stream: usize, decoded: Ticks, position: Option<u64>) -> Place {
         let [before @ .., last] = self.all.as_slice() else { return Place::Nowhere };
-        let off = |epoch: &Epoch| epoch.distance(stream, decoded, self.clocks);
+        let off = |epoch: &Epoch| epoch.distance(stream, (decoded, position), self.clocks);
         let before = before.last().and_then(off);
         let late = position.is_some_and(|position| position < last.position);
         match (off(last), before) {
@@ -219,14 +221,25 @@ impl Epochs {
 
 impl Epoch {
     /// How far a decoding time is from the one expected; `None` where the clock can't be the same.
-    fn distance(&self, stream: usize, decoded: Ticks, clocks: Clocks) -> Option<Ticks> {
-        let Some(latest) = self.runs.values().map(|run| run.next).max() else { return Some(0) };
+    fn distance(
+        &self,
+        stream: usize,
+        (decoded, position): (Ticks, Option<u64>),
+        clocks: Clocks,
+    ) -> Option<Ticks> {
+        let latest = self.runs.values().map(|run| run.next).max();
+        let (Some(latest), Some(earliest)) = (latest, self.runs.values().map(|run| run.first).min()) else {
+            return Some(0);
+        };
         let run = self.runs.get(&stream);
         let off = decoded.saturating_sub(run.map_or(latest, |run| run.next));
-        let apart = decoded.saturating_sub(latest);
+        // A picture that stands for long leaves the demuxer with the next one, when the sound is far on.
+        let late = position.is_some_and(|position| position < self.furthest);
+        let from = if late { earliest } else { latest }.saturating_sub(AHEAD);
+        let near = (from..=latest.saturating_add(AHEAD)).contains(&decoded);
         let fits = match (clocks, run) {
-            (Clocks::Many, Some(_)) => off >= -BACK && apart.saturating_abs() <= AHEAD,
-            (Clocks::Many, None) => apart.saturating_abs() <= AHEAD,
+            (Clocks::Many, Some(_)) => off >= -BACK && near,
+            (Clocks::Many, None) => near,
             (Clocks::Restarting, Some(_)) => off >= -BACK,
             (Clocks::One, Some(_)) => off >= -FAR_BACK,
             (_, None) => true,
@@ -237,6 +250,7 @@ impl Epoch {
     fn add(&mut self, stream: usize, stamp: &Stamp) {
         // What shares a place with the packet before it has its time from there.
         if let Some(place) = stamp.position {
+            self.furthest = self.furthest.max(place);
             self.packets = self.packets.saturating_add(1);
             self.places.extend(Some(place).filter(|_| self.packets <= STRAYS));
         }

@@ -99,6 +99,19 @@ fn pictures_that_come_seldom_beside_sound_are_no_new_clock() {
 }
 
 #[test]
+fn pictures_that_leave_the_demuxer_long_after_their_sound_are_no_new_clock() {
+    let mut read: Vec<Read> = packets(Piece { late: 100 * S, ..piece(60, 0) }, 0);
+    let place = |at: Ticks| u64::try_from(at * 47).expect("few") * 188;
+    // Each is complete only when the next but one begins.
+    for at in [0, 12, 24] {
+        let after = read.iter().position(|(_, time, _)| *time >= (at + 24) * S).expect("later sound");
+        read.insert(after, (VIDEO, at * S, place(at)));
+    }
+    read.extend([(VIDEO, 36 * S, place(36)), (VIDEO, 48 * S, place(48))]);
+    assert_eq!(mended(Clocks::Many, &read).1, []);
+}
+
+#[test]
 fn a_pause_of_a_minute_stays_one_where_a_container_has_one_clock() {
     let read = joined(&[piece(6, 0), piece(6, 66 * S)]);
     let (times, found) = mended(Clocks::One, &read);
