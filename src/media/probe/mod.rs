@@ -124,7 +124,12 @@ fn clock_of(reading: &Reading, video: &VideoStream, sound: Option<&mut AudioStre
     clock.delay = pictures.map_or(0, |pictures| span::delay(pictures, video));
     let told = clock::to_ticks(video.start_pts, clock::rational(video.time_base));
     let (picture, start) = (told.saturating_sub(clock.delay), told.saturating_add(sound.start));
-    clock.lead = lead::lead(picture, start, &track.gaps);
+    let begun = |index: u32| {
+        let other = reading.tracks.get(&(index as usize)).filter(|_| index != sound.index)?;
+        Some(lead::lead(picture, other.first?, &other.gaps))
+    };
+    let earliest = sound.tracks().into_iter().filter_map(begun).max().unwrap_or(0);
+    clock.lead = lead::lead(picture, start, &track.gaps).max(earliest);
     let heard = sound.choices().into_iter().flatten();
     clock.untimed.extend(
         heard.filter(|index| reading.tracks.get(&(*index as usize)).is_some_and(Track::is_too_dense)),

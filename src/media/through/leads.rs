@@ -53,6 +53,22 @@ fn a_passed_through_rung_holds_the_first_picture_as_the_others_do() {
 }
 
 #[test]
+fn of_two_microphones_the_one_that_is_on_first_is_the_beginning() {
+    let base = flashing("base.mp4", (9, 9), CODED);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = base.path.to_str().expect("text");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-itsoffset", "3", "-i", path, "-itsoffset", "2", "-i", path, "-i", path])
+        .args(["-map", "0:v", "-map", "1:a", "-map", "2:a", "-c", "copy"])
+        .arg(folder.path().join("two.mkv"))
+        .status();
+    assert!(made.expect("ffmpeg").success());
+    let made = through(&Clip::in_folder(folder, "two.mkv").path);
+    assert_at("beeps", &made.beeps(), &[1.0, 3.0, 5.0, 7.0, 9.0]);
+    assert_each_rung(&made, &[4.0, 6.0, 8.0, 10.0]);
+}
+
+#[test]
 fn pictures_of_a_container_that_tells_decoding_times_only_begin_with_the_first() {
     for coding in [CODED.replace("-c:a aac", "-c:a libmp3lame"), "-c:v mpeg4 -bf 2 -c:a mp2".to_owned()] {
         let made = through(&flashing("base.avi", (6, 6), &coding).path);
