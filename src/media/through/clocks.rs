@@ -26,6 +26,7 @@ fn assert_together(made: &Through, wanted: &[f64], seconds: f64) {
         assert_at("beeps", &made.beeps(), &flashes);
     }
     assert!(made.probe.warnings.is_empty(), "{:?}", made.probe.warnings);
+    made.judge();
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn speech_before_the_first_picture_is_heard_in_every_container() {
         assert_at(name, &made.beeps(), &[1.0, 3.0, 5.0, 7.0]);
         assert_each_rung(&made, &[7.0, 9.0, 11.0, 13.0]);
         assert!(made.probe.warnings.is_empty(), "{name}: {:?}", made.probe.warnings);
+        made.judge();
     }
 }
 
@@ -48,6 +49,7 @@ fn speech_before_the_first_picture_is_heard_in_every_container() {
 fn a_passed_through_rung_holds_the_first_picture_as_the_others_do() {
     let made = through(&later(&flashing("base.mp4", (9, 9), CODED), "1.5", "late.mp4").path);
     assert!(made.is_passed_through(), "{:?}", made.probe.keyframes);
+    made.judge();
     assert_at("beeps", &made.beeps(), &[1.0, 3.0, 5.0, 7.0]);
     assert_each_rung(&made, &[2.5, 4.5, 6.5, 8.5]);
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::ladder::{self, LadderSettings};
-use super::proof::{Clip, Heard, ear};
+use super::proof::{Clip, Heard, ear, judge};
 use super::task::{Audio, Chunk, Limits, Outcome, Source};
 use super::wire::Emit;
 use super::{audio, encode, input, probe, timeline};
@@ -109,6 +109,16 @@ impl Through {
     /// When sound begins, to a two hundredth of a second.
     pub fn beeps(&self) -> Vec<f64> {
         beeps(&self.file("audio"))
+    }
+
+    /// Every rung is whole: its segments begin with keyframes where they say, at 0 and then without a gap, and decode.
+    pub fn judge(&self) {
+        let beside = Clip::in_folder(tempfile::tempdir().expect("a folder"), "none");
+        for rung in &self.ladder.rungs {
+            let track = &self.heard.tracks[&rung.name];
+            judge(&beside, &rung.name, track);
+            assert_eq!(track.edges()[0], 0, "{}", rung.name);
+        }
     }
 
     /// A rung is the source's own pictures.
