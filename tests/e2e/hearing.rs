@@ -24,53 +24,82 @@ const LENGTH: f64 = 0.25;
 /// What is wrong with the sound or the length of what plays, in words; empty where nothing is.
 pub async fn compare(source: &Path, hls: &str) -> Vec<String> {
     let source = source.to_string_lossy().into_owned();
-    let (expected, got) = (length(&source).await, length(hls).await);
-    let mut wrong = Vec::new();
-    if (expected - got).abs() > LENGTH {
-        wrong.push(format!("lasts {got:.2} s, the source {expected:.2} s"));
+    let mut tracks = Vec::new();
+    while let Some(track) = decode(&source, tracks.len()).await {
+        tracks.push(track);
     }
-    wrong.extend(sound(&source, hls).await);
+    let (pictures, played) = (end_of_pictures(&source).await, length(hls).await);
+    // Whichever track plays: another one may go on for longer.
+    let mut ends: Vec<f64> = tracks.iter().map(|track| pictures.max(seconds(track.len(), RATE))).collect();
+    if ends.is_empty() {
+        ends.push(pictures);
+    }
+    let mut wrong = Vec::new();
+    if ends.iter().all(|end| (end - played).abs() > LENGTH) {
+        wrong.push(format!("lasts {played:.2} s, the source {:.2} s", ends[0]));
+    }
+    wrong.extend(sound(&tracks, &decode(hls, 0).await.unwrap_or_default()));
     wrong
 }
 
-/// When the last picture or sound ends, as far as FFmpeg can decode it.
-async fn length(input: &str) -> f64 {
+/// When the last picture ends, as far as FFmpeg can decode it.
+async fn end_of_pictures(input: &str) -> f64 {
     let mut ffmpeg = tool::program("ffmpeg");
-    ffmpeg.args(["-v", "quiet", "-progress", "pipe:1", "-i", input, "-map", "0:V:0", "-map", "0:a?"]);
-    ffmpeg.args(["-f", "null", "-"]);
+    ffmpeg.args(["-v", "quiet", "-progress", "pipe:1", "-i", input, "-map", "0:V:0", "-f", "null", "-"]);
     let told = tool::run(ffmpeg).await;
     let text = String::from_utf8_lossy(&told.stdout).into_owned();
     let last = text.lines().rev().find_map(|line| line.strip_prefix("out_time_us="));
     last.and_then(|micros| micros.parse::<f64>().ok()).unwrap_or(0.0) / 1e6
 }
 
-async fn sound(source: &str, hls: &str) -> Option<String> {
-    let mut tracks = Vec::new();
-    while let Some(track) = decode(source, tracks.len()).await {
-        tracks.push(track);
-    }
-    let played = decode(hls, 0).await.unwrap_or_default();
-    let audible = |samples: &Vec<f32>| levels(samples).iter().any(|level| *level > AUDIBLE);
-    let all = sum(&tracks);
-    // Tracks of one channel may be laid together; of others one is chosen.
-    let candidates: Vec<&Vec<f32>> = tracks.iter().chain([&all]).filter(|track| audible(track)).collect();
-    let mut complaints = candidates.iter().map(|track| difference(track, &played));
-    if candidates.is_empty() || complaints.clone().any(|complaint| complaint.is_none()) {
-        return None;
-    }
-    complaints.next().flatten()
+/// How long the first rendition is by its playlist, which is what players show (RFC 8216 4.3.2.1).
+async fn length(master: &str) -> f64 {
+    let text = fetch(master).await;
+    let Some(first) = text.lines().find(|line| !line.is_empty() && !line.starts_with('#')) else {
+        return 0.0;
+    };
+    let folder =
+        master.split('?').next().and_then(|path| path.rsplit_once('/')).map_or("", |(folder, _)| folder);
+    let playlist = fetch(&format!("{folder}/{first}")).await;
+    let lasts = playlist
+        .lines()
+        .filter_map(|line| line.strip_prefix("#EXTINF:")?.split(',').next()?.parse::<f64>().ok());
+    lasts.sum()
+}
+
+async fn fetch(url: &str) -> String {
+    let mut curl = tool::program("curl");
+    curl.args(["-s", url]);
+    String::from_utf8_lossy(&tool::run(curl).await.stdout).into_owned()
+}
+
+/// What is wrong with the sound that plays, be it of any track or of all together, as tracks of one channel may be.
+fn sound(tracks: &[Vec<f32>], played: &[f32]) -> Option<String> {
+    let audible = |samples: &&Vec<f32>| levels(samples).iter().any(|level| *level > AUDIBLE);
+    let all = sum(tracks);
+    let complaints: Vec<Option<String>> =
+        tracks.iter().chain([&all]).filter(audible).map(|track| difference(track, played)).collect();
+    let fits = complaints.iter().any(Option::is_none);
+    complaints.into_iter().next().flatten().filter(|_| !fits)
 }
 
 /// A sound track as samples from the container's beginning on; `None` where there is no such track.
 async fn decode(input: &str, track: usize) -> Option<Vec<f32>> {
+    let timed = format!("aresample={RATE}:async=1:min_hard_comp=0.03:first_pts=0");
+    let timed = decode_by(input, track, &timed).await;
+    let plain = decode_by(input, track, &format!("aresample={RATE}")).await;
+    // Times that can't be meant make FFmpeg drop what it decoded.
+    let samples = if timed.len() < plain.len() / 2 { plain } else { timed };
+    (!samples.is_empty()).then_some(samples)
+}
+
+async fn decode_by(input: &str, track: usize, filter: &str) -> Vec<f32> {
     let mut ffmpeg = tool::program("ffmpeg");
-    ffmpeg.args(["-v", "quiet", "-i", input, "-map", &format!("0:a:{track}")]);
-    ffmpeg.args(["-af", &format!("aresample={RATE}:async=1:min_hard_comp=0.03:first_pts=0"), "-ac", "1"]);
-    ffmpeg.args(["-f", "f32le", "-"]);
+    ffmpeg.args(["-v", "quiet", "-i", input, "-map", &format!("0:a:{track}"), "-af", filter]);
+    ffmpeg.args(["-ac", "1", "-f", "f32le", "-"]);
     let decoded = tool::run(ffmpeg).await;
     let number = |bytes: &[u8]| bytes.try_into().map(f32::from_le_bytes).unwrap_or_default();
-    let samples: Vec<f32> = decoded.stdout.chunks_exact(4).map(number).collect();
-    (!samples.is_empty()).then_some(samples)
+    decoded.stdout.chunks_exact(4).map(number).collect()
 }
 
 fn sum(tracks: &[Vec<f32>]) -> Vec<f32> {
@@ -110,21 +139,21 @@ fn missing(from: &[f64], to: &[f64]) -> Option<String> {
     for (at, level) in from.iter().enumerate() {
         let least = near(from, at, f64::min, f64::MAX).min(*level);
         if least > AUDIBLE.max(loudest / 30.0) && near(to, at, f64::max, 0.0) < least * gain / 10.0 {
-            return Some(format!("no sound after {:.2} s", seconds(at)));
+            return Some(format!("no sound after {:.2} s", seconds(at * WINDOW, 100)));
         }
     }
     for at in 0..to.len() {
         let most = near(from, at, f64::max, 0.0);
         if near(to, at, f64::min, f64::MAX) > (loudest * gain / 10.0).max(most * gain * 10.0) {
-            return Some(format!("sound after {:.2} s that the source has not", seconds(at)));
+            return Some(format!("sound after {:.2} s that the source has not", seconds(at * WINDOW, 100)));
         }
     }
     None
 }
 
-#[expect(clippy::cast_precision_loss, reason = "windows of a short film")]
-fn seconds(window: usize) -> f64 {
-    (window * WINDOW) as f64 / 100.0
+#[expect(clippy::cast_precision_loss, reason = "samples of a short film")]
+fn seconds(samples: usize, rate: usize) -> f64 {
+    samples as f64 / rate as f64
 }
 
 /// The two are out of step, in the first half or in the second.
