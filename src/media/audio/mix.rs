@@ -38,6 +38,13 @@ impl Mix {
         Self { channels, weights: vec![[1.0, 1.0]; tracks] }
     }
 
+    /// The tracks that are heard at all, and how; the others need not be read.
+    pub fn of_heard(self, tracks: &[u32]) -> (Vec<u32>, Self) {
+        let tracks = tracks.iter().copied().zip(self.weights);
+        let (heard, weights) = tracks.filter(|(_, to)| to.iter().any(|weight| *weight > 0.0)).unzip();
+        (heard, Self { channels: self.channels, weights })
+    }
+
     /// The channels of what each track gives.
     pub fn lay(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let length = rows.first().map_or(0, Vec::len);
@@ -248,6 +255,12 @@ mod tests {
         assert_eq!(weights(&[440, 440, 880, 880], &[None; 4]), [L, R, NONE, NONE]);
         assert_eq!(weights(&[440, 440, 300, 100, 500, 600], &[None; 6]), FIVE_ONE);
         assert_eq!(weights(&[440, 500, 600], &[None; 3]), [BOTH; 3]);
+    }
+
+    #[test]
+    fn tracks_that_are_not_heard_are_not_read() {
+        let mix = Mix { channels: 2, weights: vec![NONE, L, NONE, R] };
+        assert_eq!(mix.of_heard(&[1, 2, 3, 4]), (vec![2, 4], Mix { channels: 2, weights: vec![L, R] }));
     }
 
     #[test]

@@ -50,8 +50,8 @@ struct Work<'a, S> {
 }
 
 /// Tracks to be heard, and what the first reading made of them.
-struct Measured<'a> {
-    tracks: &'a [u32],
+struct Measured {
+    tracks: Vec<u32>,
     mix: Mix,
     loudness: Loudness,
     trace: Trace,
@@ -76,10 +76,10 @@ impl<S: Read + Seek + Send + 'static> Work<'_, S> {
     }
 
     /// The first reading.
-    fn measure<'t>(&self, tracks: &'t [u32]) -> Result<Measured<'t>, Error> {
+    fn measure(&self, tracks: &[u32]) -> Result<Measured, Error> {
         let channels = self.task.rung.channels;
-        let mix = self.mix(tracks)?;
-        let mut program = Program::open(&self.source, self.task, tracks, mix.clone())?;
+        let (tracks, mix) = self.mix(tracks)?.of_heard(tracks);
+        let mut program = Program::open(&self.source, self.task, &tracks, mix.clone())?;
         let (mut chain, mut out) = (Chain::new(channels, meter(channels)), VecDeque::new());
         let (mut loudness, mut trace) = (Loudness::silent(), Trace::default());
         let mut pulse = Pulse::new(self.emit);
@@ -118,9 +118,9 @@ impl<S: Read + Seek + Send + 'static> Work<'_, S> {
 
     /// The second reading, of the source opened anew: most containers can't go back by a sound track's clock, and a jump
     /// to the first byte leaves their demuxers astray.
-    fn encode(&self, measured: &Measured<'_>) -> Result<Outcome, Error> {
+    fn encode(&self, measured: &Measured) -> Result<Outcome, Error> {
         let task = self.task;
-        let mut program = Program::open(&self.source, task, measured.tracks, measured.mix.clone())?;
+        let mut program = Program::open(&self.source, task, &measured.tracks, measured.mix.clone())?;
         let correction = measured.loudness.correction(task.rung.loudness_lufs);
         let (mut chain, mut out) = (Chain::new(task.rung.channels, correction), VecDeque::new());
         let most = frames_until(task.end, task.starts.last().copied().unwrap_or(0));
