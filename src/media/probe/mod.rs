@@ -10,6 +10,7 @@ mod lead;
 mod look;
 mod outline;
 mod picture;
+mod programmes;
 mod promise;
 mod rate;
 mod reading;

@@ -8,9 +8,9 @@ use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Packet, Rational, codec, media};
 
 use super::clock::to_ticks;
-use super::epochs::{Clocks, Epochs};
 use super::idr::Framing;
 use super::look::{Pictures, Sound};
+use super::programmes::Programmes;
 use super::track::Track;
 use crate::domain::media::{Discontinuity, Ticks};
 use crate::media::wire::Emit;
@@ -41,7 +41,7 @@ pub(super) struct Reading {
     pub discontinuities: Vec<Discontinuity>,
     pub wrong_stamps: Vec<u64>,
     bases: BTreeMap<usize, Rational>,
-    epochs: Epochs,
+    programmes: Programmes,
 }
 
 impl Reading {
@@ -70,7 +70,7 @@ impl Reading {
             discontinuities: Vec::new(),
             wrong_stamps: Vec::new(),
             bases: BTreeMap::new(),
-            epochs: Epochs::new(Clocks::of(input)),
+            programmes: Programmes::of(input),
         };
         for stream in input.streams() {
             reading.meet(&stream);
@@ -82,12 +82,15 @@ impl Reading {
 
     /// Puts all times on one clock, on which pictures of the stream `leading` follow each other.
     pub fn settle(&mut self, leading: usize) {
-        let offsets = self.epochs.offsets(leading);
-        for track in self.tracks.values_mut() {
-            track.settle(&offsets);
+        for (index, track) in &mut self.tracks {
+            if let Some(epochs) = self.programmes.epochs(*index) {
+                track.settle(&epochs.offsets(leading));
+            }
         }
-        self.discontinuities = self.epochs.discontinuities(leading);
-        self.wrong_stamps = self.epochs.wrong_stamps();
+        if let Some(epochs) = self.programmes.epochs(leading) {
+            self.discontinuities = epochs.discontinuities(leading);
+            self.wrong_stamps = epochs.wrong_stamps();
+        }
     }
 
     fn meet(&mut self, stream: &Stream<'_>) {
@@ -121,8 +124,9 @@ impl Reading {
     fn take(&mut self, packet: &Packet) {
         let index = packet.stream();
         let (Some(track), Some(base)) = (self.tracks.get_mut(&index), self.bases.get(&index)) else { return };
+        let Some(epochs) = self.programmes.epochs_mut(index) else { return };
         let nal = self.framings.get(&index).copied();
-        let epoch = track.count(packet, (*base, nal), &mut self.epochs).unwrap_or(0);
+        let epoch = track.count(packet, (*base, nal), epochs).unwrap_or(0);
         if let Some(pictures) = self.pictures.get_mut(&index) {
             pictures.feed(packet, epoch);
         }

@@ -108,16 +108,20 @@ fn with_time(stream: &mut [u8], (id, nth): (u8, usize), seconds: u64) {
     let (at, time) = (starts[nth], seconds * 90_000);
     let both = stream[at + 7] & 0x40 != 0;
     for (field, mark) in [(9, if both { 3 } else { 2 }), (14, 1)].into_iter().take(if both { 2 } else { 1 }) {
-        let byte = |shift: u32, mask: u64| u8::try_from(time >> shift & mask).expect("masked");
-        let coded = [
-            mark << 4 | byte(30, 7) << 1 | 1,
-            byte(22, 255),
-            byte(15, 127) << 1 | 1,
-            byte(7, 255),
-            byte(0, 127) << 1 | 1,
-        ];
-        stream[at + field..at + field + 5].copy_from_slice(&coded);
+        stream[at + field..at + field + 5].copy_from_slice(&coded(mark, time));
     }
+}
+
+/// A time as a packet tells it.
+fn coded(mark: u8, time: u64) -> [u8; 5] {
+    let byte = |shift: u32, mask: u64| u8::try_from(time >> shift & mask).expect("masked");
+    [
+        mark << 4 | byte(30, 7) << 1 | 1,
+        byte(22, 255),
+        byte(15, 127) << 1 | 1,
+        byte(7, 255),
+        byte(0, 127) << 1 | 1,
+    ]
 }
 
 #[test]
@@ -138,4 +142,46 @@ fn slides_that_stand_for_long_beside_their_sound_have_one_clock() {
     let made = through(&clip("slides.ts", &format!("{slides} {TS}")).path);
     assert_eq!(made.probe.video.clock.discontinuities, []);
     assert!((made.seconds() - 40.0).abs() < 0.1, "{} s", made.seconds());
+}
+
+/// Moves the clock of a transport stream's streams with these PIDs (ISO/IEC 13818-1 2.4.3.2).
+fn moved(stream: &mut [u8], pids: &[u16], seconds: u64) {
+    for packet in stream.chunks_exact_mut(188) {
+        let pid = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
+        let begins = packet[1] & 0x40 != 0;
+        let adaptation = if packet[3] & 0x20 != 0 { usize::from(packet[4]) + 1 } else { 0 };
+        let at = 4 + adaptation;
+        if !pids.contains(&pid) || !begins || at + 19 > 188 || packet[at + 7] & 0x80 == 0 {
+            continue;
+        }
+        let fields = if packet[at + 7] & 0x40 != 0 { &[9, 14][..] } else { &[9][..] };
+        for field in fields {
+            let told = &mut packet[at + field..at + field + 5];
+            let bits = |byte: u8, shift: u32| u64::from(byte) << shift;
+            let time =
+                bits(told[0] & 0x0e, 29) | bits(told[1], 22) | bits(told[2] >> 1, 15) | bits(told[3], 7);
+            let time = (time | bits(told[4] >> 1, 0)) + seconds * 90_000;
+            let mark = told[0] >> 4;
+            told.copy_from_slice(&coded(mark, time));
+        }
+    }
+}
+
+#[test]
+fn another_programme_with_a_clock_of_its_own_disturbs_nothing() {
+    let pair = flashing("pair.ts", (9, 9), TS);
+    let path = pair.path.display();
+    let programmes = "-program title=one:st=0:st=1 -program title=two:st=2:st=3";
+    let both = clip(
+        "both.ts",
+        &format!(
+            "-i {path} -i {path} -map 0 -map 1 -c copy {programmes} -streamid 0:256 -streamid 1:257 -streamid 2:258 -streamid 3:259"
+        ),
+    );
+    let mut stream = bytes(&both);
+    moved(&mut stream, &[258, 259], 5000);
+    let made = through(&both.replaced(&stream).path);
+    assert_eq!(made.probe.video.clock.discontinuities, []);
+    assert_eq!(made.probe.video.clock.wrong_stamps, Vec::<u64>::new());
+    assert_together(&made, &[1.0, 3.0, 5.0, 7.0], 9.0);
 }
