@@ -34,7 +34,13 @@ const QUIET: &str = "mpeg2ts_reader=off,s3s=off,rustls_platform_verifier=off";
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}"))?;
     let ansi = std::io::stderr().is_terminal();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    // A line that can't be written (a full disk, a collector that went) is lost. Telling of that on the same stderr would
+    // panic, and end the request or the broadcast that the line was about.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => logs.with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),

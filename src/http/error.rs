@@ -87,6 +87,8 @@ pub enum Error {
     Range { size: u64 },
     #[error("the answer took too long")]
     TooSlow,
+    #[error("the broadcast has nothing new yet")]
+    Stalled,
     #[error("the server is starting: it waits for {missing}")]
     Starting { missing: &'static str },
     #[error("the server is stopping")]
@@ -151,6 +153,7 @@ impl Error {
             Self::BodyIdle => rule(S::REQUEST_TIMEOUT, "body_idle"),
             Self::Range { .. } => rule(S::RANGE_NOT_SATISFIABLE, "range_invalid"),
             Self::TooSlow => rule(S::SERVICE_UNAVAILABLE, "too_slow"),
+            Self::Stalled => rule(S::SERVICE_UNAVAILABLE, "stalled"),
             Self::Starting { .. } => rule(S::SERVICE_UNAVAILABLE, "starting"),
             Self::Leaving => rule(S::SERVICE_UNAVAILABLE, "stopping"),
             Self::TooManyUploads => rule(S::SERVICE_UNAVAILABLE, "too_many_uploads"),
@@ -292,7 +295,7 @@ impl Error {
             "storage_unavailable" => "The object store can't be reached now. Please try again.".to_owned(),
             "disk_full" => "No space is left to store it; what was acknowledged is kept.".to_owned(),
             "too_slow" => "The answer took too long. Please try again.".to_owned(),
-            "starting" | "stopping" | "too_many_uploads" => {
+            "starting" | "stopping" | "stalled" | "too_many_uploads" => {
                 format!("{} Please try again.", sentence(&self.to_string()))
             }
             _ if status.is_server_error() => {
@@ -304,7 +307,8 @@ impl Error {
 
     /// Told once, with every cause, to whoever runs this.
     fn log(&self, status: StatusCode, code: &str) {
-        let is_expected = matches!(self, Self::Starting { .. } | Self::Leaving | Self::TooManyUploads);
+        let is_expected =
+            matches!(self, Self::Starting { .. } | Self::Leaving | Self::Stalled | Self::TooManyUploads);
         if !status.is_server_error() || is_expected {
             tracing::debug!(status = status.as_u16(), code, "{self}");
             return;

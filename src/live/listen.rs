@@ -95,7 +95,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
         Ok(request) => request,
         Err(error) => return tracing::debug!(%peer, %error, "an encoder never asked to publish"),
     };
-    let key = Secret::new(key_of(&request.key));
+    let key = Secret::new(key_of(&request.app, &request.key));
     match admit(&live, &key, stay).await {
         Ok(ingest) => match request.permit().await {
             Ok(publisher) => Box::pin(session::serve(live, wrap(publisher), (ingest, key), stop)).await,
@@ -116,9 +116,17 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
     }
 }
 
-/// The stream name without what some encoders append to it.
-fn key_of(name: &str) -> &str {
-    name.split(['?', '&']).next().unwrap_or_default().trim_matches('/')
+/// The stream key: the stream name without what some encoders append to it. Where that is empty, the key was pasted behind
+/// the address of the server, and arrives as the end of the application's name.
+fn key_of<'a>(app: &'a str, name: &'a str) -> &'a str {
+    let bare = |name: &'a str| {
+        let name = name.split(['?', '&']).next().unwrap_or_default();
+        name.trim_matches(|letter: char| letter == '/' || letter.is_whitespace())
+    };
+    match bare(name) {
+        "" => bare(app).rsplit_once('/').map_or("", |(_, key)| bare(key)),
+        name => name.rsplit('/').next().unwrap_or(name),
+    }
 }
 
 /// Why an encoder is not let in.
@@ -186,8 +194,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_the_stream_name_without_its_query() {
-        assert_eq!(key_of("live_abc?bandwidthtest=true"), "live_abc");
-        assert_eq!(key_of("/live_abc/"), "live_abc");
+    fn a_key_is_the_stream_name_without_what_encoders_and_people_put_around_it() {
+        for name in ["abc", "abc?bandwidthtest=true", "/abc/", " abc\n", "abc\u{a0}", "live/abc", "abc&x=1"] {
+            assert_eq!(key_of("live", name), "abc", "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_behind_the_address_of_the_server_is_found_where_the_stream_name_is_empty() {
+        for (app, name) in [("live/abc", ""), ("live/abc/", " "), ("live/abc \n", ""), ("live/abc?x=1", "/")]
+        {
+            assert_eq!(key_of(app, name), "abc", "{app:?}");
+        }
+        assert_eq!(key_of("live", ""), "", "the application alone is no key");
     }
 }

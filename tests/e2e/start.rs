@@ -1,8 +1,9 @@
 //! A start without what it needs, and an end that no balancer and no client suffers from.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
@@ -175,6 +176,27 @@ async fn nobody_else_reads_the_data_folder_and_what_was_left_open_is_closed_at_s
     assert_eq!(open_to_others(&data), Vec::<String>::new());
     assert!(server.log().contains("files and folders that others could read are closed now"));
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_costs_no_request_and_no_video() {
+    let server = Server::at(&[("POLICAST_LOG", "debug")]);
+    let full = File::options().write(true).open("/dev/full").expect("a disk that is full");
+    let mut serving = tokio::process::Command::from(server.command(&["serve"]));
+    serving.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).kill_on_drop(true);
+    let mut child = serving.spawn().expect("policast starts");
+    let begun = Instant::now();
+    while !server.api.is_ready().await {
+        assert_eq!(child.try_wait().expect("a child"), None, "policast ended");
+        assert!(begun.elapsed() < STUCK, "it does not get ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.api.agency().await;
+    let video = server.api.video("Untold").await.id;
+    let (status, said) = server.api.put_source(&video, &fixture("short.mp4")).await;
+    assert!(status.is_success(), "{said}");
+    server.api.wait_until_ready(&video).await;
+    child.kill().await.expect("a child");
 }
 
 /// What others may read or enter, below a folder and the folder itself.

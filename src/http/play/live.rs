@@ -107,7 +107,7 @@ async fn playlist(
         Err(Unanswered::TooFarAhead) => {
             Err(Error::Query("_HLS_msn is too far ahead of the playlist".to_owned()))
         }
-        Err(Unanswered::Stalled) => Err(Error::TooSlow),
+        Err(Unanswered::Stalled) => Err(Error::Stalled),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::frame::Media;
 use super::chunk::{Message, kind};
 use super::command::{Command, Status};
-use super::connection::{Connection, within};
+use super::connection::Connection;
 use super::request::{queue_refusal, refuse};
 use super::tag::{Aggregate, Decoder};
 use super::{Error, Limits};
@@ -25,6 +25,10 @@ pub struct Publisher<S> {
     /// Something came.
     begun: bool,
     ended: bool,
+    /// Why the encoder is being shown out.
+    refused: Option<Error>,
+    /// Until when it is heard out; like `deadline`, not set anew where a goodbye is dropped and begun again.
+    parting: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
@@ -38,6 +42,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
             deadline: None,
             begun: false,
             ended: false,
+            refused: None,
+            parting: None,
         }
     }
 
@@ -45,6 +51,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
     ///
     /// A codec we can't take is told to the encoder before the error comes back.
     pub async fn next(&mut self) -> Result<Option<Media>, Error> {
+        if self.refused.is_none() {
+            match self.next_in_time().await {
+                Err(error @ Error::Codec { .. }) => {
+                    queue_refusal(&mut self.connection, self.stream, &sentence(&error));
+                    self.refused = Some(error);
+                }
+                other => return other,
+            }
+        }
+        if let Err(error) = timeout_at(self.parting(), self.connection.close()).await {
+            tracing::debug!(%error, "encoder wasn't told why it is refused");
+        }
+        self.refused.take().map_or(Ok(None), Err)
+    }
+
+    async fn next_in_time(&mut self) -> Result<Option<Media>, Error> {
         let Limits { first_media, idle, .. } = self.connection.limits;
         let patience = if self.begun { idle } else { first_media };
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + patience);
@@ -52,13 +74,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
         (self.deadline, self.begun) = (None, true);
         match next {
             Err(_elapsed) => Err(Error::TimedOut { what: "media", within: patience }),
-            Ok(Err(error @ Error::Codec { .. })) => {
-                queue_refusal(&mut self.connection, self.stream, &sentence(&error));
-                if let Err(error) = self.connection.close().await {
-                    tracing::debug!(%error, "encoder wasn't told why it is refused");
-                }
-                Err(error)
-            }
             Ok(other) => other,
         }
     }
@@ -83,19 +98,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Publisher<S> {
         }
     }
 
-    /// The answer to an orderly end is a courtesy. What else it says is heard out: a socket closed on unread bytes
-    /// would look broken to it.
+    /// The answer to an orderly end. What else the encoder says is heard out: a socket closed on unread bytes would look
+    /// broken to it. Where it wants to publish again it is told to connect again.
     async fn part(&mut self) -> Option<Media> {
-        let linger = self.connection.limits.linger;
+        let until = self.parting();
         let goodbye = async {
             self.connection.flush().await?;
-            while self.connection.next().await?.is_some() {}
-            Ok(())
+            while let Some(message) = self.connection.next().await? {
+                let again = Command::of(&message).filter(|command| command.name == "publish");
+                if let Some(command) = again {
+                    let sentence = "This connection has ended its stream; connect again to publish.";
+                    queue_refusal(&mut self.connection, command.stream, sentence);
+                    self.connection.flush().await?;
+                }
+            }
+            Ok::<_, Error>(())
         };
-        if let Err(error) = within(linger, "end", goodbye).await {
-            tracing::trace!(%error, "encoder didn't wait for our goodbye");
+        if !matches!(timeout_at(until, goodbye).await, Ok(Ok(()))) {
+            tracing::trace!("encoder didn't wait for our goodbye");
         }
         None
+    }
+
+    fn parting(&mut self) -> Instant {
+        let linger = self.connection.limits.linger;
+        *self.parting.get_or_insert_with(|| Instant::now() + linger)
     }
 
     async fn next_message(&mut self) -> Result<Option<Message>, Error> {

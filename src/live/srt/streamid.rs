@@ -17,9 +17,13 @@ impl StreamId {
         StreamId(raw.into())
     }
 
-    /// The stream key: all of a plain id, the `r` of a list; none where that is missing or empty.
+    /// The stream key: all of a plain id, the `r` of a list; none where that is missing or empty. What other servers want
+    /// before it (`live/KEY` as by RTMP, `publish:KEY`) is left out.
     pub fn key(&self) -> Option<&str> {
-        let key = if self.0.starts_with("#!:") { self.field("r")? } else { self.0.trim() };
+        let id = if self.0.starts_with("#!:") { self.field("r")? } else { &self.0 };
+        let id = id.trim().trim_matches('/');
+        let id = id.strip_prefix("publish:").unwrap_or(id);
+        let key = id.rsplit('/').next().unwrap_or(id).trim();
         (!key.is_empty()).then_some(key)
     }
 
@@ -47,7 +51,16 @@ mod tests {
     #[test]
     fn a_plain_id_is_the_key() {
         assert_eq!(StreamId::new("abc-123").key(), Some("abc-123"));
-        assert_eq!(StreamId::new("live/abc=1,2").key(), Some("live/abc=1,2"));
+        assert_eq!(StreamId::new("abc=1,2").key(), Some("abc=1,2"));
+    }
+
+    #[test]
+    fn what_other_servers_want_before_the_key_is_left_out() {
+        for id in
+            ["live/abc", "/live/abc", "publish:abc", "publish:live/abc", " abc\n", "#!::r=live/abc,m=publish"]
+        {
+            assert_eq!(StreamId::new(id).key(), Some("abc"), "{id:?}");
+        }
     }
 
     #[test]

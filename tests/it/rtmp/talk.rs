@@ -213,3 +213,45 @@ async fn an_encoder_that_is_silent_for_ten_seconds_is_waited_for_again_and_again
     tokio::join!(sending, receiving);
     assert_eq!(pictures(&media).len(), 5);
 }
+
+/// What a caller gets that asks again every tenth of a second, as a session does that has other things to look after;
+/// the encoder keeps its connection open.
+async fn asked_again_and_again(bytes: &[u8]) -> (Result<Vec<Media>, Error>, Vec<u8>) {
+    let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+    theirs.write_all(&[&opening(), bytes].concat()).await.unwrap();
+    let mut publisher = accept(ours, &Limits::default()).await.unwrap().permit().await.unwrap();
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let (mut media, mut beats) = (Vec::new(), 0);
+    let end = loop {
+        tokio::select! {
+            next = publisher.next() => match next {
+                Ok(Some(next)) => media.push(next),
+                Ok(None) => break Ok(media),
+                Err(error) => break Err(error),
+            },
+            _ = beat.tick() => beats += 1,
+        }
+        assert!(beats < 100, "it never comes to an end");
+    };
+    drop(publisher);
+    let mut replies = Vec::new();
+    theirs.read_to_end(&mut replies).await.unwrap();
+    (end, replies)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encoder_that_stops_and_keeps_its_connection_is_known_to_have_stopped() {
+    let again = command("publish", 7.0, &[vec![5], text("KEY"), text("live")]);
+    let bytes = [configs(), whole(9, 0, &picture(true, &[9; 3])), goodbye(), again].concat();
+    let (media, replies) = asked_again_and_again(&bytes).await;
+    assert_eq!(media.unwrap().len(), 3);
+    let heard = String::from_utf8_lossy(&replies).into_owned();
+    assert!(heard.contains("connect again to publish"), "{heard}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_codec_we_cannot_take_ends_the_stream_however_often_its_caller_looks_elsewhere() {
+    let bytes = [configs(), whole(9, 0, &[0x22, 0, 0, 0]), whole(9, 40, &picture(true, &[9; 3]))].concat();
+    let (media, _) = asked_again_and_again(&bytes).await;
+    assert!(matches!(media, Err(Error::Codec { .. })), "{media:?}");
+}
