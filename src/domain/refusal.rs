@@ -39,6 +39,8 @@ words! {
         TooMuchMetadata = "too_much_metadata",
         /// The media process has less memory than this source takes to be read.
         TooMuchMemory = "too_much_memory",
+        /// The media software computes for longer than it may before it has read this source's header.
+        TooMuchWork = "too_much_work",
         /// No bytes at all.
         Empty = "empty",
         /// The media process died, hung or ran over its limits on this source.

@@ -26,6 +26,14 @@ const STDERR_BYTES: usize = 4096;
 /// How long a child whose socket is closed may take to be gone.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// A silent child has had its time once it has computed for this part of its silence, since the half of that.
+const BUSY: u32 = 4;
+/// A silent child stands still where it computes for less than this part of the time.
+const IDLE: u32 = 20;
+
+/// Ticks a second in `/proc/{pid}/stat`: part of Linux's ABI on x86-64 and ARM64, whatever the kernel's own.
+const USER_HZ: u64 = 100;
+
 /// What a child may take.
 #[derive(Debug, Clone, Copy)]
 pub struct CageLimits {
@@ -35,7 +43,7 @@ pub struct CageLimits {
     pub cpu_seconds: u64,
     /// Threads and processes of its user, itself among them.
     pub tasks: u64,
-    /// How long it may say nothing while it isn't waiting for bytes.
+    /// How long it may say nothing while it isn't waiting for bytes; on a machine that has no time for it, longer.
     pub silence: Duration,
     /// How long the whole task may take.
     pub wall: Duration,
@@ -62,8 +70,16 @@ pub struct Child {
     last_words: BytesMut,
     limits: CageLimits,
     ends_by: Instant,
-    /// Since when the child has owed a word; `None` while it waits for us.
-    silent_since: Option<Instant>,
+    /// How long the child has owed a word; `None` while it waits for us.
+    silence: Option<Silence>,
+}
+
+/// A child that says nothing: since when, and how much it had computed by the half of its time.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    since: Instant,
+    half: Option<(Instant, Duration)>,
+    ends: Instant,
 }
 
 impl Child {
@@ -91,14 +107,14 @@ impl Child {
     }
 
     async fn answer(&mut self, header: &impl Serialize, bytes: Bytes) -> Result<(), Error> {
-        self.silent_since = None;
+        self.silence = None;
         let by = self.ends_by.min(Instant::now() + self.limits.silence);
         let head = wire::head(header, bytes.len())?;
         let sending = send(&mut self.socket, &head, &bytes);
         match timeout_at(by, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.bury().await),
-            Err(_) => Err(self.kill(self.limits.silence)),
+            Err(_) => Err(self.kill(Error::Hung { limit: self.limits.silence })),
         }
     }
 
@@ -116,8 +132,7 @@ impl Child {
         let stderr = process.stderr.take();
         let ends_by = Instant::now() + limits.wall;
         let (arrived, last_words) = (BytesMut::new(), BytesMut::new());
-        let mut child =
-            Self { process, socket, arrived, stderr, last_words, limits, ends_by, silent_since: None };
+        let mut child = Self { process, socket, arrived, stderr, last_words, limits, ends_by, silence: None };
         child.order(work).await?;
         Ok(child)
     }
@@ -129,34 +144,45 @@ impl Child {
         match timeout_at(self.ends_by, send(&mut self.socket, &head, &[])).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.bury().await),
-            Err(_) => Err(self.kill(self.limits.wall)),
+            Err(_) => Err(self.kill(Error::Hung { limit: self.limits.wall })),
         }
     }
 
     async fn frame<T: for<'a> Deserialize<'a>>(&mut self) -> Result<(T, Bytes), Error> {
         loop {
             if let Some((header, body)) = wire::take(&mut self.arrived)? {
-                self.silent_since = None;
+                self.silence = None;
                 return Ok((wire::parse(&header)?, body));
             }
-            let since = *self.silent_since.get_or_insert_with(Instant::now);
-            let (by, limit) = self.patience(since);
-            match timeout_at(by, self.hear()).await {
+            let silence = *self.silence.get_or_insert_with(|| Silence::begin(&self.limits));
+            match timeout_at(silence.ends.min(self.ends_by), self.hear()).await {
                 Ok(true) => {}
                 Ok(false) => return Err(self.bury().await),
-                Err(_) => return Err(self.kill(limit)),
+                Err(_) => self.judge(silence)?,
             }
         }
     }
 
-    /// Which deadline comes first, and the limit it stands for.
-    fn patience(&self, since: Instant) -> (Instant, Duration) {
-        let speaks_by = since + self.limits.silence;
-        if speaks_by < self.ends_by {
-            (speaks_by, self.limits.silence)
-        } else {
-            (self.ends_by, self.limits.wall)
+    /// A silent child is looked at. One that stands still is given up; one that computes gets the processor time that a
+    /// quiet machine would have given it, however busy this one is.
+    fn judge(&mut self, mut silence: Silence) -> Result<(), Error> {
+        let (now, limit) = (Instant::now(), self.limits.silence);
+        if now >= self.ends_by {
+            return Err(self.kill(Error::Hung { limit: self.limits.wall }));
         }
+        let Some(spent) = self.process.id().and_then(cpu_time) else {
+            return if now >= silence.since + limit { Err(self.kill(Error::Hung { limit })) } else { Ok(()) };
+        };
+        let (half_at, before) = *silence.half.get_or_insert((now, spent));
+        let computed = spent.saturating_sub(before);
+        if half_at < now && computed >= limit / BUSY {
+            return Err(self.kill(Error::Busy { spent: computed }));
+        }
+        if half_at < now && computed < (now - half_at) / IDLE {
+            return Err(self.kill(Error::Hung { limit }));
+        }
+        self.silence = Some(Silence { half: Some((half_at, before)), ends: now + limit / 2, ..silence });
+        Ok(())
     }
 
     /// Waits for anything from the child; false once its socket is closed.
@@ -164,7 +190,7 @@ impl Child {
         tokio::select! {
             read = self.socket.read_buf(&mut self.arrived) => match read {
                 Ok(read) => {
-                    self.silent_since = Some(Instant::now());
+                    self.silence = Some(Silence::begin(&self.limits));
                     read > 0
                 }
                 Err(_) => false,
@@ -178,10 +204,10 @@ impl Child {
         }
     }
 
-    fn kill(&mut self, limit: Duration) -> Error {
+    fn kill(&mut self, why: Error) -> Error {
         // It may be gone already, which is as well.
         let _ = self.process.start_kill();
-        Error::Hung { limit }
+        why
     }
 
     /// Finds out how a child died whose socket is closed.
@@ -200,6 +226,22 @@ impl Child {
         let _ = self.process.start_kill();
         Error::Crashed { ending, stderr: last_words(&self.last_words) }
     }
+}
+
+impl Silence {
+    fn begin(limits: &CageLimits) -> Self {
+        let since = Instant::now();
+        Self { since, half: None, ends: since + limits.silence / 2 }
+    }
+}
+
+/// What all threads of a process have computed (`proc_pid_stat(5)`); `None` where nobody tells.
+fn cpu_time(process: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before it may have anything in it, also a bracket.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 1000 / USER_HZ))
 }
 
 /// Starts a child that tries what the sandbox must forbid, for `policast doctor`.

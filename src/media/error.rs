@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use ffmpeg_next::ffi::ENOMEM;
+use nix::sys::signal::Signal;
 
 use crate::domain::Refusal;
 
@@ -14,6 +15,9 @@ pub enum Error {
     /// The child said nothing, or did not end, in time; it has been killed.
     #[error("media process gave no sign within {limit:?}")]
     Hung { limit: Duration },
+    /// The child computed for this long in one go without a sign; it has been killed.
+    #[error("media process computed for {spent:?} without a sign")]
+    Busy { spent: Duration },
     /// The child died before it was done.
     #[error("media process ended with {ending}: {stderr}")]
     Crashed { ending: Ending, stderr: String },
@@ -52,6 +56,16 @@ impl Error {
             Self::Libav { source: ffmpeg_next::Error::Other { errno: ENOMEM }, .. } => true,
             Self::Crashed { stderr, .. } => LAST_WORDS.iter().any(|words| stderr.contains(words)),
             _ => false,
+        }
+    }
+
+    /// The next attempt would come to the same: what the file takes doesn't depend on the moment, as the wait for a busy
+    /// machine does.
+    pub fn is_for_good(&self) -> bool {
+        const OUT_OF_CPU: i32 = Signal::SIGXCPU as i32;
+        match self {
+            Self::Busy { .. } | Self::Crashed { ending: Ending::Signal(OUT_OF_CPU), .. } => true,
+            error => error.is_out_of_memory(),
         }
     }
 

@@ -200,7 +200,9 @@ fn limit(bounds: Bounds) -> Result<(), Error> {
         (Resource::RLIMIT_CORE, 0),
     ];
     for (resource, most) in limits {
-        setrlimit(resource, most, most).map_err(refused("rlimit"))?;
+        // At the hard limit the kernel kills without a word; at the soft one of CPU time it says why.
+        let hard = if resource == Resource::RLIMIT_CPU { most + 1 } else { most };
+        setrlimit(resource, most, hard).map_err(refused("rlimit"))?;
     }
     Ok(())
 }

@@ -84,9 +84,9 @@ impl Error {
         matches!(self, Self::Publishing(publishing::Error::LeaseLost))
     }
 
-    /// The file takes more memory than the cage has.
-    fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Media(error) if error.is_out_of_memory())
+    /// The next attempt would come to the same.
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Media(error) if error.is_for_good())
     }
 
     /// What the job needs is away or full, through no fault of the job: it will do once that is mended.
@@ -249,8 +249,7 @@ impl Worker {
         if error.is_outage() || error.is_early() {
             return self.publishing.put_off(fence, &story).await;
         }
-        // The next attempt would have no more memory than this one.
-        let last = row.attempt >= row.max_attempts || error.is_out_of_memory();
+        let last = row.attempt >= row.max_attempts || error.is_for_good();
         match (&row.work.0, error) {
             (Job::Probe { video, revision }, Error::Media(media)) if last => {
                 self.publishing.refuse_source(fence, (*video, *revision), &refusal_of(media)).await
@@ -264,7 +263,8 @@ impl Worker {
 
     /// Lost jobs wait for nothing else: a bucket that is slow or away holds up only what is in it.
     async fn keep_house(&self, stop: &CancellationToken) {
-        let work = async { tokio::join!(self.keep_reaping(), self.keep_tidying()) };
+        let (reaping, tidying) = (Box::pin(self.keep_reaping()), Box::pin(self.keep_tidying()));
+        let work = async { tokio::join!(one_connection(reaping), one_connection(tidying)) };
         tokio::select! {
             _ = work => {}
             () = stop.cancelled() => {}
@@ -296,6 +296,10 @@ fn refusal_of(error: &media::Error) -> Refusal {
     match error {
         media::Error::Refused(refusal) => refusal.clone(),
         error if error.is_out_of_memory() => media::input::too_much_memory(),
+        error if error.is_for_good() => {
+            let message = "Reading this file keeps the media software busy for longer than it may be.";
+            Refusal::new(RefusalCode::TooMuchWork, message)
+        }
         _ => Refusal::new(
             RefusalCode::MediaCrashed,
             "The file brings the media software down, however often it is tried.",

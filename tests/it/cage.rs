@@ -154,6 +154,41 @@ async fn a_child_that_stands_still_is_given_up() {
     assert!(matches!(child.next().await, Err(Error::Hung { .. })));
 }
 
+/// A FLAC whose header names so many tags: libav goes through all of them for each.
+pub fn many_tags(count: u32) -> Vec<u8> {
+    let mut tags = [0_u32.to_le_bytes(), count.to_le_bytes()].concat();
+    for number in 0..count {
+        let tag = format!("T{number}=");
+        tags.extend(u32::try_from(tag.len()).expect("short").to_le_bytes());
+        tags.extend(tag.as_bytes());
+    }
+    let block = |kind: u8, bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).expect("small").to_be_bytes();
+        [&[kind], &length[1..], bytes].concat()
+    };
+    // 4096 samples a block, 44,100 Hz, two channels of 16 bits (RFC 9639 8.2).
+    let info = [[16, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0xc4, 0x42, 0xf0].as_slice(), &[0; 20]].concat();
+    [b"fLaC".as_slice(), &block(0, &info), &block(0x84, &tags)].concat()
+}
+
+#[tokio::test]
+async fn a_file_that_keeps_libav_computing_is_told_from_a_child_that_stands_still() {
+    let source = many_tags(700_000);
+    let limits = CageLimits { silence: Duration::from_secs(4), ..CageLimits::default() };
+    let mut child = spawn(source.len(), limits).await;
+    let ended = finish(&mut child, &source).await.expect_err("no end of it");
+    assert!(matches!(ended, Error::Busy { .. }) && ended.is_for_good(), "{ended:?}");
+    assert!(!Error::Hung { limit: Duration::ZERO }.is_for_good(), "a busy machine is no fault of the file");
+}
+
+#[tokio::test]
+async fn a_child_that_has_used_up_its_processor_time_is_told_so() {
+    let source = many_tags(700_000);
+    let mut child = spawn(source.len(), CageLimits { cpu_seconds: 1, ..CageLimits::default() }).await;
+    let ended = finish(&mut child, &source).await.expect_err("no end of it");
+    assert!(matches!(ended, Error::Crashed { .. }) && ended.is_for_good(), "{ended:?}");
+}
+
 #[tokio::test]
 async fn a_task_past_its_whole_time_is_given_up() {
     let limits = CageLimits { wall: Duration::from_secs(10), ..CageLimits::default() };

@@ -3,7 +3,9 @@
 use policast::catalogue::job;
 use policast::domain::RefusalCode;
 use policast::domain::media::MediaState;
+use policast::media::cage::CageLimits;
 
+use crate::cage::many_tags;
 use crate::clip;
 use crate::world::World;
 
@@ -45,6 +47,21 @@ async fn what_no_limit_allows_is_refused_at_the_first_attempt() {
         let probes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome.as_deref()).collect();
         assert_eq!(probes, [Some("done")], "{code}");
     }
+    world.rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_of_seven_hundred_thousand_tags_is_refused_at_the_first_attempt() {
+    let mut world = World::small().await;
+    world.work_within(CageLimits { cpu_seconds: 5, ..CageLimits::default() });
+    let id = world.upload(many_tags(700_000).into()).await;
+    let video = world.settled(id).await;
+    assert_eq!(video.error.map(|error| error.code), Some(RefusalCode::TooMuchWork));
+    let mut read = world.publishing.db.read().await.expect("a connection");
+    let attempts = job::list_attempts(read.conn(), id).await.expect("attempts");
+    let probes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome.as_deref()).collect();
+    assert_eq!(probes, [Some("done")]);
+    drop(read);
     world.rest().await;
 }
 

@@ -149,13 +149,18 @@ impl World {
 
     /// Starts the worker.
     pub fn work(&mut self) {
+        self.work_within(CageLimits::default());
+    }
+
+    /// Starts the worker with other limits for its children.
+    pub fn work_within(&mut self, cage: CageLimits) {
         let settings = worker::Settings {
             name: "test".to_owned(),
             slots: 2,
             lease: Duration::from_secs(30),
             account_cap: 16,
             program: PathBuf::from(env!("CARGO_BIN_EXE_policast")),
-            cage: CageLimits::default(),
+            cage,
             limits: task::Limits {
                 max_pixels: 1 << 25,
                 max_duration: 3600 * TICKS_PER_SECOND,

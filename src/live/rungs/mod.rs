@@ -44,7 +44,7 @@ impl Lost {
     fn why(&self) -> &'static str {
         match self {
             Self::Behind => "behind",
-            Self::Media(media::Error::Hung { .. }) => "hung",
+            Self::Media(media::Error::Hung { .. } | media::Error::Busy { .. }) => "hung",
             Self::Media(_) => "crashed",
             Self::Unasked | Self::Cut(_) => "broken",
         }

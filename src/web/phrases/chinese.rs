@@ -131,6 +131,7 @@ fn by_code(refusal: &Refusal) -> &str {
         RefusalCode::TooManyTracks => "该文件中的轨道过多。",
         RefusalCode::TooMuchMetadata => "该文件的附加信息过大。",
         RefusalCode::TooMuchMemory => "读取该文件所需的内存超出上限。",
+        RefusalCode::TooMuchWork => "读取该文件所需的处理时间超出上限。",
         RefusalCode::Empty => "该文件是空的。",
         RefusalCode::MediaCrashed => "处理该文件时发生异常。",
         RefusalCode::NotAllowed => "上传所用的密钥无权更改公开的视频。",

@@ -162,6 +162,7 @@ const REFUSALS: Table = &[
     ("no_frames", "图片无法解码：文件已损坏、是动态图片，或尺寸超出上限。"),
     ("too_many_pixels", "图片尺寸超出上限。"),
     ("too_much_memory", "读取该图片所需的内存超出上限。"),
+    ("too_much_work", "读取该图片所需的处理时间超出上限。"),
     ("empty", "该文件是空的。"),
     ("media_crashed", "处理该图片时发生异常。"),
     ("source_gone", "已上传的图片已不存在，请重新上传。"),
