@@ -41,6 +41,7 @@ use crate::domain::Clock;
 use crate::domain::cdn::PurgeHook;
 use crate::storage::Storage;
 
+pub use crate::catalogue::one_connection;
 pub use accounts::{AccountDraft, KeyDraft, TopicDraft};
 pub use broadcasts::{BroadcastDraft, BroadcastPlan};
 pub use changes::Changes;
@@ -49,7 +50,7 @@ pub use fsck::{Checked, Finding, Fsck, PARALLEL, PENDING, Pace};
 pub use ingest::{Admission, Ingest, LiveForm, LiveRung, Owner, Recorded, Seam};
 pub use jobs::Giving;
 pub(crate) use jobs::{fence_of, next_missing, span};
-pub use posters::PosterOf;
+pub use posters::{PosterOf, PosterStage};
 pub use processing::{NewPack, RevisionId, truncated};
 pub use pushes::TargetDraft;
 pub use receive::{Checksum, ChecksumKind, Receiver};

@@ -123,6 +123,11 @@ impl Key {
         format!("stills/{video}/poster-")
     }
 
+    /// Of all pictures of a video, shown or arriving.
+    pub fn poster_prefixes(video: VideoId) -> [String; 2] {
+        [format!("arriving/{video}/"), Self::poster_prefix(video)]
+    }
+
     /// The prefixes that hold everything made by one revision, whatever its nonces were.
     pub fn revision_prefixes(video: VideoId, revision: u32) -> [String; 4] {
         let of = |folder: &str, end: &str| format!("{folder}/{video}/{revision}{end}");

@@ -9,17 +9,26 @@ use crate::catalogue::job::Fence;
 use crate::catalogue::revision::Still as Row;
 use crate::domain::{Refusal, RefusalCode};
 use crate::media::task::{Event, Outcome, Task};
-use crate::publishing::PosterOf;
+use crate::publishing::{PosterOf, PosterStage};
 use crate::storage::Key;
 
 impl Worker {
     pub(super) async fn poster(&self, fence: Fence, of: PosterOf) -> Result<(), Error> {
+        let publishing = &self.publishing;
+        let stage = publishing.find_poster_stage(of).await?;
+        if stage == PosterStage::Over {
+            return Ok(publishing.end_poster(fence, of).await?);
+        }
         match self.make_poster(Key::new_poster(of.0, of.1)).await? {
             Ok((row, jpeg)) => {
-                self.publishing.storage.put(&Key::poster(of.0, of.1), jpeg).await?;
-                Ok(self.publishing.show_poster(fence, of, row).await?)
+                publishing.storage.put(&Key::poster(of.0, of.1), jpeg).await?;
+                Ok(publishing.show_poster(fence, of, row).await?)
             }
-            Err(refusal) => Ok(self.publishing.refuse_poster(fence, of, &refusal).await?),
+            // Refused by an attempt that died once the picture was removed: its editor was told why.
+            Err(gone) if stage == PosterStage::Refused && gone.code == RefusalCode::SourceGone => {
+                Ok(publishing.end_poster(fence, of).await?)
+            }
+            Err(refusal) => Ok(publishing.refuse_poster(fence, of, &refusal).await?),
         }
     }
 

@@ -304,6 +304,34 @@ async fn a_removed_poster_leaves_no_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_poster_of_a_video_that_was_taken_back_gets_a_name_that_nobody_knows() {
+    for mut app in App::both().await {
+        app.world.work();
+        let id = app.draft().await;
+        upload(&app, &id, "image/png", picture("64x64", "small.png")).await;
+        comes_to(&app, &id, "ready").await;
+        rests_with(&app, 1).await;
+        let publish = async || {
+            let path = format!("/api/v1/videos/{id}/publish");
+            assert_eq!(app.send("POST", &path, Some(&app.publisher), json!({})).await.status, 200);
+            address(&app.get(&format!("/api/v1/videos/{id}"), None).await.json())
+        };
+        let (shown, known) = (publish().await, left(&app).await);
+        let bytes = app.get(&shown, None).await.body;
+        let (path, reason) = (format!("/api/v1/videos/{id}/withdraw"), json!({"reason": "wrong"}));
+        assert_eq!(app.send("POST", &path, Some(&app.publisher), reason).await.status, 200);
+        rests_with(&app, 1).await;
+        assert_ne!(left(&app).await, known);
+        let again = publish().await;
+        assert_ne!(again, shown);
+        assert_eq!(app.get(&again, None).await.body, bytes);
+        assert_eq!(app.get(&shown, None).await.status, 404);
+        assert_eq!(app.world.publishing.fsck(&CHECK).await.expect("checked"), []);
+        app.world.rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_poster_is_found_and_mended_by_the_frame() {
     for mut app in App::both().await {
         app.world.work();

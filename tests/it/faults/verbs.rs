@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use policast::catalogue::revision::Selection;
+use policast::catalogue::revision::{self, Selection};
 use policast::catalogue::video;
 use policast::domain::job::Job;
-use policast::domain::{Timestamp, VideoId};
+use policast::domain::{Timestamp, UploadId, VideoId};
 use policast::fault::{self, Change};
 use policast::publishing::{BroadcastDraft, BroadcastPlan, Error, Giving, Publishing, VideoChange};
+use policast::storage::{Folder, Key, Still};
 
 use super::walk::{begin, claim, fence, find, queued, send, walk, work};
 use crate::world::{World, draft, english};
@@ -95,6 +96,31 @@ async fn a_deleted_video_leaves_nothing_wherever_its_purge_is_cut() {
         async |world, id| world.publishing.purge(*id).await,
         async |world, id, _| {
             work(world).await;
+            assert_eq!(objects_of(world, *id).await, Vec::<String>::new());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_that_plays_no_more_leaves_nothing_wherever_its_retirement_is_cut() {
+    walk(
+        async |world| {
+            let id = world.publishing.draft_video(world.operator, draft()).await.expect("a draft").id;
+            let mut tx = world.publishing.db.begin().await.expect("a transaction");
+            let number = revision::insert(tx.conn(), id, UploadId::new(), Timestamp(0)).await.expect("one");
+            revision::set_retire(tx.conn(), (id, number), Some(Timestamp(1))).await.expect("due");
+            let nonce = revision::find_nonce(tx.conn(), (id, number)).await.expect("an answer");
+            tx.commit().await.expect("committed");
+            let folder = Folder { video: id, revision: number, nonce };
+            for key in [Key::init(folder, "720p"), Key::still(folder, Still::Poster)] {
+                world.publishing.storage.put(&key, CLIP).await.expect("stored");
+            }
+            (id, number)
+        },
+        async |world, (id, number)| world.publishing.retire(*id, *number).await,
+        async |world, (id, number), _| {
+            world.publishing.retire(*id, *number).await.expect("gone on with");
             assert_eq!(objects_of(world, *id).await, Vec::<String>::new());
         },
     )

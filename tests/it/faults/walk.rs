@@ -11,7 +11,7 @@ use policast::domain::job::{Job, JobState};
 use policast::domain::upload::{Concat, Door, UploadState};
 use policast::domain::{Clock, UploadId};
 use policast::fault::{self, Fault};
-use policast::publishing::{Error, Fsck, Incoming, Publishing, Target};
+use policast::publishing::{Error, Fsck, Incoming, PosterStage, Publishing, Target};
 use policast::storage::{Key, Object};
 use sha2::{Digest, Sha256};
 
@@ -110,6 +110,13 @@ async fn carry_out(publishing: &Publishing, row: &Row) -> bool {
         Job::Purge { video } => {
             publishing.purge(video).await.expect("purged");
             true
+        }
+        Job::Poster { video, poster } => {
+            let stage = publishing.find_poster_stage((video, poster)).await.expect("a stage");
+            if stage == PosterStage::Over {
+                publishing.clear_posters(video, Some(poster)).await.expect("cleared");
+            }
+            stage == PosterStage::Over
         }
         _ => false,
     }
