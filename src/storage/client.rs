@@ -6,6 +6,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 
@@ -15,6 +16,8 @@ use super::{Embedded, Error, Storage, embedded};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the first byte of an answer; completing a large multipart upload may take a remote server a while.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// For the next bytes of an answer or of a request to go on, once they have begun.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Signed and sent this often at most, with the SDK's own backoff.
 const ATTEMPTS: u32 = 4;
 /// How long a browser may remember the answer to a preflight.
@@ -133,6 +136,9 @@ fn base((id, secret): (&str, &str), region: &str, checksums: Checksums) -> Build
         .request_checksum_calculation(calculate)
         .response_checksum_validation(validate)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .stalled_stream_protection(
+            StalledStreamProtectionConfig::enabled().grace_period(STALL_TIMEOUT).build(),
+        )
         .timeout_config(
             TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build(),
         )

@@ -90,6 +90,16 @@ impl Asked<'_> {
         })
     }
 
+    /// One of our errors from a line of an answer that as a whole says 200: such a line has a code and no status.
+    pub fn refused_in_part(self, code: &str, message: String) -> Error {
+        self.by_code(200, code).unwrap_or_else(|| match code {
+            "InternalError" | "ServiceUnavailable" | "SlowDown" | "RequestTimeout" | "OperationAborted" => {
+                Error::unavailable(format!("{code}: {message}"))
+            }
+            _ => Error::Refused { code: code.to_owned(), message },
+        })
+    }
+
     fn by_code(self, status: u16, code: &str) -> Option<Error> {
         let key = self.key.to_owned();
         match (code, status) {
@@ -107,5 +117,21 @@ impl Asked<'_> {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_an_answer_that_may_do_later_is_told_from_one_that_never_will() {
+        let asked = Asked { bucket: "policast", key: "a", multipart: "" };
+        let of = |code| asked.refused_in_part(code, "a: said".to_owned());
+        for code in ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"] {
+            assert!(of(code).is_unavailable(), "{code}");
+        }
+        assert!(matches!(of("AccessDenied"), Error::Refused { .. }));
+        assert!(matches!(of("QuotaExceeded"), Error::Full));
     }
 }

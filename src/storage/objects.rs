@@ -168,14 +168,9 @@ impl Storage {
         })
         .await?;
         output.errors().first().map_or(Ok(()), |error| {
-            Err(Error::Refused {
-                code: error.code().unwrap_or_default().to_owned(),
-                message: format!(
-                    "{}: {}",
-                    error.key().unwrap_or_default(),
-                    error.message().unwrap_or_default()
-                ),
-            })
+            let key = error.key().unwrap_or_default();
+            let message = format!("{key}: {}", error.message().unwrap_or_default());
+            Err(self.asked(key).refused_in_part(error.code().unwrap_or_default(), message))
         })
     }
 }

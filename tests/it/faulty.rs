@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use tokio::net::TcpListener;
 
 /// What happens to one request.
@@ -20,6 +21,10 @@ pub enum Fault {
     DoAndRefuse(StatusCode),
     /// Never answered.
     Hang,
+    /// Done, and answered to the half of its body; then nothing comes any more.
+    Stall,
+    /// Not done, and answered with 200 and this body.
+    Say(&'static str),
 }
 
 type Rule = Box<dyn Fn(&Method, &str) -> Fault + Send>;
@@ -69,7 +74,8 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
     match fault {
         Fault::Refuse(status) => return status.into_response(),
         Fault::Hang => std::future::pending().await,
-        Fault::None | Fault::DoAndRefuse(_) => {}
+        Fault::Say(body) => return body.into_response(),
+        Fault::None | Fault::DoAndRefuse(_) | Fault::Stall => {}
     }
     let body = to_bytes(body, usize::MAX).await.expect("a body");
     let mut headers = parts.headers;
@@ -84,6 +90,12 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
     let bytes = answer.bytes().await.unwrap_or_default();
     match fault {
         Fault::DoAndRefuse(status) => status.into_response(),
+        Fault::Stall => {
+            let half = bytes.slice(..bytes.len() / 2);
+            let begun = futures::stream::once(async { Ok::<_, std::io::Error>(half) });
+            let body = Body::from_stream(begun.chain(futures::stream::pending()));
+            response.body(body).expect("an answer")
+        }
         _ => response.body(Body::from(bytes)).expect("an answer"),
     }
 }

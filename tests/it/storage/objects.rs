@@ -1,13 +1,16 @@
 //! Whole objects: what is put is there, by range, under conditions, in order, until it is deleted.
 
 use aws_sdk_s3::primitives::DateTime;
+use axum::http::Method;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use policast::domain::VideoId;
-use policast::storage::{Error, Key, Still, Storage};
+use policast::storage::{Embedded, Error, Key, S3Settings, Still, Storage};
 use tokio::net::TcpListener;
+
+use crate::faulty::{Fault, Faults};
 
 use super::place::{Place, bytes, code, pack, settings, source};
 
@@ -28,6 +31,66 @@ super::promises! {
     a_missing_bucket_is_told_and_made
     a_copy_has_the_same_bytes_and_outlives_its_original
     a_bucket_that_is_made_has_a_rule_for_browsers
+}
+
+/// An embedded server behind a door that does as it is told.
+async fn behind_faults(folder: &std::path::Path) -> (Storage, Faults) {
+    let embedded = Embedded::open(folder, None).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let keys = embedded.credentials().clone();
+    let faults = Faults::before(&format!("http://{}", listener.local_addr().unwrap())).await;
+    tokio::spawn(async move { axum::serve(listener, embedded.router()).await });
+    let (access_key_id, secret_access_key) = (keys.access_key_id, keys.secret_access_key);
+    let bucket = "policast".to_owned();
+    let named = settings(&faults.endpoint, &bucket);
+    let storage = Storage::connect(&S3Settings { access_key_id, secret_access_key, ..named });
+    storage.ensure_bucket().await.unwrap();
+    (storage, faults)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_falls_silent_in_the_middle_of_an_object_is_unavailable_in_bounded_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (storage, faults) = behind_faults(folder.path()).await;
+    let key = source();
+    storage.put(&key, bytes(200_000, 1)).await.unwrap();
+    faults.decide(|method, _| if method == Method::GET { Fault::Stall } else { Fault::None });
+    let bound = std::time::Duration::from_secs(50);
+    let whole = async { storage.read_all(&key).await.map(drop) };
+    let part = async { storage.get(&key, 10..150_000).await.map(drop) };
+    let flowing = async {
+        let stream = storage.stream(&key, None).await?;
+        stream.try_for_each(|_| async { Ok(()) }).await
+    };
+    let all = async { tokio::join!(whole, part, flowing) };
+    let (whole, part, flowing) = tokio::time::timeout(bound, all).await.expect("it ends");
+    for ended in [whole, part, flowing] {
+        assert!(ended.as_ref().is_err_and(Error::is_unavailable), "{ended:?}");
+    }
+    faults.mend();
+    assert_eq!(storage.read_all(&key).await.unwrap(), bytes(200_000, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_could_not_be_deleted_now_is_no_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (storage, faults) = behind_faults(folder.path()).await;
+    storage.put(&source(), bytes(10, 1)).await.unwrap();
+    let say = |body| {
+        faults.decide(move |method, _| if method == Method::POST { Fault::Say(body) } else { Fault::None })
+    };
+    say(
+        "<DeleteResult><Error><Key>a</Key><Code>InternalError</Code><Message>later</Message></Error></DeleteResult>",
+    );
+    let later = storage.delete_prefix("sources/").await.unwrap_err();
+    assert!(later.is_unavailable(), "{later:?}");
+    say(
+        "<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>",
+    );
+    let never = storage.delete_prefix("sources/").await.unwrap_err();
+    assert!(matches!(&never, Error::Refused { code, .. } if code == "AccessDenied"), "{never:?}");
+    faults.mend();
+    assert_eq!(storage.delete_prefix("sources/").await.unwrap(), 1);
 }
 
 #[tokio::test]
