@@ -201,7 +201,7 @@ impl Publishing {
         let mut urls = Vec::with_capacity(numbers.len());
         for (&number, length) in numbers.iter().zip(lengths) {
             let part = (&key, &multipart, number);
-            let url = self.storage.presign_part(part, length, self.limits.part_url_ttl).await?;
+            let url = self.storage.presign_part(part, Some(length), self.limits.part_url_ttl).await?;
             urls.push(PartUrl { number, url });
         }
         Ok((upload, urls))
@@ -427,8 +427,9 @@ fn known_length(upload: &Upload, length: u64) -> Result<(), Error> {
     }
 }
 
-/// Bytes of a presigned part, exactly; `None` while nobody has said how long the file is.
-fn part_length(upload: &Upload, number: u32) -> Result<Option<u64>, Error> {
+/// Bytes of a presigned part, exactly. While nobody has said how long the file is, every part is a whole one: the last
+/// part's address is for whoever says it.
+fn part_length(upload: &Upload, number: u32) -> Result<u64, Error> {
     let size = unsigned(upload.part_size).max(1);
     let count = upload.length.map(|length| unsigned(length).div_ceil(size).max(1));
     let most = count.unwrap_or(MAX_PARTS).min(MAX_PARTS);
@@ -436,7 +437,7 @@ fn part_length(upload: &Upload, number: u32) -> Result<Option<u64>, Error> {
         return Err(Error::PartNumber { number, most });
     }
     let before = size * (u64::from(number) - 1);
-    Ok(upload.length.map(|length| (unsigned(length) - before).min(size)))
+    Ok(upload.length.map_or(size, |length| (unsigned(length) - before).min(size)))
 }
 
 /// Parts go from 1 without a gap, as the client says they do, and to the declared length.

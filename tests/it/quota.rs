@@ -156,12 +156,23 @@ async fn parts_of_a_file_of_unknown_length_are_counted_by_their_number() {
     let (_, urls) =
         world.publishing.part_urls(caller, upload.id, None, &[1, 2]).await.expect("there is room");
     assert_eq!(used(&world).await, 16 << 20);
-    let larger = vec![7_u8; 21 << 20];
-    let put = reqwest::Client::new().put(&urls[0].url).body(larger).send().await.expect("an answer");
-    assert_eq!(put.status(), 200, "nobody said how long it would be");
-    is_over(&world.publishing.finish_parts(caller, upload.id, &[]).await);
-    world.publishing.abandon_upload(&upload).await.expect("given up");
-    assert_eq!(used(&world).await, 0);
+    let http = reqwest::Client::new();
+    let put = async |url: &str, size: usize| {
+        http.put(url).body(vec![7_u8; size]).send().await.expect("an answer").status().as_u16()
+    };
+    let whole = 8 << 20;
+    for wrong in [whole - 1, whole + 1] {
+        assert_eq!(put(&urls[0].url, wrong).await, 403, "the length of a whole part is signed");
+    }
+    assert_eq!(put(&urls[0].url, whole).await, 200);
+    let end = 8 * MIB + 100;
+    let (_, urls) =
+        world.publishing.part_urls(caller, upload.id, Some(end), &[2]).await.expect("the last one");
+    assert_eq!(used(&world).await, end, "no more than the file has");
+    assert_eq!(put(&urls[0].url, 101).await, 403);
+    assert_eq!(put(&urls[0].url, 100).await, 200);
+    world.publishing.finish_parts(caller, upload.id, &[]).await.expect("finished");
+    assert_eq!(used(&world).await, end);
 }
 
 #[tokio::test(flavor = "multi_thread")]

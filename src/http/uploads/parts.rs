@@ -21,7 +21,8 @@ const MAX_NUMBERS: usize = 1000;
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// Bytes of the whole file. Room is kept for them, they decide the size of a part, and each address takes exactly
-    /// its part's bytes. Where it is left out, room is kept for every part up to the last one asked for.
+    /// its part's bytes. As long as nobody has said it, each address takes exactly `part_size` bytes and room is kept for
+    /// every part up to the last one asked for; a shorter last part is asked for with it.
     #[schema(minimum = 0)]
     size_bytes: Option<u64>,
     /// 1 to 10,000; at most 1,000 of them.
