@@ -10,6 +10,7 @@ use super::api::Api;
 use super::output;
 use super::serve::{self, FirstKey, Server, Shutdown};
 use super::upload::{self, Upload};
+use crate::catalogue::one_connection;
 use crate::config::Config;
 use crate::domain::key::Role;
 use crate::publishing::KeyDraft;
@@ -47,7 +48,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         shutdown.drain();
         plays
     };
-    let (ended, plays) = tokio::join!(server.serve(shutdown.clone()), showing);
+    let (ended, plays) = tokio::join!(server.serve(shutdown.clone()), one_connection(showing));
     ended?;
     Ok(if plays? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::catalogue::one_connection;
 use crate::config::{self, Config, Role};
 use crate::observability::{self, LogFormat};
 
@@ -78,7 +79,7 @@ fn start() -> anyhow::Result<ExitCode> {
     let cli = parse()?;
     observability::start_logs(&cli.log, cli.log_format).context("POLICAST_LOG")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
-    runtime.block_on(run(cli.command))
+    runtime.block_on(one_connection(run(cli.command)))
 }
 
 fn parse() -> anyhow::Result<Cli> {

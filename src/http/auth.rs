@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use tokio::time::timeout;
 
 use super::{App, Error};
-use crate::catalogue::key;
+use crate::catalogue::{key, one_connection};
 use crate::domain::AccountId;
 use crate::domain::key::{Caller, Role, Secret};
 
@@ -59,6 +59,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Returns once the caller's key is revoked, which whoever answers without an end has to see. A database that is out
 /// of reach revokes nothing.
 pub(super) async fn revoked(app: &App, caller: Caller) {
+    // Beside the answer, in the same task.
+    one_connection(look_for_revocation(app, caller)).await;
+}
+
+async fn look_for_revocation(app: &App, caller: Caller) {
     let changes = &app.publishing.changes;
     let mut told = changes.keys();
     loop {

@@ -27,7 +27,7 @@ use crate::domain::Timestamp;
 use crate::domain::key::Secret;
 use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
 use crate::media::playlist::target_duration;
-use crate::publishing::{self, Ingest, Recorded, Tenure};
+use crate::publishing::{self, Ingest, Recorded, Tenure, one_connection};
 
 /// How often the channel's lease is renewed while media comes.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
     let recording = reader.run(&live.publishing, &ingest);
     let (mut leaving, video) = (None, ingest.video.id);
     let (left, recorded, ()) = tokio::join!(
-        async {
+        one_connection(async {
             let left = session.run(encoder, stop).await;
             leaving = Some(live.leave(video));
             over.cancel();
@@ -95,9 +95,9 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
             // Dropping it ends the lower rungs and the tape, and with it the recorder.
             drop(session);
             left
-        },
-        recording,
-        lower.run()
+        }),
+        one_connection(recording),
+        one_connection(lower.run())
     );
     if let Err(error) = recorded {
         tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
@@ -120,7 +120,8 @@ pub(super) async fn serve_slate(live: &Live, ingest: &Ingest, (slate, recorded):
         drop(session);
     };
     // What is not kept then was never to be.
-    let _ = tokio::join!(sent, reader.run(&live.publishing, ingest), lower.run());
+    let recording = reader.run(&live.publishing, ingest);
+    let _ = tokio::join!(one_connection(sent), one_connection(recording), one_connection(lower.run()));
     live.settle(ingest.video.id).await;
 }
 

@@ -13,7 +13,7 @@ use super::notes::{self, Said};
 use super::{Error, Feed, guard};
 use crate::domain::printable;
 use crate::domain::push::PushState;
-use crate::publishing::{Push, PushNote, Tenure};
+use crate::publishing::{Push, PushNote, Tenure, one_connection};
 
 /// The pause after the first loss; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ impl Pusher {
         let place = (self.tenure, self.push.id);
         let writing = notes::write(&self.live.publishing, place, told, &stop);
         // On the heap: connections by TLS are large.
-        tokio::join!(Box::pin(self.keep_trying(tries, &stop)), writing);
+        tokio::join!(one_connection(Box::pin(self.keep_trying(tries, &stop))), one_connection(writing));
     }
 
     async fn keep_trying(&self, mut tries: Tries, stop: &CancellationToken) {

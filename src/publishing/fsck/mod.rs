@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::{Error, Publishing};
 use crate::catalogue::inventory::{self, Span};
-use crate::catalogue::setting;
+use crate::catalogue::{one_connection, setting};
 use crate::domain::VideoId;
 use crate::storage::Key;
 
@@ -154,7 +154,7 @@ impl Run<'_> {
         loop {
             while let Some(after) = next.filter(|_| checks.len() < self.parallel) {
                 let to = self.span_end(after).await?;
-                checks.push_back(self.check_span(Span { after, to }).boxed());
+                checks.push_back(one_connection(self.check_span(Span { after, to })).boxed());
                 next = to.map(Some);
             }
             let Some(checked) = checks.next().await else { return Ok(()) };
