@@ -11,7 +11,7 @@ use policast::domain::job::JobState;
 use policast::domain::upload::{Concat, Door, UploadState};
 use policast::domain::{Timestamp, UploadId};
 use policast::publishing::{Error, Incoming, Receiver, Target};
-use policast::storage::{Key, MultipartId};
+use policast::storage::{Key, MultipartId, Part};
 
 use crate::faulty::Fault;
 use crate::world::{World, draft};
@@ -190,6 +190,20 @@ async fn parts_are_completed_by_the_job_where_the_answer_of_the_bucket_was_lost(
         becomes_a_source(&world, upload.id, &bytes).await;
         let again = world.publishing.finish_parts(world.operator, upload.id, &[]).await.expect("again");
         assert_eq!(again.state, UploadState::Finished);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_were_completed_by_a_process_that_never_said_so_become_the_source() {
+    for world in World::both().await {
+        let bytes = noise(100);
+        let (upload, key, multipart) = presigned(&world, bytes.len()).await;
+        let storage = &world.publishing.storage;
+        let tag = storage.upload_part(&key, &multipart, 1, bytes.clone()).await.expect("part 1");
+        let part = Part { number: 1, size_bytes: 100, tag };
+        storage.complete_multipart(&key, &multipart, &[part]).await.expect("completed");
+        world.publishing.finish_parts(world.operator, upload.id, &[]).await.expect("finished");
+        is_a_source(&world, upload.id, &bytes).await;
     }
 }
 

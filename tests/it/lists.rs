@@ -265,7 +265,8 @@ fn searches() -> Vec<(&'static str, usize, Filter)> {
 #[tokio::test]
 async fn lists_of_videos_read_no_more_than_their_page() {
     for (db, _folder) in filled(many).await {
-        for (name, count, filter) in filters().into_iter().chain(searches()) {
+        // A plan that is made for any values comes after some for these.
+        for (name, count, filter) in (0..7).flat_map(|_| filters().into_iter().chain(searches())) {
             let page = cheap(&db, name, async |conn| video::list(conn, &filter).await.expect("a page")).await;
             assert_eq!(page.items.len(), count, "{}: {name}", db.engine());
             assert_eq!(page.next.is_some(), count == 20, "{}: {name}", db.engine());

@@ -1,12 +1,23 @@
 //! What one node's verbs do is known on the other nodes at once. Nothing here waits for a poll: there is none.
 
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
 use policast::domain::VideoId;
-use policast::publishing::{Changes, Publishing};
+use policast::domain::key::Role;
+use policast::http::{App as State, Settings, router};
+use policast::live::Live;
+use policast::publishing::{Changes, KeyDraft, Publishing};
 use sqlx::Executor;
 use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
+use crate::app::{App, http_settings, live_settings, request};
 use crate::world::{World, draft};
 
 /// Another node over the same database, which tells and hears.
@@ -92,4 +103,44 @@ async fn one_wake_up_wakes_one_and_is_kept_for_whoever_comes() {
     let [one, other] = waiting;
     let ((), other) = futures::future::select(one, other).await.factor_first();
     assert!(futures::FutureExt::now_or_never(other).is_none(), "two were woken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_revoked_at_one_node_ends_events_and_uploads_at_another() {
+    let [_, app] = App::both().await;
+    let (here, there) = (Node::beside(&app.world).await, Node::beside(&app.world).await);
+    let live =
+        Live::new(there.publishing.clone(), live_settings(), (TaskTracker::new(), CancellationToken::new()));
+    // Longer than any wait below: silence alone ends no upload.
+    let settings = Settings { body_idle_timeout: Duration::from_mins(10), ..http_settings() };
+    let state = State::new(there.publishing.clone(), live, settings, TaskTracker::new());
+    let router = router(state, axum::Router::new());
+    let id = app.draft().await;
+    let draft =
+        KeyDraft { account: Some(app.world.agency().await), role: Role::Editor, label: String::new() };
+    let (key, secret) = here.publishing.issue_key(draft).await.expect("a key");
+    let shown = format!("Bearer {}", secret.reveal());
+    let headers = [("authorization", shown.as_str())];
+    let asked = request("GET", &format!("/api/v1/videos/{id}/events"), &headers, "");
+    let events = router.clone().oneshot(asked).await.expect("an answer");
+    assert_eq!(events.status(), 200);
+    let mut events = events.into_body().into_data_stream();
+    events.next().await.expect("an event").expect("bytes");
+    let (taken, is_taken) = tokio::sync::oneshot::channel();
+    let begun = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"some bytes")) });
+    let waits = stream::once(async move {
+        taken.send(()).expect("somebody waits");
+        std::future::pending().await
+    });
+    let body = Body::from_stream(begun.chain(waits));
+    let put = request("PUT", &format!("/api/v1/videos/{id}/source"), &headers, body);
+    let put = tokio::spawn(router.oneshot(put));
+    is_taken.await.expect("its bytes are asked for");
+    here.publishing.revoke_key(key.id).await.expect("revoked");
+    let ended = async {
+        while events.next().await.is_some() {}
+        put.await.expect("no panic").expect("an answer").status()
+    };
+    let status = tokio::time::timeout(Duration::from_secs(9), ended).await.expect("both end within seconds");
+    assert_eq!(status, 401);
 }

@@ -98,3 +98,115 @@ async fn players_and_lists_are_asked_with_all_they_know() {
     let list = "/api/v1/videos?account=agency&topic=health&state=draft&q=air&limit=2";
     assert_eq!(app.get(list, Some(&app.editor)).await.status, 200);
 }
+
+/// What PostgreSQL stores in no text, and what a terminal or a parser takes for more than text.
+const CONTROLS: [&str; 5] = ["\u{0}", "\u{1}", "\u{1b}[2J", "\u{7f}", "\u{85}"];
+
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(at) => resolved(document, document.pointer(at.trim_start_matches('#')).expect("a schema")),
+        None => schema,
+    }
+}
+
+/// A value that the schema describes, with everything in it that may be.
+fn example(document: &Value, schema: &Value) -> Value {
+    let schema = resolved(document, schema);
+    for several in ["oneOf", "anyOf", "allOf"] {
+        let choices = schema[several].as_array().into_iter().flatten();
+        let examples = choices.map(|choice| example(document, choice)).filter(|choice| !choice.is_null());
+        if let Some(richest) = examples.max_by_key(|example| example.to_string().len()) {
+            return richest;
+        }
+    }
+    let kinds = [&schema["type"]].into_iter().chain(schema["type"].as_array().into_iter().flatten());
+    let kind = kinds.filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or_default();
+    match kind {
+        "string" => schema["enum"].get(0).cloned().unwrap_or_else(|| Value::from("text")),
+        "integer" | "number" => schema["minimum"].as_i64().unwrap_or(1).into(),
+        "boolean" => true.into(),
+        "array" => Value::from(vec![example(document, &schema["items"])]),
+        _ => {
+            let named = schema["properties"].as_object().into_iter().flatten();
+            let mut fields: serde_json::Map<_, _> =
+                named.map(|(name, of)| (name.clone(), example(document, of))).collect();
+            if schema["additionalProperties"].is_object() {
+                fields.insert("en".to_owned(), example(document, &schema["additionalProperties"]));
+            }
+            fields.into()
+        }
+    }
+}
+
+/// Where the texts of a value are, as JSON pointers.
+fn texts(value: &Value, at: &str) -> Vec<String> {
+    match value {
+        Value::String(_) => vec![at.to_owned()],
+        Value::Array(items) => {
+            items.iter().enumerate().flat_map(|(i, item)| texts(item, &format!("{at}/{i}"))).collect()
+        }
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(name, field)| texts(field, &format!("{at}/{name}"))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_character_in_any_text_of_any_route_is_no_fault_of_ours() {
+    let document = serde_json::to_value(openapi()).expect("JSON");
+    for app in App::both().await {
+        let mut asked = 0;
+        for (method, path, operation) in routes() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            if schema.is_null() {
+                continue;
+            }
+            let at = crate::pool::somewhere(&app, &path).await;
+            let known = crate::pool::body(&method.to_lowercase(), &path);
+            let known: serde_json::Map<String, Value> = serde_json::from_str(known).expect("JSON");
+            let whole = example(&document, schema);
+            for text in texts(&whole, "") {
+                let first = text.split('/').nth(1).expect("a field").to_owned();
+                for control in CONTROLS {
+                    let mut body = Value::from(known.clone());
+                    body[&first] = whole[&first].clone();
+                    *body.pointer_mut(&text).expect("the text") = format!("a{control}b").into();
+                    let sent = request(&method, &at, &headers("application/json"), body.to_string());
+                    let reply = app.ask(sent, Some(&app.operator)).await;
+                    assert!(reply.status < 500, "{method} {path} {body}: {reply:?}");
+                    let is_nul = control == "\u{0}";
+                    assert!(!is_nul || reply.status >= 400, "{method} {path} {body}: {reply:?}");
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 100, "{asked} texts");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_character_in_any_address_is_no_fault_of_ours() {
+    for app in App::both().await {
+        for (method, path, operation) in routes() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let of = |place: &'static str| {
+                parameters.clone().filter(move |it| it["in"] == place).filter_map(|it| it["name"].as_str())
+            };
+            let at = somewhere(&path);
+            let queries = of("query").map(|name| format!("{at}?{name}=a%00b"));
+            let steps = of("path").map(|name| somewhere(&path.replace(&format!("{{{name}}}"), "a%00b")));
+            let strange: Vec<String> = queries.chain(steps).collect();
+            for strange in strange {
+                let asking = request(&method, &strange, &headers("application/json"), "");
+                let key = format!("Bearer {}", app.operator);
+                let (mut parts, body) = asking.into_parts();
+                parts.headers.insert("authorization", key.parse().expect("a header"));
+                let asking = axum::http::Request::from_parts(parts, body);
+                // Events go on for long: the answer's head says enough.
+                let answer = tower::ServiceExt::oneshot(app.router.clone(), asking).await.expect("an answer");
+                assert!(answer.status().as_u16() < 500, "{method} {strange}: {}", answer.status());
+            }
+        }
+    }
+}

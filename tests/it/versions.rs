@@ -1,9 +1,11 @@
 //! Two who change the same thing at once: neither overwrites the other unseen.
 
+use bytes::Bytes;
+use policast::catalogue::revision::{self, Selection};
 use policast::catalogue::{Db, key, video};
 use policast::domain::key::Role;
 use policast::domain::video::VideoState;
-use policast::domain::{TextChange, VideoId};
+use policast::domain::{TextChange, UploadId, VideoId};
 use policast::publishing::{Error, VideoChange};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -72,6 +74,27 @@ async fn a_publication_beside_a_change_keeps_the_words() {
     let published = beside(pool(&world), words, async move { publishing.publish(operator, id).await });
     assert_eq!(published.await.expect("published").title.0, english("Better"));
     assert_eq!(found(&world, id).await.title.0, english("Better"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reprocessing_beside_a_newer_source_does_not_put_the_older_one_back() {
+    let world = World::large().await;
+    let publishing = world.publishing.clone();
+    let id = world.upload(Bytes::from_static(b"the older one")).await;
+    let older = found(&world, id).await.upload_id.expect("a source");
+    let failed =
+        "update revision set state = 'failed', finished_at = 1; update video set media_state = 'failed'";
+    pool(&world).execute(AssertSqlSafe(failed.to_owned())).await.expect("nothing is at work");
+    let newer = UploadId::new();
+    let arrival = format!("update video set upload_id = '{newer}' where id = '{id}'");
+    let selection = Selection { video: Some(id), ..Selection::default() };
+    let reprocessing = async move { publishing.reprocess(&selection).await };
+    beside(pool(&world), arrival, reprocessing).await.expect("gone through");
+    assert_eq!(found(&world, id).await.upload_id, Some(newer));
+    let mut read = world.publishing.db.read().await.expect("a connection");
+    let revisions = revision::list(read.conn(), id).await.expect("revisions");
+    let made_of: Vec<_> = revisions.iter().map(|revision| revision.upload_id).collect();
+    assert_eq!(made_of, [older], "no other one is begun of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
