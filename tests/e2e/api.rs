@@ -56,6 +56,12 @@ impl Api {
         expect_success(path, self.ask(Method::GET, path, None).await)
     }
 
+    /// The same where nobody may answer.
+    pub async fn try_get(&self, path: &str) -> Option<Value> {
+        let asked = self.http.get(self.url(path)).bearer_auth(&self.key).send().await.ok()?;
+        asked.json().await.ok()
+    }
+
     /// Sends something that has to be taken.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         expect_success(path, self.ask(Method::POST, path, Some(body)).await)

@@ -210,8 +210,8 @@ async fn without_its_database_a_video_plays_on_and_one_that_was_withdrawn_does_n
     let [(_, plays), (withdrawn, gone)] = &masters[..] else { panic!("two videos") };
     server.api.post(&format!("/api/v1/videos/{withdrawn}/withdraw"), &json!({"reason": "Out of date"})).await;
     postgres.stop();
-    // Longer than any answer is a fresh one.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let is_stale = async || reqwest::get(gone).await.is_ok_and(|answer| answer.status() == 503);
+    until("no answer is a fresh one any more", is_stale).await;
     for track in playlist::read(plays).await.variants {
         playlist::fetch(&server.api, track, server.home()).await;
     }

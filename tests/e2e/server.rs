@@ -148,6 +148,15 @@ impl Server {
         assert!(status.success(), "policast serve ended with {status}:\n{}", self.log());
     }
 
+    /// It has ended by itself, or was never begun.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self.child.as_mut().is_none_or(|child| child.try_wait().expect("a child").is_some());
+        if ended {
+            self.child = None;
+        }
+        ended
+    }
+
     /// Its process, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
