@@ -1,5 +1,6 @@
 //! Claims jobs and does them, one job per file. Holds no transaction while it works: claim, renew, hand in.
 
+mod caught;
 mod chunk;
 mod digest;
 mod encode;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use caught::caught;
 
 use crate::catalogue::job::{Claim, Row};
 use crate::catalogue::{self, job, one_connection, upload};
@@ -76,6 +79,8 @@ pub enum Error {
     PurgeHook(String),
     #[error("row of the {0} is gone")]
     Gone(&'static str),
+    #[error("panicked: {0}")]
+    Panicked(String),
 }
 
 impl Error {
@@ -155,7 +160,10 @@ impl Worker {
                     // A verb wakes one slot, however many jobs it asked for.
                     self.publishing.changes.wake();
                     // On the heap: a whole attempt's state would make every slot's future huge.
-                    Box::pin(self.attempt(row, cut)).await;
+                    let attempt = Box::pin(async { Ok::<_, Error>(self.attempt(row, cut).await) });
+                    if let Err(error) = caught(attempt).await {
+                        tracing::error!(error = %error.story(), "an attempt broke off; its lease will run out");
+                    }
                 }
                 // A wake-up since the look is kept until it is asked for.
                 Ok(None) => idle(self.publishing.changes.work(), drain).await,
@@ -183,7 +191,7 @@ impl Worker {
         let begun = tokio::time::Instant::now();
         tracing::debug!(job = %row.name, attempt = row.attempt, "job begun");
         let ended = tokio::select! {
-            done = Box::pin(one_connection(self.carry_out(&row, &progress))) => match done {
+            done = Box::pin(one_connection(caught(self.carry_out(&row, &progress)))) => match done {
                 Ok(()) => {
                     metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "done").increment(1);
                     Ok(())
@@ -275,8 +283,8 @@ impl Worker {
         let mut every = tokio::time::interval(REAP_EVERY);
         loop {
             every.tick().await;
-            if let Err(error) = self.publishing.reap().await {
-                tracing::warn!(error = %Error::from(error).story(), "lost jobs will be looked for again");
+            if let Err(error) = caught(self.publishing.reap()).await {
+                tracing::warn!(error = %error.story(), "lost jobs will be looked for again");
             }
         }
     }
@@ -286,7 +294,10 @@ impl Worker {
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            self.publishing.tidy().await;
+            let tidied = async { Ok::<_, Error>(self.publishing.tidy().await) };
+            if let Err(error) = caught(tidied).await {
+                tracing::error!(error = %error.story(), "a round of tidying broke off");
+            }
         }
     }
 }
