@@ -45,6 +45,9 @@ pub enum Error {
     Unavailable(#[source] sqlx::Error),
     #[error("database has no space left")]
     Full(#[source] sqlx::Error),
+    /// PostgreSQL keeps no NUL.
+    #[error("a text holds a character that can't be kept")]
+    Character(#[source] sqlx::Error),
     #[error("database refused a statement")]
     Refused(#[source] sqlx::Error),
     #[error("schema could not be brought up to date")]
@@ -96,6 +99,7 @@ impl From<sqlx::Error> for Error {
             E::Database(cause) => match condition(&cause.code().unwrap_or_default()) {
                 Condition::Away => Self::Unavailable(error),
                 Condition::Full => Self::Full(error),
+                Condition::Character => Self::Character(error),
                 Condition::Other => Self::Refused(error),
             },
             _ => Self::Refused(error),
@@ -113,6 +117,7 @@ impl From<Injected> for Error {
 enum Condition {
     Away,
     Full,
+    Character,
     Other,
 }
 
@@ -128,6 +133,8 @@ fn condition(code: &str) -> Condition {
     }
     match code {
         "53100" => Condition::Full,
+        // character_not_in_repertoire, and the same in JSON: untranslatable_character.
+        "22021" | "22P05" => Condition::Character,
         // 57P: PostgreSQL is shutting down; 53: out of connections or memory; 08: connection lost.
         code if ["57P", "53", "08"].iter().any(|class| code.starts_with(class)) => Condition::Away,
         _ => Condition::Other,

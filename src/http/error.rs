@@ -229,6 +229,7 @@ fn of_catalogue(error: &catalogue::Error) -> Rule {
     match error {
         catalogue::Error::Taken { .. } => rule(StatusCode::CONFLICT, "taken"),
         catalogue::Error::Full(_) => rule(StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        catalogue::Error::Character(_) => rule(StatusCode::UNPROCESSABLE_ENTITY, "text_invalid"),
         error if error.is_unavailable() => rule(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
         _ => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }

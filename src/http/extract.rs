@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
@@ -35,7 +35,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let got = content_type(request.headers());
-        match axum::Json::<T>::from_request(request, state).await {
+        let headers = request.headers().clone();
+        let mut checked = Request::new(Body::from(text(request, state).await?));
+        *checked.headers_mut() = headers;
+        match axum::Json::<T>::from_request(checked, state).await {
             Ok(axum::Json(body)) => Ok(Self(body)),
             Err(JsonRejection::MissingJsonContentType(_)) => {
                 Err(Error::ContentType { got, expected: "application/json" })
@@ -49,11 +52,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let bytes = match Bytes::from_request(request, state).await {
-            Ok(bytes) => bytes,
-            Err(rejection) if rejection.status().as_u16() == 413 => return Err(Error::BodyTooLarge),
-            Err(rejection) => return Err(broken(&rejection)),
-        };
+        let bytes = text(request, state).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -62,6 +61,32 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
             Err(rejection) => Err(refuse(&rejection)),
         }
     }
+}
+
+/// The whole body; one with a NUL in a text is refused, as PostgreSQL keeps none.
+async fn text<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+    match Bytes::from_request(request, state).await {
+        Ok(bytes) if holds_nul(&bytes) => {
+            let message = "a text holds the character U+0000, which no text may".to_owned();
+            Err(Error::Body { code: "text_invalid".to_owned(), message })
+        }
+        Ok(bytes) => Ok(bytes),
+        Err(rejection) if rejection.status().as_u16() == 413 => Err(Error::BodyTooLarge),
+        Err(rejection) => Err(broken(&rejection)),
+    }
+}
+
+/// Whether JSON has an escaped U+0000; a bare one is no JSON (RFC 8259 7).
+fn holds_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = &rest[at + 1..];
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// What the body is said to be.
@@ -144,5 +169,15 @@ mod tests {
         assert_eq!(code("handle: \"A\" is not a handle at line 1 column 14"), "handle_invalid");
         assert_eq!(code("title.en: invalid type: null at line 1"), "title_invalid");
         assert_eq!(code("invalid type: sequence, expected struct Draft"), "body_invalid");
+    }
+
+    #[test]
+    fn a_nul_is_found_where_json_escapes_it_and_nowhere_else() {
+        for held in [r#"{"a": "\u0000"}"#, r#"{"a": "b\\\u0000"}"#, r#"{"\u0000": 1}"#] {
+            assert!(holds_nul(held.as_bytes()), "{held}");
+        }
+        for free in [r#"{"a": "\\u0000"}"#, r#"{"a": "\u00e9\n"}"#, "u0000", r"\", ""] {
+            assert!(!holds_nul(free.as_bytes()), "{free}");
+        }
     }
 }

@@ -71,11 +71,17 @@ pub async fn refuse_unknown(
     next: Next,
 ) -> Result<Response, Error> {
     let path = request.extensions().get::<MatchedPath>();
+    if request.uri().path().contains("%00") {
+        return Err(Error::Path("an address holds the character U+0000, which no text may".to_owned()));
+    }
     let Some(takes) = path.and_then(|path| known.find(path.as_str(), request.method())) else {
         return Ok(next.run(request).await);
     };
     let asked = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
     let asked = asked.map_err(|rejection| Error::Query(rejection.body_text()))?;
+    if let Some((name, _)) = asked.0.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(Error::Query(format!("{name} holds the character U+0000, which no text may")));
+    }
     if let Some((name, _)) = asked.0.into_iter().find(|(name, _)| !takes.parameters.contains(name)) {
         return Err(Error::ParameterUnknown(name));
     }

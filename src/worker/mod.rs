@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -160,7 +161,7 @@ impl Worker {
                     // A verb wakes one slot, however many jobs it asked for.
                     self.publishing.changes.wake();
                     // On the heap: a whole attempt's state would make every slot's future huge.
-                    let attempt = Box::pin(async { Ok::<_, Error>(self.attempt(row, cut).await) });
+                    let attempt = Box::pin(self.attempt(row, cut).map(Ok::<(), Error>));
                     if let Err(error) = caught(attempt).await {
                         tracing::error!(error = %error.story(), "an attempt broke off; its lease will run out");
                     }
@@ -294,7 +295,7 @@ impl Worker {
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let tidied = async { Ok::<_, Error>(self.publishing.tidy().await) };
+            let tidied = self.publishing.tidy().map(Ok::<(), Error>);
             if let Err(error) = caught(tidied).await {
                 tracing::error!(error = %error.story(), "a round of tidying broke off");
             }

@@ -63,7 +63,7 @@ async fn a_bucket_that_falls_silent_in_the_middle_of_an_object_is_unavailable_in
         stream.try_for_each(|_| async { Ok(()) }).await
     };
     let all = async { tokio::join!(whole, part, flowing) };
-    let (whole, part, flowing) = tokio::time::timeout(bound, all).await.expect("it ends");
+    let (whole, part, flowing) = Box::pin(tokio::time::timeout(bound, all)).await.expect("it ends");
     for ended in [whole, part, flowing] {
         assert!(ended.as_ref().is_err_and(Error::is_unavailable), "{ended:?}");
     }
@@ -77,7 +77,7 @@ async fn an_object_that_could_not_be_deleted_now_is_no_refusal() {
     let (storage, faults) = behind_faults(folder.path()).await;
     storage.put(&source(), bytes(10, 1)).await.unwrap();
     let say = |body| {
-        faults.decide(move |method, _| if method == Method::POST { Fault::Say(body) } else { Fault::None })
+        faults.decide(move |method, _| if method == Method::POST { Fault::Say(body) } else { Fault::None });
     };
     say(
         "<DeleteResult><Error><Key>a</Key><Code>InternalError</Code><Message>later</Message></Error></DeleteResult>",
