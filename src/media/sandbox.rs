@@ -201,7 +201,7 @@ fn limit(bounds: Bounds) -> Result<(), Error> {
     ];
     for (resource, most) in limits {
         // At the hard limit the kernel kills without a word; at the soft one of CPU time it says why.
-        let hard = if resource == Resource::RLIMIT_CPU { most + 1 } else { most };
+        let hard = if resource == Resource::RLIMIT_CPU { most.saturating_add(1) } else { most };
         setrlimit(resource, most, hard).map_err(refused("rlimit"))?;
     }
     Ok(())
