@@ -66,14 +66,25 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
 /// The whole body; one with a NUL in a text is refused, as PostgreSQL keeps none.
 async fn text<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
     match Bytes::from_request(request, state).await {
-        Ok(bytes) if holds_nul(&bytes) => {
-            let message = "a text holds the character U+0000, which no text may".to_owned();
-            Err(Error::Body { code: "text_invalid".to_owned(), message })
-        }
-        Ok(bytes) => Ok(bytes),
+        Ok(bytes) => field_with_nul(&bytes).map_or(Ok(bytes), |field| {
+            let message = format!("{field}: a text may not hold the character U+0000");
+            Err(Error::Body { code: format!("{field}_invalid"), message })
+        }),
         Err(rejection) if rejection.status().as_u16() == 413 => Err(Error::BodyTooLarge),
         Err(rejection) => Err(broken(&rejection)),
     }
+}
+
+/// The field whose texts hold a NUL; `None` also where the body is no JSON, which is told otherwise.
+fn field_with_nul(json: &[u8]) -> Option<String> {
+    if !holds_nul(json) {
+        return None;
+    }
+    let body: serde_json::Value = serde_json::from_slice(json).ok()?;
+    let fields = body.as_object().into_iter().flatten();
+    let mut holding = fields.filter(|(_, value)| holds_nul(value.to_string().as_bytes()));
+    let field = holding.next().map(|(name, _)| name.as_str()).filter(|name| is_name(name));
+    Some(field.unwrap_or("body").to_owned())
 }
 
 /// Whether JSON has an escaped U+0000; a bare one is no JSON (RFC 8259 7).
@@ -115,13 +126,15 @@ fn data_error(cause: &str) -> Error {
     } else if message.contains("unknown field `") {
         "field_unknown".to_owned()
     } else {
-        let is_name =
-            |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         let path = message.split_once(": ").map_or("", |(path, _)| path);
-        let field = path.split(['.', '[']).next().filter(is_name).unwrap_or("body");
+        let field = path.split(['.', '[']).next().filter(|name| is_name(name)).unwrap_or("body");
         format!("{field}_invalid")
     };
     Error::Body { code, message }
+}
+
+fn is_name(field: &str) -> bool {
+    !field.is_empty() && field.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
@@ -179,5 +192,14 @@ mod tests {
         for free in [r#"{"a": "\\u0000"}"#, r#"{"a": "\u00e9\n"}"#, "u0000", r"\", ""] {
             assert!(!holds_nul(free.as_bytes()), "{free}");
         }
+    }
+
+    #[test]
+    fn a_nul_is_told_by_its_field() {
+        let field = |json: &str| field_with_nul(json.as_bytes());
+        assert_eq!(field(r#"{"a": "b", "title": {"en": "x\u0000"}}"#).as_deref(), Some("title"));
+        assert_eq!(field(r#"{"\u0000": 1}"#).as_deref(), Some("body"));
+        assert_eq!(field(r#"["\u0000"]"#).as_deref(), Some("body"));
+        assert_eq!(field(r#"{"title": "\u0000"#), None, "no JSON is told as such");
     }
 }

@@ -253,8 +253,9 @@ async fn a_caller_that_only_connects_is_let_go() {
 
 #[tokio::test]
 async fn whatever_an_open_connection_sends_the_listener_goes_on() {
-    let second = Duration::from_secs(1);
-    let mut server = Server::start(Limits { first_media: second, idle: second, ..Limits::default() });
+    // Long enough for the encoder that follows, on a busy machine.
+    let silence = Duration::from_secs(5);
+    let mut server = Server::start(Limits { first_media: silence, idle: silence, ..Limits::default() });
     let (mut dice, caller) = (Dice(11), Caller::open(server.addr).await);
     let clip = std::fs::read(plain()).unwrap();
     let mut number = 0;
