@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::clip::heavy;
 use crate::server::Server;
 use crate::tool::fixture;
-use crate::{store, tus};
+use crate::tus;
 
 const MIB: usize = 1 << 20;
 const IDLE: usize = 2_000;
@@ -136,59 +135,6 @@ async fn a_client_that_is_too_slow_is_left() {
     assert_eq!((idle.as_str(), slow.as_str()), ("", ""));
     assert!(resting.starts_with("HTTP/1.1 200"), "{resting}");
     assert!(body.starts_with("HTTP/1.1 408") && body.contains("body_idle"), "{body}");
-    server.stop().await;
-}
-
-/// A connection that asks for a large object and takes no more of it than the system takes by itself, which is little.
-async fn ask_for(server: &Server, address: &str) -> TcpStream {
-    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(16 << 10).expect("a small buffer");
-    let listen = server.setting("POLICAST_S3_LISTEN");
-    let mut socket = socket.connect(listen.parse().expect("an address")).await.expect("a connection");
-    let path = address.split_once(listen).expect("its own address").1;
-    let head = format!("GET {path} HTTP/1.1\r\nHost: {listen}\r\n\r\n");
-    socket.write_all(head.as_bytes()).await.expect("sent");
-    socket
-}
-
-/// How many bytes come until the other side ends, read so many at a time with a pause after each.
-async fn read_slowly(mut socket: TcpStream, size: usize, pause: Duration) -> usize {
-    let (mut read, mut buffer) = (0, vec![0; size]);
-    let all = async {
-        while let Ok(1..) = socket.read(&mut buffer).await.inspect(|some| read += some) {
-            tokio::time::sleep(pause).await;
-        }
-    };
-    tokio::time::timeout(STUCK, all).await.expect("the server never ends it");
-    read
-}
-
-#[tokio::test]
-async fn who_reads_an_answer_too_slowly_is_left_and_holds_little_memory() {
-    let server = Server::start_with(&[("POLICAST_BODY_IDLE_TIMEOUT", "2s")]).await;
-    server.api.agency().await;
-    let video = server.api.video("Large").await.id;
-    let (status, body) = server.api.put_source(&video, &heavy(server.home(), 24 << 20)).await;
-    assert!(status.is_success(), "{status} {body}");
-    server.api.wait_until_ready(&video).await;
-    let (address, size) = store::source_address(&server, &video).await;
-    let before = resident_mib(&server);
-    let mut silent = Vec::new();
-    for _ in 0..40 {
-        silent.push(ask_for(&server, &address).await);
-    }
-    // A byte now and then takes nothing off the server: the kernels hold more than that.
-    let trickle = read_slowly(ask_for(&server, &address).await, 1, Duration::from_millis(100));
-    let steady = read_slowly(ask_for(&server, &address).await, 1 << 20, Duration::from_millis(20));
-    let (trickle, steady) = tokio::join!(trickle, steady);
-    let held = resident_mib(&server);
-    println!("VmRSS {before} MiB, {held} MiB with 40 who read nothing of {} MiB", size / MIB);
-    assert!(held < before + 150, "{before} MiB became {held}");
-    assert!(steady >= size, "who reads on gets all: {steady} of {size}");
-    assert!(trickle < size, "who reads a byte now and then is left");
-    for socket in silent {
-        assert!(read_slowly(socket, 1 << 20, Duration::ZERO).await < size, "who reads nothing is left");
-    }
     server.stop().await;
 }
 
