@@ -51,4 +51,10 @@ make short.mp4 -f lavfi -i "$(pictures 640x360 30 6)" -f lavfi -i "$(tone 6)" -g
 make "$work/whole.mp4" -f lavfi -i "$(pictures 320x180 25 8)" -f lavfi -i "$(tone 8)" -g 25 "${h264[@]}" "${aac[@]}" -movflags +faststart
 head -c $(($(stat -c %s "$work/whole.mp4") * 6 / 10)) "$work/whole.mp4" >truncated.mp4
 
+# Two clips joined without coding them anew: the second has parameter sets of its own.
+make "$work/first.mp4" -f lavfi -i "$(pictures 160x90 25 4)" -g 50 "${h264[@]}" -profile:v high
+make "$work/second.mp4" -f lavfi -i "$(pictures 160x90 25 4),hue=h=90" -g 50 "${h264[@]}" -profile:v main \
+    -x264-params threads=1:cabac=0:ref=1
+./two-descriptions.py two-descriptions.mp4 "$work/first.mp4" "$work/second.mp4"
+
 printf '%s\n' 'This is a letter, not a video, whatever its name says.' >not-video.mp4

@@ -64,6 +64,12 @@ pub struct VideoStream {
     pub pixel_format: String,
     pub bit_depth: u8,
     pub interlaced: bool,
+    /// Where only the container tells of fields, that the top one is shown first; pictures say nothing themselves then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_field_first: Option<bool>,
+    /// Its decoder doubts every picture, for want of one that is marked as a whole one, so doubt says nothing.
+    #[serde(default)]
+    pub unmarked: bool,
     /// PQ or HLG, to be tone-mapped.
     pub hdr: bool,
     /// Presentation time of the first picture in the stream's own time base, on the source's clock as `clock` mends it.

@@ -27,6 +27,8 @@ words! {
         Truncated = "truncated",
         /// Pictures play, the sound could not be decoded.
         AudioUndecodable = "audio_undecodable",
+        /// Some pictures are missing or damaged; `seconds` says where.
+        PicturesDamaged = "pictures_damaged",
         /// More pixels a picture than the limit.
         TooManyPixels = "too_many_pixels",
         /// Longer than the limit.
@@ -64,11 +66,66 @@ words! {
 pub struct Refusal {
     pub code: RefusalCode,
     pub message: String,
+    /// The seconds of the video that it is about, each from and to; absent where it is about all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seconds: Vec<[u32; 2]>,
 }
+
+/// Spans named in the sentence; `seconds` has them all.
+const SPANS_NAMED: usize = 5;
 
 impl Refusal {
     /// A refusal with its sentence.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), seconds: Vec::new() }
+    }
+
+    /// Pictures that are missing or damaged in these seconds, each from and to, in any order.
+    pub fn pictures_damaged(mut spans: Vec<[u32; 2]>) -> Self {
+        spans.sort_unstable();
+        let mut seconds: Vec<[u32; 2]> = Vec::new();
+        for [from, to] in spans {
+            match seconds.last_mut().filter(|last| last[1] >= from) {
+                Some(last) => last[1] = last[1].max(to),
+                None => seconds.push([from, to]),
+            }
+        }
+        let named = seconds.iter().take(SPANS_NAMED).map(|[from, to]| format!("{from} s to {to} s"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = match seconds.len().saturating_sub(SPANS_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let message = format!("Pictures of the source are missing or damaged: {named}{more}.");
+        Self { code: RefusalCode::PicturesDamaged, message, seconds }
+    }
+
+    /// Two warnings of one kind as one; `None` where one of them is enough.
+    #[must_use]
+    pub fn merged(&self, other: &Self) -> Option<Self> {
+        let both = self.seconds.iter().chain(&other.seconds).copied().collect();
+        let merges = self.code == other.code && self.code == RefusalCode::PicturesDamaged;
+        merges.then(|| Self::pictures_damaged(both)).filter(|merged| merged != self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_seconds_are_told_in_order_and_once() {
+        let first = Refusal::pictures_damaged(vec![[20, 22], [3, 4]]);
+        assert_eq!(first.message, "Pictures of the source are missing or damaged: 3 s to 4 s, 20 s to 22 s.");
+        let both = first.merged(&Refusal::pictures_damaged(vec![[4, 6]])).expect("something new");
+        assert_eq!(both.seconds, [[3, 6], [20, 22]]);
+        assert_eq!(both.merged(&first), None);
+    }
+
+    #[test]
+    fn a_few_of_many_damaged_seconds_are_named() {
+        let many = Refusal::pictures_damaged((0..9).map(|at| [at * 10, at * 10 + 1]).collect());
+        assert!(many.message.ends_with("40 s to 41 s and 4 more."), "{}", many.message);
+        assert_eq!(many.seconds.len(), 9);
     }
 }

@@ -57,6 +57,8 @@ pub enum Error {
     Body { code: String, message: String },
     #[error("the body is {got}, expected {expected}")]
     ContentType { got: String, expected: &'static str },
+    #[error("the body is coded as {0:?}; send it as it is")]
+    ContentEncoding(String),
     #[error("the body is larger than this address takes")]
     BodyTooLarge,
     #[error("header {name}: {message}")]
@@ -136,6 +138,7 @@ impl Error {
             Self::Syntax(_) => rule(S::BAD_REQUEST, "json_invalid"),
             Self::Body { code, .. } => rule(S::UNPROCESSABLE_ENTITY, code.clone()),
             Self::ContentType { .. } => rule(S::UNSUPPORTED_MEDIA_TYPE, "content_type_unsupported"),
+            Self::ContentEncoding(_) => rule(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding_unsupported"),
             Self::BodyTooLarge => rule(S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::Header { name, .. } => {
                 rule(S::BAD_REQUEST, format!("{}_invalid", name.to_lowercase().replace('-', "_")))
@@ -346,6 +349,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, _) = self.rule();
         let size = if let Self::Range { size } = self { Some(size) } else { None };
+        let coded = matches!(self, Self::ContentEncoding(_));
         let wait = match self {
             Self::TooManyRequests { wait } | Self::TooManyWrongKeys { wait } => wait,
             _ => Duration::ZERO,
@@ -367,6 +371,10 @@ impl IntoResponse for Error {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
+        }
+        if coded {
+            // RFC 9110 12.5.3
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(value) = size.and_then(|size| HeaderValue::from_str(&format!("bytes */{size}")).ok()) {
             headers.insert(header::CONTENT_RANGE, value);

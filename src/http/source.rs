@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::auth::{Member, Viewer};
 use super::body::{Remains, pour};
-use super::extract::{Json, Path, Query};
+use super::extract::{self, Json, Path, Query};
 use super::video::{Video, look};
 use super::{App, Error, headers};
 use crate::catalogue::upload::Upload;
@@ -18,6 +18,9 @@ use crate::domain::VideoId;
 use crate::domain::key::Caller;
 use crate::domain::upload::Door;
 use crate::publishing::{Checksum, Incoming, Target};
+
+/// How the types of forms with files begin (RFC 7578).
+const FORM: &str = "multipart/";
 
 /// What the file was called.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -43,6 +46,7 @@ pub async fn put(
     let (mut parts, body) = request.into_parts();
     let Query(named) = Query::<Named>::from_request_parts(&mut parts, &app).await?;
     let headers = parts.headers;
+    refuse_form(&headers)?;
     let checksum = headers::digest(&headers)?;
     let incoming = Incoming {
         door: Door::Put,
@@ -60,6 +64,14 @@ pub async fn put(
     }
     received?;
     Ok(Json(look(&app, Viewer(Some(caller)), None, id).await?.1))
+}
+
+/// A form wraps the file in parts of its own, and would be kept with them.
+fn refuse_form(headers: &HeaderMap) -> Result<(), Error> {
+    let got = extract::content_type(headers);
+    let is_form = got.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM));
+    let expected = "the file itself, as application/octet-stream or its own type";
+    if is_form { Err(Error::ContentType { got, expected }) } else { Ok(()) }
 }
 
 async fn receive(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Query, Request, State};
-use axum::http::Method;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
@@ -64,6 +64,13 @@ fn takes(path: &str, operation: &Operation) -> Takes {
     Takes { parameters: queries.chain(of_players).collect(), body: operation.request_body.is_some() }
 }
 
+/// What the body was coded by on its way; no address decodes anything, and would take it for what it is meant to be.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let said = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = said.map(|said| String::from_utf8_lossy(said.as_bytes()).trim().to_owned());
+    codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
+
 /// Refuses what nobody reads.
 pub async fn refuse_unknown(
     State(known): State<Arc<Known>>,
@@ -77,6 +84,9 @@ pub async fn refuse_unknown(
     let Some(takes) = path.and_then(|path| known.find(path.as_str(), request.method())) else {
         return Ok(next.run(request).await);
     };
+    if let Some(coding) = coding(request.headers()) {
+        return Err(Error::ContentEncoding(coding));
+    }
     let asked = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
     let asked = asked.map_err(|rejection| Error::Query(rejection.body_text()))?;
     if let Some((name, _)) = asked.0.iter().find(|(_, value)| value.contains('\0')) {

@@ -16,7 +16,7 @@ use super::remote::Remote;
 use super::sandbox::Reach;
 use super::task::{Event, Outcome, Source, Task};
 use super::wire::{self, Emit, Frame, Order, Work};
-use super::{audio, encode, input, lower, probe, sandbox, stills};
+use super::{audio, encode, lower, probe, sandbox, stills};
 
 /// How far whatever may come later steps back behind what is served and watched at this moment: of two at one processor
 /// it gets a tenth.
@@ -78,9 +78,9 @@ fn run(task: &Task, answers: UnixStream, emit: &Emit) -> Result<Outcome, Error> 
     };
     match task {
         Task::Probe { source, limits } => probe::run(limits, remote(source, answers), emit),
-        Task::Chunk(task) => encode::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Chunk(task) => encode::run(task, remote(&task.source, answers), emit),
         Task::Audio(task) => audio::run(task, remote(&task.source, answers), emit),
-        Task::Stills(task) => stills::run(task, input::open(remote(&task.source, answers))?, emit),
+        Task::Stills(task) => stills::run(task, remote(&task.source, answers), emit),
         Task::Poster { source, max_pixels, side } => {
             stills::fit((*max_pixels, *side), remote(source, answers), emit)
         }

@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::format::stream::{Disposition, Stream};
-use ffmpeg_next::{Dictionary, Packet, codec, decoder, media, threading};
+use ffmpeg_next::{Codec, Dictionary, Packet, codec, decoder, media, threading};
 
 use super::error::Error;
 use super::libav::TICK;
@@ -90,7 +90,23 @@ fn decoder_within(stream: &Stream<'_>, threads: usize, max_pixels: u64) -> Resul
     context.set_threading(threading::Config { kind: threading::Type::Frame, count: threads, safe: true });
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
-    decoder.video().map_err(Error::libav("open the video decoder"))
+    let opened = match alpha_decoder(stream) {
+        Some(codec) => decoder.open_as(codec).and_then(decoder::Opened::video),
+        None => decoder.video(),
+    };
+    opened.map_err(Error::libav("open the video decoder"))
+}
+
+/// `WebM` keeps what can be seen through as a second picture beside the first, and FFmpeg's own decoders leave it out.
+fn alpha_decoder(stream: &Stream<'_>) -> Option<Codec> {
+    let name = match stream.parameters().id() {
+        codec::Id::VP8 => "libvpx",
+        codec::Id::VP9 => "libvpx-vp9",
+        _ => return None,
+    };
+    let tags = stream.metadata();
+    let has_alpha = tags.get("alpha_mode").is_some_and(|mode| mode.trim() == "1");
+    decoder::find_by_name(name).filter(|_| has_alpha)
 }
 
 /// An opened decoder of pictures that come without a container, their times in ticks.

@@ -6,7 +6,7 @@ use crate::domain::media::{
 };
 
 /// Goes up whenever the rules below change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Shorter sides of the rungs everyone gets.
 const SIDES: [u32; 5] = [1080, 720, 480, 360, 240];
@@ -59,7 +59,7 @@ impl Default for LadderSettings {
 #[must_use]
 pub fn plan(probe: &Probe, settings: &LadderSettings) -> Ladder {
     let video = &probe.video;
-    let frame_rate = frame_rate(video.frame_rate);
+    let frame_rate = frame_rate(moments(video));
     let mut rungs = sizes((video.width, video.height), settings.enable_uhd)
         .into_iter()
         .map(|size| encoded(size, frame_rate, &settings.preset))
@@ -125,6 +125,13 @@ fn fit((width, height): (u32, u32), side: u32, pick: fn(u32, u32) -> u32) -> (u3
 
 fn even(length: u32) -> u32 {
     (length & !1).max(2)
+}
+
+/// Moments a second that a source shows: each of two fields is one of its own.
+fn moments(video: &VideoStream) -> Fraction {
+    let rate = video.frame_rate;
+    let fields = video.interlaced && rate.as_f64() <= MAX_RATE / 2.0;
+    Fraction { num: if fields { rate.num.saturating_mul(2) } else { rate.num }, ..rate }
 }
 
 fn frame_rate(source: Fraction) -> Fraction {
@@ -211,6 +218,8 @@ pub(super) mod tests {
                 pixel_format: "yuv420p".to_owned(),
                 bit_depth: 8,
                 interlaced: false,
+                top_field_first: None,
+                unmarked: false,
                 hdr: false,
                 start_pts: 0,
                 time_base: Fraction { num: 1, den: 90_000 },
@@ -294,6 +303,17 @@ pub(super) mod tests {
             format!("{num}/{den}")
         });
         insta::assert_snapshot!(kept.join(" "), @"30000/1001 60/1 120/2 90/2 240/4 60/1 25/1");
+    }
+
+    #[test]
+    fn fields_become_pictures_of_their_own() {
+        let rates = [(25, 1), (30_000, 1001), (50, 1)].map(|(num, den)| {
+            let mut probe = probed(1920, 1080);
+            (probe.video.interlaced, probe.video.frame_rate) = (true, Fraction { num, den });
+            let Fraction { num, den } = plan(&probe, &LadderSettings::default()).rungs[0].frame_rate;
+            format!("{num}/{den}")
+        });
+        assert_eq!(rates, ["50/1", "60000/1001", "50/1"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use ffmpeg_next::codec::packet::{Mut as _, Ref as _};
 use ffmpeg_next::format::context::Output;
-use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, frame};
+use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, format, frame};
 
 use super::error::Error;
 
@@ -146,6 +146,41 @@ pub(super) fn tag_bt709(context: &mut codec::Context) {
     }
 }
 
+/// Pictures of this size mean BT.709's colours where nothing is said of them, and smaller ones BT.601's.
+pub(super) fn is_hd(width: u32, height: u32) -> bool {
+    width.min(height) >= 720
+}
+
+/// A stream's parameters with what they don't say of its colours: players guess, and not all alike. Primaries and
+/// transfer are those that encoded rungs are made with.
+pub(super) fn with_colours(parameters: &codec::Parameters) -> Result<codec::Parameters, Error> {
+    use ffi::{AVColorPrimaries, AVColorRange, AVColorSpace, AVColorTransferCharacteristic};
+    let mut copy = codec::Parameters::new();
+    // SAFETY: both are allocated; libav copies, and the fields of the copy are plain.
+    unsafe {
+        let status = ffi::avcodec_parameters_copy(copy.as_mut_ptr(), parameters.as_ptr());
+        if status < 0 {
+            return Err(Error::libav("take over the stream's parameters")(status.into()));
+        }
+        let said = &mut *copy.as_mut_ptr();
+        if said.color_space == AVColorSpace::AVCOL_SPC_UNSPECIFIED {
+            let hd = is_hd(said.width.unsigned_abs(), said.height.unsigned_abs());
+            said.color_space =
+                if hd { AVColorSpace::AVCOL_SPC_BT709 } else { AVColorSpace::AVCOL_SPC_SMPTE170M };
+        }
+        if said.color_primaries == AVColorPrimaries::AVCOL_PRI_UNSPECIFIED {
+            said.color_primaries = AVColorPrimaries::AVCOL_PRI_BT709;
+        }
+        if said.color_trc == AVColorTransferCharacteristic::AVCOL_TRC_UNSPECIFIED {
+            said.color_trc = AVColorTransferCharacteristic::AVCOL_TRC_BT709;
+        }
+        if said.color_range == AVColorRange::AVCOL_RANGE_UNSPECIFIED {
+            said.color_range = AVColorRange::AVCOL_RANGE_MPEG;
+        }
+    }
+    Ok(copy)
+}
+
 /// Sets the size of the rate control's buffer, in bits.
 pub(super) fn set_rate_buffer(context: &mut codec::Context, bits: u64) {
     // SAFETY: the context is allocated and not opened yet.
@@ -174,8 +209,57 @@ pub(super) fn repeat(picture: &frame::Video) -> frame::Video {
 
 /// The decoder had to make up part of this picture.
 pub(super) fn is_damaged(picture: &frame::Video) -> bool {
+    picture.is_corrupt() || is_made_up(picture)
+}
+
+/// The decoder found mistakes in this picture's own data.
+pub(super) fn is_made_up(picture: &frame::Video) -> bool {
     // SAFETY: a frame's fields may always be read.
-    picture.is_corrupt() || unsafe { (*picture.as_ptr()).decode_error_flags != 0 }
+    unsafe { (*picture.as_ptr()).decode_error_flags != 0 }
+}
+
+/// The codec header that is in force from this packet on, where it brings one (`AV_PKT_DATA_NEW_EXTRADATA`).
+pub(super) fn new_parameters(packet: &Packet) -> Option<&[u8]> {
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
+    let mut size = 0;
+    // SAFETY: the packet is initialised, and keeps `size` bytes there for as long as it is borrowed.
+    unsafe {
+        let header = ffi::av_packet_get_side_data(packet.as_ptr(), kind, &raw mut size);
+        if header.is_null() { None } else { Some(std::slice::from_raw_parts(header, size)) }
+    }
+}
+
+/// Lets a packet bring a codec header; false where there is no memory for it.
+pub(super) fn set_new_parameters(packet: &mut Packet, header: &[u8]) -> bool {
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
+    // SAFETY: the packet is initialised; what libav allocates, with the padding it asks for, is as long as asked.
+    unsafe {
+        let place = ffi::av_packet_new_side_data(packet.as_mut_ptr(), kind, header.len());
+        if !place.is_null() {
+            std::ptr::copy_nonoverlapping(header.as_ptr(), place, header.len());
+        }
+        !place.is_null()
+    }
+}
+
+/// Marks a picture as one of two fields, where the container says that it is and the picture doesn't.
+pub(super) fn set_fields(picture: &mut frame::Video, top_first: Option<bool>) {
+    let Some(top_first) = top_first.filter(|_| !picture.is_interlaced()) else { return };
+    // SAFETY: the frame is allocated.
+    unsafe {
+        let picture = &mut *picture.as_mut_ptr();
+        picture.interlaced_frame = 1;
+        picture.top_field_first = i32::from(top_first);
+    }
+}
+
+/// A black picture.
+pub(super) fn black(width: u32, height: u32) -> frame::Video {
+    let mut picture = frame::Video::new(format::Pixel::YUV420P, width.max(2), height.max(2));
+    for (plane, black) in [16, 128, 128].into_iter().enumerate() {
+        picture.data_mut(plane).fill(black);
+    }
+    picture
 }
 
 /// Leaves a packet with its bytes only.

@@ -1,6 +1,7 @@
 //! For tests: clips made by the `ffmpeg` command, tasks run in process, results judged by `ffprobe`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -78,6 +79,7 @@ impl Track {
 pub struct Heard {
     pub tracks: BTreeMap<String, Track>,
     pub failed: Vec<String>,
+    pub damaged: Vec<(Ticks, Ticks)>,
     pub stills: Vec<(Still, u32, u32, Vec<u8>)>,
 }
 
@@ -108,6 +110,7 @@ fn hear(heard: &mut Heard, event: &Event, body: &[u8]) {
             let before = track.segments.insert(*index, (*segment, body.to_vec()));
             assert!(before.is_none(), "segment {index} of {rung} came twice");
         }
+        Event::Damaged { from, to } => heard.damaged.push((*from, *to)),
         Event::RungFailed { rung, message } => heard.failed.push(format!("{rung}: {message}")),
         Event::Still { still, width, height } => heard.stills.push((*still, *width, *height, body.to_vec())),
         _ => {}
@@ -131,6 +134,8 @@ pub fn video(path: &Path) -> VideoStream {
         pixel_format: text(stream, "pix_fmt"),
         bit_depth: 8,
         interlaced: matches!(text(stream, "field_order").as_str(), "tt" | "bb" | "tb" | "bt"),
+        top_field_first: None,
+        unmarked: false,
         hdr: matches!(text(stream, "color_transfer").as_str(), "smpte2084" | "arib-std-b67"),
         start_pts: stream["start_pts"].as_i64().unwrap_or(0),
         time_base: fraction(&text(stream, "time_base"), '/'),
@@ -156,6 +161,19 @@ pub fn probe(path: &Path, arguments: &[&str]) -> Value {
     let said = said.expect("ffprobe");
     assert!(said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
     serde_json::from_slice(&said.stdout).expect("JSON")
+}
+
+/// All pictures of a file in this size and pixel format, with bytes of one plane, by `ffmpeg`.
+pub fn pictures(path: &Path, (width, height): (usize, usize), format: &str) -> Vec<Vec<u8>> {
+    let said = Command::new("ffmpeg")
+        .args(["-v", "fatal", "-i"])
+        .arg(path)
+        .args(["-map", "0:v", "-fps_mode", "passthrough"])
+        .args(["-vf", &format!("scale={width}:{height}:flags=area,format={format}"), "-f", "rawvideo", "-"])
+        .output()
+        .expect("ffmpeg");
+    let size = width * height * if format == "gray" { 1 } else { 3 };
+    said.stdout.chunks_exact(size).map(<[u8]>::to_vec).collect()
 }
 
 /// A rung encoded fast and small.
@@ -196,8 +214,8 @@ pub fn encoded(clip: &Clip, chunks: &[Chunk]) -> (Heard, Ticks) {
     let (emit, heard) = ear();
     let mut ended = 0;
     for chunk in chunks {
-        let input = ffmpeg_next::format::input(&clip.path).expect("opened");
-        match encode::run(chunk, input, &emit).expect("encoded") {
+        let source = File::open(&clip.path).expect("opened");
+        match encode::run(chunk, source, &emit).expect("encoded") {
             Outcome::Encoded { ended_at } => ended = ended_at,
             other => panic!("{other:?}"),
         }

@@ -59,16 +59,19 @@ pub(super) fn parameters<'a>(stream: &'a Stream<'_>) -> &'a ffi::AVCodecParamete
     unsafe { &*(*stream.as_ptr()).codecpar }
 }
 
-/// The shape of a pixel by the container or else the codec; 0 where neither says.
-pub(super) fn pixel_aspect(input: &mut Input, index: usize) -> Rational {
-    // SAFETY: `index` is checked against the context's streams; a null frame is allowed.
+/// The shape of a pixel by the container alone; 0 where it doesn't say.
+pub(super) fn container_aspect(stream: &Stream<'_>) -> Rational {
+    // SAFETY: the stream is valid as long as it borrows its context.
+    unsafe { (*stream.as_ptr()).sample_aspect_ratio }.into()
+}
+
+/// The shape of a decoded picture's pixels by the container or else the picture; 0 where neither says.
+pub(super) fn pixel_aspect_of(input: &Input, index: usize, picture: &frame::Video) -> Rational {
+    let Some(stream) = input.stream(index) else { return Rational(0, 1) };
+    // SAFETY: context, stream and picture are valid; libav only reads them.
     unsafe {
-        let context = input.as_mut_ptr();
-        if index >= input.nb_streams() as usize {
-            return Rational(0, 1);
-        }
-        let stream = *(*context).streams.add(index);
-        ffi::av_guess_sample_aspect_ratio(context, stream, ptr::null_mut()).into()
+        let (stream, picture) = (stream.as_ptr().cast_mut(), picture.as_ptr().cast_mut());
+        ffi::av_guess_sample_aspect_ratio(input.as_ptr().cast_mut(), stream, picture).into()
     }
 }
 
@@ -151,12 +154,6 @@ pub(super) fn set_extradata(context: &mut ffmpeg_next::codec::Context, header: &
         context.extradata_size = size;
     }
     Ok(())
-}
-
-/// The transfer characteristic a decoded picture is tagged with.
-pub(super) fn transfer(picture: &frame::Video) -> ffi::AVColorTransferCharacteristic {
-    // SAFETY: a frame's fields may always be read.
-    unsafe { (*picture.as_ptr()).color_trc }
 }
 
 /// The codec's own header, as the container keeps it.

@@ -166,6 +166,8 @@ pub enum Event {
     Still { still: Still, width: u32, height: u32 },
     /// How far the task is on the timeline; also the sign of life the watchdog looks for.
     Progress { at: Ticks },
+    /// Pictures of the source are missing or damaged from one moment of the timeline to another.
+    Damaged { from: Ticks, to: Ticks },
     /// One rung can't go on; the others do.
     RungFailed { rung: String, message: String },
     /// The task is done, and the child ends; `cpu_ms` is what it cost.

@@ -74,6 +74,8 @@ mod tests {
             pixel_format: "yuv420p".to_owned(),
             bit_depth: 8,
             interlaced: false,
+            top_field_first: None,
+            unmarked: false,
             hdr: false,
             start_pts: 0,
             time_base: Fraction { num: 1, den: 90_000 },

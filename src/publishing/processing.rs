@@ -185,8 +185,11 @@ impl Publishing {
 
     /// Something an editor should know of a video that plays.
     pub async fn warn(&self, fence: Fence, id: RevisionId, warning: &Refusal) -> Result<(), Error> {
+        let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         hold(&mut tx, fence).await?;
+        // Chunks of one revision warn side by side, and each adds to what it has read.
+        video::lock(tx.conn(), id.0, now).await?;
         warn_in(&mut tx, id, warning).await?;
         Ok(tx.commit().await?)
     }
@@ -224,11 +227,14 @@ pub(super) async fn hold(tx: &mut Tx, fence: Fence) -> Result<(), Error> {
 async fn warn_in(tx: &mut Tx, id: RevisionId, warning: &Refusal) -> Result<(), Error> {
     let Some(revision) = revision::find(tx.conn(), id.0, id.1).await? else { return Ok(()) };
     let mut warnings = revision.warnings.0;
-    if warnings.iter().all(|known| known.code != warning.code) {
-        warnings.push(warning.clone());
-        revision::set_warnings(tx.conn(), id, &warnings).await?;
+    match warnings.iter_mut().find(|known| known.code == warning.code) {
+        None => warnings.push(warning.clone()),
+        Some(known) => match known.merged(warning) {
+            Some(merged) => *known = merged,
+            None => return Ok(()),
+        },
     }
-    Ok(())
+    Ok(revision::set_warnings(tx.conn(), id, &warnings).await?)
 }
 
 /// A source that ended before its time, in an editor's words.

@@ -76,12 +76,13 @@ fn nothing_plays(facts: &Facts<'_>) -> Refusal {
 
 /// The reason a revision is no more than degraded.
 fn complaint(rungs: &[Rung], warnings: &[Refusal]) -> Option<Refusal> {
-    let audio = warnings.iter().find(|warning| warning.code == RefusalCode::AudioUndecodable);
-    if let Some(warning) = audio {
-        return Some(warning.clone());
+    let of = |code| warnings.iter().find(|warning| warning.code == code).cloned();
+    let audio = of(RefusalCode::AudioUndecodable);
+    if audio.is_some() {
+        return audio;
     }
     let failed: Vec<&Rung> = rungs.iter().filter(|rung| rung.state == RungState::Failed).collect();
-    let first = failed.first()?;
+    let Some(first) = failed.first() else { return of(RefusalCode::PicturesDamaged) };
     let names = failed.iter().map(|rung| rung.name.as_str()).collect::<Vec<_>>().join(", ");
     let code = if first.audio { RefusalCode::AudioUndecodable } else { RefusalCode::RungFailed };
     let cause = first.error.as_deref().unwrap_or("no reason was given");
@@ -332,6 +333,17 @@ mod tests {
         let started = ["360p".to_owned()];
         let facts = Facts { rungs: &rungs, started: &started, warnings: &warnings, ..Facts::default() };
         assert_eq!(decide(&facts).state, MediaState::Degraded);
+    }
+
+    #[test]
+    fn pictures_that_are_lost_are_told() {
+        let rungs = [rung("360p", RungState::Encoding)];
+        let warnings = [Refusal::pictures_damaged(vec![[4, 8]])];
+        let started = ["360p".to_owned()];
+        let facts = Facts { rungs: &rungs, started: &started, warnings: &warnings, ..Facts::default() };
+        let verdict = decide(&facts);
+        assert_eq!(verdict.state, MediaState::Degraded);
+        assert_eq!(verdict.error.map(|error| error.seconds), Some(vec![[4, 8]]));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::pack::Packer;
 use super::{Error, Worker};
 use crate::catalogue::job::{Fence, Row};
 use crate::catalogue::{pack, rung};
-use crate::domain::VideoId;
 use crate::domain::media::{Rung, RungState, TICKS_PER_SECOND, Ticks};
+use crate::domain::{Refusal, VideoId};
 use crate::media::task::{Chunk, Event, Outcome, Task};
 use crate::publishing::{fence_of, next_missing, span, truncated};
 
@@ -72,7 +72,7 @@ impl Worker {
         packers: &mut HashMap<String, Packer>,
         tell: impl Fn(Ticks),
     ) -> Result<Ticks, Error> {
-        let mut failed = Vec::new();
+        let (mut failed, mut damaged) = (Vec::new(), Vec::new());
         let outcome = loop {
             let (event, bytes) = run.next().await?;
             match event {
@@ -91,6 +91,7 @@ impl Worker {
                     failed.push(format!("{rung}: {message}"));
                 }
                 Event::Progress { at } => tell(at),
+                Event::Damaged { from, to } => damaged.push(whole_seconds(from, to)),
                 Event::Done { outcome, cpu_ms } => {
                     self.publishing.add_cpu(id, std::time::Duration::from_millis(cpu_ms)).await?;
                     break outcome;
@@ -101,6 +102,9 @@ impl Worker {
         let Outcome::Encoded { ended_at } = outcome else { return Err(unexpected(&outcome)) };
         for packer in packers.values_mut() {
             self.store_pack(fence, id, packer.close()).await?;
+        }
+        if !damaged.is_empty() {
+            self.publishing.warn(fence, id, &Refusal::pictures_damaged(damaged)).await?;
         }
         if failed.is_empty() { Ok(ended_at) } else { Err(Error::Rungs(failed.join("; "))) }
     }
@@ -129,6 +133,12 @@ fn chunk_task(plan: &Planned, (first, end): (u32, u32), rungs: Vec<Rung>) -> Chu
         last,
         rungs,
     }
+}
+
+/// The seconds that hold a span.
+fn whole_seconds(from: Ticks, to: Ticks) -> [u32; 2] {
+    let second = |at: Ticks| u32::try_from(at.div_euclid(TICKS_PER_SECOND)).unwrap_or(0);
+    [second(from), second(to + TICKS_PER_SECOND - 1)]
 }
 
 /// How much of the way from `from` to `to` lies behind.

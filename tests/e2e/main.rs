@@ -10,6 +10,7 @@ mod connections;
 mod kill;
 mod live;
 mod outage;
+mod pictures;
 mod playlist;
 #[path = "../it/postgres.rs"]
 mod postgres;

@@ -1,5 +1,6 @@
 //! Small clips made by FFmpeg's own command, for each test anew.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +47,75 @@ pub fn complaints(clip: &[u8]) -> String {
         .expect("ffmpeg is installed");
     drop(folder);
     String::from_utf8_lossy(&said.stderr).into_owned()
+}
+
+/// Overwrites the packets of a clip's pictures that are shown from one second to another.
+pub fn spoil(clip: &[u8], name: &str, (from, to): (f64, f64)) -> Vec<u8> {
+    let (folder, path) = place(name);
+    fs::write(&path, clip).expect("written");
+    let said = Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-show_entries",
+            "packet=pts_time,size,pos",
+            "-of",
+            "csv=p=0",
+        ])
+        .arg(&path)
+        .output()
+        .expect("ffprobe is installed");
+    drop(folder);
+    let mut spoiled = clip.to_vec();
+    for row in String::from_utf8_lossy(&said.stdout).lines() {
+        let [at, size, position] = row.split(',').collect::<Vec<_>>()[..] else { continue };
+        let number = |text: &str| text.parse::<usize>().expect("a number");
+        if (from..to).contains(&at.parse::<f64>().expect("a time")) {
+            spoiled[number(position) + 4..number(position) + number(size)].fill(0xff);
+        }
+    }
+    spoiled
+}
+
+/// FLV files one after the other: an encoder that came back with another sequence header.
+pub fn flv_joined(pieces: &[Vec<u8>]) -> Vec<u8> {
+    const HEADER: usize = 13;
+    let (mut joined, mut base) = (pieces[0][..HEADER].to_vec(), 0_u32);
+    for piece in pieces {
+        let (mut at, mut last) = (HEADER, base);
+        while at + 11 < piece.len() {
+            let number = |at: usize| u32::from_be_bytes([0, piece[at], piece[at + 1], piece[at + 2]]);
+            let (length, time) = (number(at + 1) as usize, number(at + 4) + base);
+            let (head, body) = (&piece[at..at + 11], &piece[at + 11..at + 15 + length]);
+            last = last.max(time);
+            let [high, rest @ ..] = time.to_be_bytes();
+            // The end of a sequence would be one in the middle.
+            if head[0] != 9 || body[1] != 2 {
+                joined.extend([&head[..4], &rest, &[high], &head[8..], body].concat());
+            }
+            at += 15 + length;
+        }
+        base = last + 40;
+    }
+    joined
+}
+
+/// Clips put together without coding them anew, by FFmpeg's `concat`.
+pub fn joined(pieces: &[Vec<u8>], name: &str) -> Vec<u8> {
+    let (folder, list) = place("list.txt");
+    let kind = name.rsplit('.').next().expect("an extension");
+    let mut lines = String::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        let path = folder.path().join(format!("{number}.{kind}"));
+        fs::write(&path, piece).expect("written");
+        writeln!(lines, "file '{}'", path.display()).expect("a line");
+    }
+    fs::write(&list, lines).expect("written");
+    let made = make(&format!("-f concat -safe 0 -i {} -c copy", list.display()), name);
+    drop(folder);
+    made
 }
 
 /// Where a box of an ISO file begins, by the first occurrence of its type.

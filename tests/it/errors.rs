@@ -30,6 +30,33 @@ async fn what_is_wrong_with_a_body_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_packed_in_another_form_is_refused_before_it_is_read() {
+    let app = App::small().await;
+    let video = app.draft().await;
+    let put = async |name: &str, value: &str| {
+        let path = format!("/api/v1/videos/{video}/source");
+        app.ask(request("PUT", &path, &[(name, value)], "anything"), Some(&app.editor)).await
+    };
+    for coding in ["gzip", "br", "identity, zstd"] {
+        let reply = put("content-encoding", coding).await;
+        assert_eq!(reply.problem(), (415, "content_encoding_unsupported".to_owned()), "{coding}");
+        assert_eq!(reply.header("accept-encoding"), "identity");
+    }
+    for form in ["multipart/form-data; boundary=x", "Multipart/Form-Data"] {
+        let reply = put("content-type", form).await;
+        assert_eq!(reply.problem(), (415, "content_type_unsupported".to_owned()), "{form}");
+    }
+    let json = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let reply = app.ask(request("POST", "/api/v1/videos", &json, "{}"), Some(&app.editor)).await;
+    assert_eq!(reply.problem(), (415, "content_encoding_unsupported".to_owned()));
+    for (name, value) in
+        [("content-encoding", "identity"), ("content-type", "application/x-www-form-urlencoded")]
+    {
+        assert_eq!(put(name, value).await.status, 200, "{name}: {value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_keeps_its_id_and_a_malformed_one_gets_a_new_one() {
     let app = App::small().await;
     let ask = async |id: &str| {

@@ -20,6 +20,7 @@ mod ingest;
 mod leftovers;
 mod lengths;
 mod lists;
+mod looks;
 mod losses;
 mod meter;
 mod news;

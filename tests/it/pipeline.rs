@@ -66,6 +66,23 @@ async fn a_header_of_seven_hundred_thousand_tags_is_refused_at_the_first_attempt
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_video_with_pictures_that_can_t_be_decoded_is_degraded_and_says_in_which_seconds() {
+    let clip = clip::make(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=14 -c:v libx264 -preset ultrafast -g 50 -pix_fmt yuv420p",
+        "clip.mp4",
+    );
+    for mut world in World::both().await {
+        world.work();
+        let id = world.upload(clip::spoil(&clip, "clip.mp4", (4.0, 10.0)).into()).await;
+        let video = world.settled(id).await;
+        let error = video.error.map(|error| (error.code, error.seconds.clone()));
+        assert_eq!(video.media_state, MediaState::Degraded);
+        assert_eq!(error, Some((RefusalCode::PicturesDamaged, vec![[4, 10]])));
+        world.rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_text_named_like_a_video_fails_with_a_code() {
     let mut world = World::small().await;
     world.work();

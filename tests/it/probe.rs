@@ -12,7 +12,7 @@ use policast::media::{Error, probe};
 
 use crate::clip::{self, PLAIN, box_at, make, remake};
 
-const LIMITS: Limits = Limits {
+pub const LIMITS: Limits = Limits {
     max_pixels: 8192 * 4320,
     max_duration: 90_000 * 3600,
     max_still: 90_000 * 600,
@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
     max_metadata_bytes: 16 << 20,
 };
 
-fn run(stream: impl Read + Seek + Send + 'static, limits: &Limits) -> Result<Probe, Refusal> {
+pub fn run(stream: impl Read + Seek + Send + 'static, limits: &Limits) -> Result<Probe, Refusal> {
     match probe::run(limits, stream, &Emit::new(|_, _| Ok(()))) {
         Ok(Outcome::Probed { probe }) => Ok(*probe),
         Err(Error::Refused(refusal)) => Err(refusal),
@@ -28,15 +28,15 @@ fn run(stream: impl Read + Seek + Send + 'static, limits: &Limits) -> Result<Pro
     }
 }
 
-fn probed(source: Vec<u8>) -> Probe {
+pub fn probed(source: Vec<u8>) -> Probe {
     run(Cursor::new(source), &LIMITS).expect("a probe")
 }
 
-fn refused(source: Vec<u8>) -> RefusalCode {
+pub fn refused(source: Vec<u8>) -> RefusalCode {
     run(Cursor::new(source), &LIMITS).expect_err("a refusal").code
 }
 
-fn warnings(probe: &Probe) -> Vec<RefusalCode> {
+pub fn warnings(probe: &Probe) -> Vec<RefusalCode> {
     probe.warnings.iter().map(|warning| warning.code).collect()
 }
 

@@ -71,7 +71,8 @@ async fn a_publication_beside_a_change_keeps_the_words() {
     let (publishing, operator) = (world.publishing.clone(), world.operator);
     let id = publishing.draft_video(operator, draft()).await.expect("a draft").id;
     let words = format!(r#"update video set title = '{{"en": "Better"}}' where id = '{id}'"#);
-    let published = beside(pool(&world), words, async move { publishing.publish(operator, id).await });
+    let publishing = async move { publishing.publish(operator, id).await };
+    let published = Box::pin(beside(pool(&world), words, publishing));
     assert_eq!(published.await.expect("published").title.0, english("Better"));
     assert_eq!(found(&world, id).await.title.0, english("Better"));
 }

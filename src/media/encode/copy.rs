@@ -28,7 +28,8 @@ impl<'a> Copy<'a> {
     /// For the task's passed-through rung, where it has one.
     pub fn open(task: &'a Chunk, reader: &Reader, grid: &Grid, emit: &Emit) -> Result<Option<Self>, Error> {
         let Some(rung) = task.rungs.iter().find(|rung| rung.coding == Coding::Copy) else { return Ok(None) };
-        let muxer = Muxer::open(&reader.parameters()?, Track::video(rung), (emit, &rung.name))?;
+        let parameters = libav::with_colours(&reader.parameters()?)?;
+        let muxer = Muxer::open(&parameters, Track::video(rung), (emit, &rung.name))?;
         let (grid, packets) = (grid.clone(), Vec::new());
         Ok(Some(Self {
             rung,

@@ -1,6 +1,8 @@
 //! One chunk of the timeline for all its rungs: one decode, a cascade of scales, an encoder thread per rung.
 
 mod copy;
+mod damage;
+mod decoding;
 mod graph;
 mod pace;
 mod pass;
@@ -8,13 +10,12 @@ mod pictures;
 mod reader;
 mod rung;
 
-pub(super) use self::graph::{Graph, Shape};
+pub(super) use self::graph::{Deinterlace, Graph, Shape};
 pub(super) use self::reader::Reader;
 pub(super) use self::rung::open_live;
 
+use std::io::{Read, Seek};
 use std::thread::{self, Scope, ScopedJoinHandle};
-
-use ffmpeg_next::format::context::Input;
 
 use self::pass::Pass;
 use self::rung::{Feed, Worker};
@@ -25,9 +26,12 @@ use super::wire::Emit;
 use crate::domain::media::{Coding, Rung, Ticks};
 
 /// Encodes a chunk; a rung that can't go on is told and left out, the others go on.
-pub fn run(task: &Chunk, input: Input, emit: &Emit) -> Result<Outcome, Error> {
+pub fn run<S>(task: &Chunk, source: S, emit: &Emit) -> Result<Outcome, Error>
+where
+    S: Read + Seek + Send + 'static,
+{
     let grid = Grid::new(task.first_segment, &task.starts);
-    let mut reader = Reader::open(input, &task.video)?;
+    let mut reader = Reader::open(source, &task.video)?;
     if grid.begin() > 0 {
         reader.seek(grid.begin(), task.seekable);
     }

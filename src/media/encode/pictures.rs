@@ -10,6 +10,11 @@ use crate::media::grid::{Grid, reaches};
 /// How long after its planned start a segment may begin. Longer than this is a still: the previous picture is repeated.
 const SOON: Ticks = TICKS_PER_SECOND / 2;
 
+/// Pictures a second at most, whatever the source says of its rate.
+const MAX_RATE: f64 = 60.0;
+/// So many may come before their time: cameras of 60 pictures a second do not beat like clocks.
+const JITTER: i64 = 4;
+
 /// A source that was cut off may have sound for this much longer than pictures.
 const RAGGED: Ticks = TICKS_PER_SECOND;
 
@@ -19,8 +24,19 @@ pub(super) struct Span {
     pub grid: Grid,
     pub end: Ticks,
     pub last: bool,
-    /// Pictures a second at most, where the source has more.
+    /// Pictures a second at most, where the source is known to have more.
     pub rate: Option<f64>,
+}
+
+impl Span {
+    /// The place of a picture that comes so long after its segment began; `last` where there is none for it.
+    fn place(&self, last: i64, since_start: Ticks) -> i64 {
+        match self.rate {
+            Some(rate) => pace::place(since_start, rate),
+            None if last < pace::place(since_start, MAX_RATE) + JITTER => last + 1,
+            None => last,
+        }
+    }
 }
 
 /// Takes decoded pictures in the order shown, gives those to be encoded with their times.
@@ -47,6 +63,11 @@ impl<P> Pictures<P> {
     /// A picture has been given to the encoders.
     pub fn has_begun(&self) -> bool {
         self.last_at.is_some()
+    }
+
+    /// No picture has come at all, not even from before.
+    pub fn is_blank(&self) -> bool {
+        self.previous.is_none() && !self.has_begun()
     }
 
     /// The next picture of the source and its time.
@@ -93,7 +114,7 @@ impl<P> Pictures<P> {
         let index = self.span.grid.index(at);
         let kept = match self.current {
             Some((current, began, last)) if current == index => {
-                let place = self.span.rate.map_or(last + 1, |rate| pace::place(at - began, rate));
+                let place = self.span.place(last, at - began);
                 self.current = Some((current, began, last.max(place)));
                 place > last && self.last_at.is_none_or(|last| at > last)
             }
@@ -203,6 +224,17 @@ mod tests {
         pictures.take(3 * S, 1);
         pictures.finish(3 * S + S / 25, true);
         assert_eq!(pictures.ended(), Some(4 * S));
+    }
+
+    #[test]
+    fn sixty_pictures_a_second_that_jitter_are_all_kept_and_of_two_hundred_a_third() {
+        let kept = |times: Vec<Ticks>| {
+            let mut pictures = chunk(0, &[0], 4 * S, true);
+            times.into_iter().flat_map(|at| pictures.take(at, at)).count()
+        };
+        assert_eq!(kept((0..240).map(|at| at * 1500 + if at % 3 == 1 { 600 } else { 0 }).collect()), 240);
+        let fast = kept((0..800).map(|at| at * 450).collect());
+        assert!((240..=245).contains(&fast), "{fast}");
     }
 
     #[test]

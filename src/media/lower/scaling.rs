@@ -5,7 +5,7 @@ use ffmpeg_next::{Rational, frame};
 
 use super::encoding::Encoding;
 use crate::domain::media::{Fraction, Rung, SourceClock, Ticks, VideoStream};
-use crate::media::encode::{Graph, Shape};
+use crate::media::encode::{Deinterlace, Graph, Shape};
 use crate::media::error::Error;
 use crate::media::wire::Emit;
 
@@ -48,8 +48,11 @@ impl<'a> Scaling<'a> {
 
     /// Encoders may change the size or format of their pictures on the way.
     fn fit_graph(&mut self, picture: &frame::Video) -> Result<(), Error> {
-        let interlaced = self.graph.as_ref().is_some_and(|(shape, _)| shape.is_interlaced());
-        let shape = Shape::of(picture, interlaced);
+        let before = self.graph.as_ref().is_some_and(|(shape, _)| shape.is_interlaced());
+        let interlaced = before || picture.is_interlaced();
+        let deinterlace = if interlaced { Deinterlace::Frames } else { Deinterlace::No };
+        // The encoders are told the shape of a pixel: it stays as it is.
+        let shape = Shape::of(picture, Fraction { num: 1, den: 1 }, deinterlace);
         if self.graph.as_ref().is_none_or(|(fits, _)| *fits != shape) {
             self.end_graph()?;
             let graph = Graph::build(&shape, &as_stream(picture), &self.sizes)?;
@@ -97,6 +100,8 @@ fn as_stream(picture: &frame::Video) -> VideoStream {
         pixel_format: String::new(),
         bit_depth: 8,
         interlaced: picture.is_interlaced(),
+        top_field_first: None,
+        unmarked: false,
         hdr: matches!(transfer, Transfer::SMPTE2084 | Transfer::ARIB_STD_B67),
         start_pts: 0,
         time_base: Fraction { num: 1, den: 90_000 },

@@ -5,12 +5,15 @@ use std::sync::mpsc::Receiver;
 use ffmpeg_next::{Packet, codec, frame};
 
 use super::encoding::Encoding;
-use crate::domain::media::{Rung, TICKS_PER_SECOND, Ticks};
-use crate::media::encode::{Graph, Shape};
+use crate::domain::media::{Fraction, Rung, TICKS_PER_SECOND, Ticks};
+use crate::media::encode::{Deinterlace, Graph, Shape};
 use crate::media::error::Error;
 use crate::media::task::{Event, Outcome, Slate};
 use crate::media::wire::Emit;
 use crate::media::{input, libav};
+
+/// What a JPEG says of its pixels' shape is left aside.
+const SQUARE: Fraction = Fraction { num: 1, den: 1 };
 
 /// Takes one JPEG and gives it back as pictures of the rung.
 pub fn run(task: &Slate, pictures: &Receiver<Vec<u8>>, emit: &Emit) -> Result<Outcome, Error> {
@@ -51,7 +54,7 @@ fn fitted(picture: &mut frame::Video, rung: &Rung) -> Result<frame::Video, Error
         "[in]scale={width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2:out_color_matrix=bt709:\
          out_range=tv,format=yuv420p,pad={width}:{height}:-1:-1,setsar=1[out0]"
     );
-    let mut graph = Graph::parse(&Shape::of(picture, false), 1, &spec)?;
+    let mut graph = Graph::parse(&Shape::of(picture, SQUARE, Deinterlace::No), 1, &spec)?;
     graph.push(0, picture)?;
     graph.end();
     graph.pull(0).ok_or_else(|| Error::libav("filter a picture")(ffmpeg_next::Error::Eof))

@@ -4,6 +4,9 @@ use ffmpeg_next::Rational;
 
 use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
 
+/// Microseconds, the base of a container's own times.
+pub(super) const CONTAINER_BASE: Rational = Rational(1, 1_000_000);
+
 /// A time in the stream's base as ticks, rounded to the nearest; saturates where the input lies.
 pub(super) fn to_ticks(time: i64, base: Rational) -> Ticks {
     let (num, den) = (i128::from(base.numerator()), i128::from(base.denominator()).max(1));
@@ -13,7 +16,7 @@ pub(super) fn to_ticks(time: i64, base: Rational) -> Ticks {
 }
 
 /// A positive ratio; 0/1 where it is none.
-pub(super) fn fraction(ratio: Rational) -> Fraction {
+pub(in crate::media) fn fraction(ratio: Rational) -> Fraction {
     match (u32::try_from(ratio.numerator()), u32::try_from(ratio.denominator())) {
         (Ok(num), Ok(den)) if num > 0 && den > 0 => Fraction { num, den },
         _ => Fraction { num: 0, den: 1 },

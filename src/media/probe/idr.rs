@@ -21,10 +21,23 @@ impl Framing {
     /// The first coded slice is one of an IDR picture.
     pub fn begins_with_idr(self, packet: &[u8]) -> bool {
         let first = match self {
-            Self::StartCodes => starts(packet).find(|kind| is_slice(*kind)),
-            Self::Lengths(bytes) => Lengths { rest: packet, bytes }.find(|kind| is_slice(*kind)),
+            Self::StartCodes => starts(packet).map(|(_, kind)| kind).find(|kind| is_slice(*kind)),
+            Self::Lengths(bytes) => Lengths { rest: packet, bytes }.filter_map(kind).find(|it| is_slice(*it)),
         };
         first == Some(5)
+    }
+
+    /// The first unit of a type.
+    pub fn unit(self, packet: &[u8], wanted: u8) -> Option<&[u8]> {
+        match self {
+            Self::StartCodes => {
+                let mut from = starts(packet).skip_while(|(_, kind)| *kind != wanted);
+                let (at, _) = from.next()?;
+                let end = from.next().map_or(packet.len(), |(next, _)| next - START_CODE);
+                packet.get(at..end)
+            }
+            Self::Lengths(bytes) => Lengths { rest: packet, bytes }.find(|unit| kind(unit) == Some(wanted)),
+        }
     }
 }
 
@@ -32,27 +45,37 @@ fn is_slice(kind: u8) -> bool {
     (1..=5).contains(&kind)
 }
 
-/// NAL unit types after start codes.
-fn starts(packet: &[u8]) -> impl Iterator<Item = u8> {
-    packet.windows(4).filter(|window| window.starts_with(&[0, 0, 1])).map(|window| window[3] & 31)
+/// Bytes of a start code.
+const START_CODE: usize = 3;
+
+fn kind(unit: &[u8]) -> Option<u8> {
+    Some(unit.first()? & 31)
 }
 
-/// NAL unit types of length-prefixed units.
+/// Where NAL units begin after start codes, and their types.
+fn starts(packet: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    let windows = packet.windows(START_CODE + 1).enumerate();
+    windows
+        .filter(|(_, window)| window.starts_with(&[0, 0, 1]))
+        .map(|(at, window)| (at + START_CODE, window[START_CODE] & 31))
+}
+
+/// Length-prefixed NAL units.
 struct Lengths<'a> {
     rest: &'a [u8],
     bytes: usize,
 }
 
-impl Iterator for Lengths<'_> {
-    type Item = u8;
+impl<'a> Iterator for Lengths<'a> {
+    type Item = &'a [u8];
 
-    fn next(&mut self) -> Option<u8> {
+    fn next(&mut self) -> Option<&'a [u8]> {
         let length =
             self.rest.get(..self.bytes)?.iter().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
-        let unit = self.rest.get(self.bytes..)?;
-        let kind = unit.first()? & 31;
-        self.rest = unit.get(length..).unwrap_or_default();
-        Some(kind)
+        let rest = self.rest.get(self.bytes..).filter(|rest| !rest.is_empty())?;
+        let (unit, rest) = rest.split_at(length.min(rest.len()));
+        self.rest = rest;
+        Some(unit)
     }
 }
 

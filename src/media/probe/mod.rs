@@ -4,18 +4,23 @@ mod audio;
 mod carried;
 mod clock;
 mod epochs;
+mod flv;
 mod idr;
 mod keys;
 mod lead;
 mod look;
+mod matroska;
 mod outline;
 mod picture;
 mod programmes;
 mod promise;
 mod rate;
 mod reading;
+mod shape;
+mod signature;
 mod span;
 mod still;
+mod survey;
 mod tail;
 mod track;
 mod verdict;
@@ -26,8 +31,9 @@ use std::io::{Read, Seek};
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::media;
 
+pub(super) use self::clock::fraction;
 use self::outline::Outline;
-pub(super) use self::picture::Turn;
+pub(super) use self::picture::{Turn, sane_aspect};
 use self::reading::Reading;
 use self::track::Track;
 use super::shared::SharedSource;
@@ -62,10 +68,13 @@ fn probe(
     let mut input = open(source.reader(), limits, &outline)?;
     check_video(&input).map_err(|covers_only| verdict::without_video(&outline, covers_only))?;
     let whole = span::must_read_whole(&input, &outline, limits);
-    let mut reading = Reading::of(&mut input, whole, emit)?;
+    let mut reading = Reading::of(&mut input, (outline.size, whole), emit)?;
     let Some(index) = video::choose(&input, &reading) else {
         return Err(verdict::without_pictures(&outline, video::blank(&input, &reading).as_blank()).into());
     };
+    if !reading.whole {
+        survey::look_around(&mut input, &mut reading, index, emit)?;
+    }
     reading.settle(index);
     let frame = Frame { limits, outline: &outline, reopen: &|| source.open(), emit };
     conclude(&mut input, &reading, index, &frame)
@@ -83,7 +92,7 @@ struct Frame<'a> {
 fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_>) -> Result<Probe, Error> {
     let encrypted = video::is_encrypted(input, reading, index);
     refuse_if(encrypted, verdict::encrypted)?;
-    let mut stream = video::describe(input, reading, index)?;
+    let mut stream = video::describe(input, reading, index, frame.outline.is_interlaced)?;
     let (mut sound, undecodable) = audio::choose(input, reading, &stream);
     stream.clock = clock_of(reading, &stream, sound.as_mut());
     let span = span::measure(input, reading, (&stream, sound.as_ref()), frame)?;
@@ -96,9 +105,11 @@ fn conclude(input: &mut Input, reading: &Reading, index: usize, frame: &Frame<'_
     refuse_if(held > most, || verdict::stands_still(held / TICKS_PER_SECOND, most / TICKS_PER_SECOND))?;
     video::set_bitrate(&mut stream, reading, span.duration, frame.outline.size);
     stream.clock.discontinuities = span.discontinuities;
-    let seekable =
-        stream.clock.discontinuities.is_empty() && span::is_seekable(input, reading, &stream, span.duration)?;
-    stream.web_friendly &= reading.tracks.get(&index).is_some_and(|track| !track.unruly);
+    let told_again = !reading.tracks.get(&index).is_some_and(|track| track.renewed) || tells_again(input);
+    let seekable = told_again
+        && stream.clock.discontinuities.is_empty()
+        && span::is_seekable(input, reading, &stream, span.duration)?;
+    stream.web_friendly &= reading.tracks.get(&index).is_some_and(|track| !track.unruly && !track.renewed);
     let keyframes = if stream.web_friendly { keys::times(input, reading, &stream) } else { Vec::new() };
     stream.web_friendly &= !keyframes.is_empty();
     let truncated = span.truncated.then(verdict::truncated);
@@ -149,6 +160,11 @@ fn open(
         input::check_pixels(input, limits.max_pixels)
     });
     opened.map_err(|error| input::refused_as(error, || verdict::unopened(outline)))
+}
+
+/// After a jump the demuxer tells of the parameter sets that are in force there; others do so only where they change.
+fn tells_again(input: &Input) -> bool {
+    input.format().name().contains("mp4")
 }
 
 /// Ok where there are moving pictures; otherwise whether there is nothing but covers.

@@ -3,9 +3,12 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::promise::{self, OGG_PAGE, TAIL_BYTES};
+use super::{flv, matroska};
 
 /// Enough for every signature looked for.
 const HEAD_BYTES: u64 = 4096;
+/// Of an index no more is looked through by hand.
+const INDEX_BYTES: u64 = 64 << 10;
 /// More top-level boxes than this tell nothing new.
 const MAX_BOXES: usize = 64;
 
@@ -24,6 +27,12 @@ pub(super) struct Outline {
     pub boxes: Vec<[u8; 4]>,
     /// The `moov` box goes on past the end of the file: tracks may be missing from it.
     pub index_is_cut: bool,
+    /// The `moov` box has a track of encrypted samples (ISO/IEC 14496-12 8.12).
+    pub is_protected: bool,
+    /// A Matroska file's track is flagged as interlaced, maybe without a word on the order of fields.
+    pub is_interlaced: bool,
+    /// The codec of an FLV file's pictures, where that is one FFmpeg's demuxer doesn't know.
+    pub flv_codec: Option<String>,
 }
 
 impl Outline {
@@ -33,23 +42,40 @@ impl Outline {
         stream.rewind()?;
         let mut head = Vec::new();
         stream.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-        let (boxes, index_is_cut) = boxes(stream, size)?;
+        if head.starts_with(matroska::SIGNATURE) {
+            stream.by_ref().take(INDEX_BYTES).read_to_end(&mut head)?;
+        }
+        let Boxes { names: boxes, index, index_is_cut } = boxes(stream, size)?;
+        let is_protected = index.map_or(Ok(false), |index| has_protected_tracks(stream, index))?;
         let tail = if head.starts_with(OGG_PAGE) { tail(stream, size)? } else { Vec::new() };
+        let flv_codec = flv::foreign_codec(stream, &head)?;
         stream.rewind()?;
-        Ok(Self { size, head, tail, boxes, index_is_cut })
+        let is_interlaced = matroska::is_interlaced(&head);
+        Ok(Self { size, head, tail, boxes, index_is_cut, is_protected, is_interlaced, flv_codec })
     }
 
     /// A still or animated picture by its signature or its brand.
     pub fn is_picture(&self) -> bool {
         let head = self.head.as_slice();
         let webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
-        // The fifth and sixth byte count the icons; an ISO file with a first box of 256 bytes begins alike.
-        let icon = head.starts_with(b"\0\0\x01\0") && head.get(5) == Some(&0);
         let jxl = head.starts_with(b"\xff\x0a") || self.boxes.first() == Some(b"JXL ");
         webp || jxl
-            || icon
+            || self.is_icon()
             || self.is_avif()
             || SIGNATURES.iter().any(|signature| head.starts_with(signature))
+    }
+
+    /// A directory of icons, the first of which lies behind it and within the file. A bare MPEG-4 stream (ISO/IEC
+    /// 14496-2 6.2.1) and an ISO file with a first box of 256 bytes begin alike.
+    fn is_icon(&self) -> bool {
+        const ENTRY: u64 = 16;
+        let head = self.head.as_slice();
+        let word = |at: usize| head.get(at..at + 4)?.first_chunk().map(|word| u32::from_le_bytes(*word));
+        let count = head.get(4..6).and_then(<[u8]>::first_chunk).map_or(0, |two| u16::from_le_bytes(*two));
+        let (Some(bytes), Some(at)) = (word(14), word(18)) else { return false };
+        let behind = 6 + ENTRY * u64::from(count) <= u64::from(at);
+        let begins = head.starts_with(b"\0\0\x01\0") && head.get(9) == Some(&0);
+        begins && count > 0 && behind && u64::from(at) + u64::from(bytes) <= self.size
     }
 
     /// An AV1 picture or sequence of pictures.
@@ -100,20 +126,40 @@ impl Outline {
     }
 }
 
-/// The top-level boxes' types, and whether the index among them is cut.
-fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<(Vec<[u8; 4]>, bool)> {
-    let (mut names, mut at, mut cut) = (Vec::new(), 0_u64, false);
+/// What is seen of an ISO file from box to box.
+#[derive(Default)]
+struct Boxes {
+    names: Vec<[u8; 4]>,
+    /// Where the index begins, and its length.
+    index: Option<(u64, u64)>,
+    index_is_cut: bool,
+}
+
+fn boxes(stream: &mut (impl Read + Seek), size: u64) -> io::Result<Boxes> {
+    let (mut boxes, mut at) = (Boxes::default(), 0_u64);
     // An index and some data say all there is to say: what follows is not worth a jump.
     let told =
         |names: &[[u8; 4]]| names.contains(b"moov") && (names.contains(b"mdat") || names.contains(b"moof"));
-    while names.len() < MAX_BOXES && at + 8 <= size && !told(&names) {
+    while boxes.names.len() < MAX_BOXES && at + 8 <= size && !told(&boxes.names) {
         stream.seek(SeekFrom::Start(at))?;
         let Some((name, length)) = box_header(stream, size - at)? else { break };
-        names.push(name);
+        boxes.names.push(name);
+        if &name == b"moov" {
+            boxes.index = Some((at, length));
+            boxes.index_is_cut |= at.saturating_add(length) > size;
+        }
         at = at.saturating_add(length);
-        cut |= &name == b"moov" && at > size;
     }
-    Ok((names, cut))
+    Ok(boxes)
+}
+
+/// Sample entries of encrypted tracks stand near the start of the index.
+fn has_protected_tracks(stream: &mut (impl Read + Seek), (at, length): (u64, u64)) -> io::Result<bool> {
+    stream.seek(SeekFrom::Start(at))?;
+    let mut index = Vec::new();
+    stream.take(length.min(INDEX_BYTES)).read_to_end(&mut index)?;
+    let holds = |name: &[u8]| index.windows(4).any(|window| window == name);
+    Ok((holds(b"encv") || holds(b"enca")) && holds(b"sinf"))
 }
 
 /// A box's type and length; `None` where there is no sane box.
@@ -182,8 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn an_icon_is_told_from_a_first_box_of_256_bytes() {
-        assert!(outline(b"\0\0\x01\0\x02\0\x10\x10").is_picture());
+    fn an_icon_is_told_from_a_first_box_of_256_bytes_and_from_bare_mpeg_4() {
+        let entry = b"\x10\x10\0\0\x01\0\x20\0\x04\0\0\0\x16\0\0\0";
+        assert!(outline(&[b"\0\0\x01\0\x01\0".as_slice(), entry, b"icon"].concat()).is_picture());
+        assert!(!outline(&[b"\0\0\x01\0\x01\0".as_slice(), entry, b"ico"].concat()).is_picture());
+        assert!(
+            !outline(b"\0\0\x01\0\0\0\x01\x20\0\xc8\x88\x80\x0c\xd0\xb0\x42\x41\x06\x10\x20\x01\x10")
+                .is_picture()
+        );
         assert!(!outline(&boxed(*b"ftyp", &[b'x'; 248])).is_picture());
     }
 
@@ -192,6 +244,15 @@ mod tests {
         let whole = [boxed(*b"ftyp", b"isom\0\0\0\0"), boxed(*b"moov", &[0; 40])].concat();
         assert!(!outline(&whole).ends_early());
         assert!(outline(&whole[..40]).ends_early());
+    }
+
+    #[test]
+    fn encrypted_tracks_are_seen_in_the_index() {
+        let file = |index: &[u8]| {
+            [boxed(*b"ftyp", b"isom\0\0\0\0"), boxed(*b"moov", index), boxed(*b"moof", b"")].concat()
+        };
+        assert!(outline(&file(b"....encv....sinf....")).is_protected);
+        assert!(!outline(&file(b"....avc1....")).is_protected);
     }
 
     #[test]

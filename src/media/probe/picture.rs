@@ -41,7 +41,7 @@ impl Turn {
 }
 
 /// A pixel's shape, or square where what is claimed can't be meant.
-pub(super) fn sane_aspect(claimed: Fraction) -> Fraction {
+pub(in crate::media) fn sane_aspect(claimed: Fraction) -> Fraction {
     let ratio = claimed.as_f64();
     if (0.2..=5.0).contains(&ratio) { claimed } else { Fraction { num: 1, den: 1 } }
 }

@@ -1,5 +1,7 @@
 //! What a container's first and last bytes promise of its length, to tell a file that was cut off.
 
+use super::matroska;
+
 /// An Ogg page is at most this long (RFC 3533 6).
 pub(super) const TAIL_BYTES: u64 = 65_307;
 /// How an Ogg page begins.
@@ -7,7 +9,7 @@ pub(super) const OGG_PAGE: &[u8] = b"OggS";
 
 /// The header promises more bytes than `size`, or the last packet of a stream of packets is not whole.
 pub(super) fn is_broken(head: &[u8], tail: &[u8], size: u64) -> bool {
-    let promised = matroska_end(head).or_else(|| riff_end(head));
+    let promised = matroska::end(head).or_else(|| riff_end(head));
     let packet = transport_packet(head);
     promised.is_some_and(|end| end > size)
         || packet.is_some_and(|length| !size.is_multiple_of(length))
@@ -21,37 +23,6 @@ fn ogg_is_cut(tail: &[u8]) -> bool {
     let Some(count) = page.get(26).map(|count| usize::from(*count)) else { return true };
     let Some(lengths) = page.get(27..27 + count) else { return true };
     page.len() < 27 + count + lengths.iter().map(|length| usize::from(*length)).sum::<usize>()
-}
-
-/// Where a Matroska segment ends (RFC 8794 4 to 6); `None` where it is open-ended or this is none.
-fn matroska_end(head: &[u8]) -> Option<u64> {
-    let header = element(head, 0).filter(|header| header.id == 0x1a45_dfa3)?;
-    let segment = element(head, header.end?).filter(|segment| segment.id == 0x1853_8067)?;
-    segment.end
-}
-
-struct Element {
-    id: u64,
-    /// `None` where its size is unknown.
-    end: Option<u64>,
-}
-
-fn element(head: &[u8], at: u64) -> Option<Element> {
-    let (id, id_bytes) = variable(head, at, false)?;
-    let (size, size_bytes) = variable(head, at + id_bytes, true)?;
-    let unknown = size == (1 << (7 * size_bytes)) - 1;
-    let end = (!unknown).then(|| (at + id_bytes + size_bytes).saturating_add(size));
-    Some(Element { id, end })
-}
-
-/// A variable-length number and its length, with or without its marker.
-fn variable(head: &[u8], at: u64, unmarked: bool) -> Option<(u64, u64)> {
-    let bytes = head.get(usize::try_from(at).ok()?..)?;
-    let first = *bytes.first()?;
-    let length = first.leading_zeros() + 1;
-    let marked = bytes.get(..length as usize)?.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let value = marked & (1_u64.checked_shl(7 * length)? - 1);
-    Some((if unmarked { value } else { marked }, u64::from(length)))
 }
 
 /// Where the first chunk of a RIFF file ends.

@@ -42,12 +42,16 @@ pub(super) struct Reading {
     pub wrong_stamps: Vec<u64>,
     bases: BTreeMap<usize, Rational>,
     programmes: Programmes,
+    /// Bytes of the file, and of the packets read.
+    size: u64,
+    read: u64,
 }
 
 impl Reading {
-    /// Reads the source once: to its end where `whole`, otherwise until pictures and sound have been decoded.
-    pub fn of(input: &mut Input, whole: bool, emit: &Emit) -> Result<Self, Error> {
-        let mut reading = Self::blank(input);
+    /// Reads a source of `size` bytes once: to its end where `whole`, otherwise until pictures and sound have been
+    /// decoded.
+    pub fn of(input: &mut Input, (size, whole): (u64, bool), emit: &Emit) -> Result<Self, Error> {
+        let mut reading = Self::blank(input, size);
         reading.whole = each_packet(input, emit, |packet| {
             reading.take(packet);
             if whole || !reading.is_enough() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -58,7 +62,7 @@ impl Reading {
     }
 
     /// Nothing read yet; the input gives the streams looked at only.
-    fn blank(input: &mut Input) -> Self {
+    fn blank(input: &mut Input, size: u64) -> Self {
         let mut reading = Self {
             tracks: BTreeMap::new(),
             pictures: BTreeMap::new(),
@@ -71,6 +75,8 @@ impl Reading {
             wrong_stamps: Vec::new(),
             bases: BTreeMap::new(),
             programmes: Programmes::of(input),
+            size,
+            read: 0,
         };
         for stream in input.streams() {
             reading.meet(&stream);
@@ -98,13 +104,13 @@ impl Reading {
         match parameters.medium() {
             media::Type::Video if !input::is_attached_picture(stream) => {
                 self.videos.push(index);
-                if self.pictures.len() < MAX_PICTURES
-                    && let Ok(pictures) = Pictures::of(stream)
-                {
-                    self.pictures.insert(index, pictures);
-                }
                 if parameters.id() == codec::Id::H264 {
                     self.framings.insert(index, Framing::of(raw::extradata(stream)));
+                }
+                if self.pictures.len() < MAX_PICTURES
+                    && let Ok(pictures) = Pictures::of(stream, self.framings.get(&index).copied())
+                {
+                    self.pictures.insert(index, pictures);
                 }
             }
             media::Type::Audio => {
@@ -118,17 +124,19 @@ impl Reading {
             _ => return,
         }
         self.bases.insert(index, stream.time_base());
-        self.tracks.insert(index, Track::default());
+        self.tracks.insert(index, Track::of(raw::extradata(stream)));
     }
 
     fn take(&mut self, packet: &Packet) {
         let index = packet.stream();
+        self.read += packet.size() as u64;
         let (Some(track), Some(base)) = (self.tracks.get_mut(&index), self.bases.get(&index)) else { return };
         let Some(epochs) = self.programmes.epochs_mut(index) else { return };
         let nal = self.framings.get(&index).copied();
         let epoch = track.count(packet, (*base, nal), epochs).unwrap_or(0);
         if let Some(pictures) = self.pictures.get_mut(&index) {
-            pictures.feed(packet, epoch);
+            #[expect(clippy::cast_precision_loss, reason = "a part of the file")]
+            pictures.feed(packet, epoch, self.read as f64 / self.size.max(1) as f64);
         }
         if let Some(sound) = self.sounds.get_mut(&index) {
             sound.feed(packet, epoch);

@@ -7,7 +7,7 @@ use ffmpeg_next::format::stream::Stream;
 use ffmpeg_next::{Rational, ffi, media};
 
 use super::Frame;
-use super::clock::{rational, to_ticks};
+use super::clock::{CONTAINER_BASE, rational, to_ticks};
 use super::epochs::Clocks;
 use super::outline::Outline;
 use super::reading::Reading;
@@ -22,8 +22,6 @@ use crate::media::{Error, input, raw};
 const SMALL_BYTES: u64 = 64 << 20;
 /// A source with fewer bytes a second than this is read whole too: it may be about nothing for most of its length.
 const SPARSE_BYTES: u64 = 2500;
-/// Microseconds, the base of a container's own times.
-const CONTAINER_BASE: Rational = Rational(1, 1_000_000);
 /// A header may promise this much more than is there before it is called a loss.
 const SLACK: Ticks = TICKS_PER_SECOND;
 /// How far before the promised end the last packets are looked for.

@@ -9,14 +9,17 @@ use super::clock::to_ticks;
 use super::epochs::{Epochs, Offsets, Stamp};
 use super::idr;
 use super::still::{self, Gap};
-use crate::domain::media::Ticks;
-use crate::media::raw;
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
+use crate::media::{libav, raw};
 
 /// Fewer gaps between pictures than this say little about a rate.
 const MIN_GAPS: u64 = 8;
 
 /// Presentation times looked back on for one that comes twice: more than pictures are reordered by (ITU-T H.264 A.3.1).
 const RECENT: usize = 32;
+
+/// More pictures a second than this are not counted.
+const MAX_DENSITY: usize = 1000;
 
 /// Counts of the packets that are shown or heard. Their times, in ticks of the source's clock as its discontinuities mend
 /// it, are there once the track has been [settled](Track::settle).
@@ -47,12 +50,20 @@ pub(super) struct Track {
     /// Its packets can't be cut out and shown as they are: some are left out by an edit list after the first that is
     /// shown, two have one time, or decoding times don't rise.
     pub unruly: bool,
+    /// Parameter sets other than the header's came on the way.
+    pub renewed: bool,
+    /// Pictures in the second that has most.
+    pub densest: u32,
     /// Where nothing came for long.
     pub gaps: Vec<Gap>,
     last_duration: Ticks,
     last_dts: Option<i64>,
     recent: VecDeque<i64>,
     spells: Vec<Spell>,
+    /// The codec's own header.
+    header: Vec<u8>,
+    /// Times of the packets of the last second.
+    second: VecDeque<Ticks>,
 }
 
 /// What came on one clock, by which it is counted.
@@ -70,6 +81,11 @@ struct Spell {
 }
 
 impl Track {
+    /// A track whose codec header the container keeps.
+    pub fn of(header: &[u8]) -> Self {
+        Self { header: header.to_vec(), ..Self::default() }
+    }
+
     /// Counts one packet; the number of the epoch it belongs to, where it is shown or heard.
     pub fn count(
         &mut self,
@@ -81,6 +97,7 @@ impl Track {
         self.encrypted |= packet.side_data().any(|data| data.kind() == side_data::Type::EncryptionInfo);
         self.bytes += packet.size() as u64;
         self.packets += 1;
+        self.renewed |= libav::new_parameters(packet).is_some_and(|renewed| renewed != self.header);
         self.unruly |= self.is_out_of_order(packet);
         if raw::is_discarded(packet) {
             self.unruly |= self.shown > 0;
@@ -97,6 +114,7 @@ impl Track {
         });
         self.untimed += u64::from(placed.is_none());
         let (epoch, at) = placed.unwrap_or_else(|| self.spells.last().map_or((0, 0), Spell::next));
+        self.crowd(at);
         let spell = self.spell(epoch, at);
         spell.place(at, duration);
         if packet.is_key() {
@@ -154,6 +172,14 @@ impl Track {
         self.recent.truncate(RECENT - 1);
         self.recent.push_front(at);
         falls || twice
+    }
+
+    fn crowd(&mut self, at: Ticks) {
+        self.second.retain(|before| *before > at.saturating_sub(TICKS_PER_SECOND));
+        if self.second.len() < MAX_DENSITY {
+            self.second.push_back(at);
+        }
+        self.densest = self.densest.max(u32::try_from(self.second.len()).unwrap_or(u32::MAX));
     }
 
     /// Pictures a second by the packets' own times; `None` where too few went by to tell.

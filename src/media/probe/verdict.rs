@@ -62,7 +62,9 @@ pub(super) fn audio_undecodable(codec: &str) -> Refusal {
 
 /// A file that no container of ours fits.
 pub(super) fn unopened(outline: &Outline) -> Refusal {
-    if outline.is_heif() {
+    if outline.is_protected {
+        encrypted()
+    } else if outline.is_heif() {
         still_picture()
     } else if outline.is_segment() || outline.is_header_only() {
         incomplete()
@@ -81,17 +83,15 @@ pub(super) fn without_pictures(outline: &Outline, blank: Blank<'_>) -> Refusal {
     if blank.encrypted {
         return encrypted();
     }
-    if let Some(codec) = blank.undecodable {
+    if let Some(codec) = outline.flv_codec.as_deref().or(blank.undecodable) {
         let message = format!("The video's codec ({codec}) can't be decoded here.");
         return Refusal::new(RefusalCode::UndecodableCodec, message);
     }
     if outline.is_header_only() || blank.packets == 0 {
         return incomplete();
     }
-    Refusal::new(
-        RefusalCode::NoFrames,
-        "Not one picture of this video could be decoded; the file is damaged.",
-    )
+    let message = "No picture of this video, or next to none, could be decoded; the file is damaged.";
+    Refusal::new(RefusalCode::NoFrames, message)
 }
 
 #[cfg(test)]
@@ -106,6 +106,20 @@ mod tests {
     fn a_segment_alone_is_told_from_what_is_no_media() {
         assert_eq!(unopened(&outline(&[b"styp", b"moof", b"mdat"])).code, RefusalCode::Incomplete);
         assert_eq!(unopened(&outline(&[])).code, RefusalCode::NotMedia);
+    }
+
+    #[test]
+    fn an_encrypted_file_that_can_t_be_opened_is_told_as_encrypted() {
+        let protected = Outline { is_protected: true, ..outline(&[b"ftyp", b"moov", b"moof"]) };
+        assert_eq!(unopened(&protected).code, RefusalCode::Encrypted);
+    }
+
+    #[test]
+    fn what_an_flv_file_says_of_its_codec_goes_before_what_the_demuxer_made_of_it() {
+        let flv = Outline { flv_codec: Some("hvc1".to_owned()), ..outline(&[]) };
+        let refusal = without_pictures(&flv, Blank { packets: 9, ..Blank::default() });
+        assert_eq!(refusal.code, RefusalCode::UndecodableCodec);
+        assert!(refusal.message.contains("hvc1"));
     }
 
     #[test]

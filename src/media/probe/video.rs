@@ -3,13 +3,15 @@
 use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::{Disposition, Stream};
-use ffmpeg_next::{codec, ffi};
+use ffmpeg_next::{Rational, codec, ffi};
 
-use super::clock::{fraction, to_ticks};
+use super::clock::{CONTAINER_BASE, fraction, to_ticks};
 use super::look::{Picture, Pictures};
 use super::picture::{self, Turn};
 use super::rate;
 use super::reading::Reading;
+use super::shape::{self, Look, Sample};
+use super::track::Track;
 use super::verdict::Blank;
 use crate::domain::media::{Fraction, SourceClock, TICKS_PER_SECOND, Ticks, VideoStream};
 use crate::media::libav::{TICK, rescale};
@@ -17,6 +19,9 @@ use crate::media::{Error, raw};
 
 /// Stream types of HLS SAMPLE-AES in an MPEG transport stream, as its demuxer shows them.
 const SAMPLE_AES: [u32; 5] = [0xdb, 0xcf, 0xc1, 0xc2, 0xe3];
+
+/// Pictures in any second, beyond which a source is not passed through: 60, and those that are reordered into it.
+const MAX_DENSITY: u32 = 70;
 
 /// The best stream that gave a picture: the default one, then the largest.
 pub(super) fn choose(input: &Input, reading: &Reading) -> Option<usize> {
@@ -26,7 +31,8 @@ pub(super) fn choose(input: &Input, reading: &Reading) -> Option<usize> {
         let preferred =
             input.stream(*index).is_some_and(|it| it.disposition().contains(Disposition::DEFAULT));
         let start = reading.pictures.get(index).and_then(Pictures::start);
-        let pixels = start.map_or(0, |picture| u64::from(picture.width) * u64::from(picture.height));
+        let pixels =
+            start.map_or(0, |picture| u64::from(picture.look.width) * u64::from(picture.look.height));
         let packets = reading.tracks.get(index).map_or(0, |track| track.packets);
         (preferred && packets > 1, pixels, packets, std::cmp::Reverse(*index))
     })
@@ -74,19 +80,31 @@ pub(super) fn is_encrypted(input: &Input, reading: &Reading, index: usize) -> bo
     tagged || samples || transport || keyed
 }
 
-/// Describes the chosen stream by its parameters and its first picture.
-pub(super) fn describe(input: &mut Input, reading: &Reading, index: usize) -> Result<VideoStream, Error> {
-    let aspect = picture::sane_aspect(fraction(raw::pixel_aspect(input, index)));
+/// Describes the chosen stream by its parameters and by pictures from all over it; `flagged` where the container speaks
+/// of fields, maybe not of their order.
+pub(super) fn describe(
+    input: &Input,
+    reading: &Reading,
+    index: usize,
+    flagged: bool,
+) -> Result<VideoStream, Error> {
     let gone = || Error::Protocol(format!("stream {index} is gone"));
     let stream = input.stream(index).ok_or_else(gone)?;
     let pictures = reading.pictures.get(&index).ok_or_else(gone)?;
     let first = pictures.start().ok_or_else(gone)?;
-    let turn = turn(&stream);
-    let (width, height) = picture::shown(first.width, first.height, aspect, turn);
     let track = reading.tracks.get(&index).ok_or_else(gone)?;
-    let start = to_ticks(first.pts, stream.time_base());
+    let base = stream.time_base();
+    let samples = samples(pictures, track, base);
+    let start = to_ticks(first.pts, base);
+    let promised = start.saturating_add(to_ticks(input.duration(), CONTAINER_BASE));
+    let end = track.end.filter(|_| reading.whole).unwrap_or(promised);
+    let look = shape::prevailing(&samples, end).unwrap_or(first.look);
+    let turn = turn(&stream);
+    let (width, height) = picture::shown(look.width, look.height, look.aspect, turn);
     let offset = track.mended(start, first.epoch).saturating_sub(start);
-    let interlaced = pictures.interlaced || is_interlaced(&stream);
+    let is_any = |is: fn(&Look) -> bool| samples.iter().any(|sample| is(&sample.look));
+    let marked = is_any(|look| look.interlaced);
+    let top_field_first = field_order(&stream, flagged).filter(|_| !marked);
     let mut described = VideoStream {
         index: u32::try_from(index).unwrap_or(u32::MAX),
         codec: codec_name(&stream),
@@ -94,20 +112,35 @@ pub(super) fn describe(input: &mut Input, reading: &Reading, index: usize) -> Re
         height,
         rotation: turn.degrees,
         mirrored: turn.mirrored,
-        pixel_aspect: aspect,
+        pixel_aspect: look.aspect,
         frame_rate: rate::choose(fraction(stream.avg_frame_rate()), fraction(stream.rate()), track.rate()),
-        pixel_format: first.format.descriptor().map_or_else(String::new, |format| format.name().to_owned()),
-        bit_depth: raw::bit_depth(first.format),
-        interlaced,
-        hdr: first.hdr,
-        start_pts: first.pts.saturating_add(rescale(offset, TICK, stream.time_base())),
+        pixel_format: look.format.descriptor().map_or_else(String::new, |format| format.name().to_owned()),
+        bit_depth: raw::bit_depth(look.format),
+        interlaced: marked || top_field_first.is_some(),
+        top_field_first,
+        unmarked: pictures.is_unmarked(),
+        hdr: is_any(Look::is_hdr),
+        start_pts: first.pts.saturating_add(rescale(offset, TICK, base)),
         time_base: fraction(stream.time_base()),
         clock: SourceClock::default(),
         bitrate: u64::try_from(stream.parameters().bit_rate()).unwrap_or(0),
         web_friendly: false,
     };
-    described.web_friendly = is_web_friendly(&stream, first, &described);
+    let alike = samples.iter().all(|sample| sample.look == look);
+    let dense = track.densest > MAX_DENSITY;
+    described.web_friendly = alike && !dense && is_web_friendly(&stream, &look, &described);
     Ok(described)
+}
+
+/// What pictures are like, in order of time.
+fn samples(pictures: &Pictures, track: &Track, base: Rational) -> Vec<Sample> {
+    let sample = |picture: &Picture| {
+        let at = track.mended(to_ticks(picture.pts, base), picture.epoch);
+        Sample { at, look: picture.look }
+    };
+    let mut samples: Vec<Sample> = pictures.samples().iter().map(sample).collect();
+    samples.sort_by_key(|sample| sample.at);
+    samples
 }
 
 /// Counts the bit rate where the packets were counted; where nobody says, the whole file's is taken.
@@ -142,19 +175,26 @@ fn turn(stream: &Stream<'_>) -> Turn {
     }
 }
 
-fn is_interlaced(stream: &Stream<'_>) -> bool {
-    use ffi::AVFieldOrder::{AV_FIELD_BB, AV_FIELD_BT, AV_FIELD_TB, AV_FIELD_TT};
-    matches!(raw::parameters(stream).field_order, AV_FIELD_TT | AV_FIELD_BB | AV_FIELD_TB | AV_FIELD_BT)
+/// Whether the top field is shown first, where the container speaks of fields.
+fn field_order(stream: &Stream<'_>, flagged: bool) -> Option<bool> {
+    use ffi::AVFieldOrder::{AV_FIELD_BB, AV_FIELD_BT, AV_FIELD_TB, AV_FIELD_TT, AV_FIELD_UNKNOWN};
+    match raw::parameters(stream).field_order {
+        AV_FIELD_TT | AV_FIELD_BT => Some(true),
+        AV_FIELD_BB | AV_FIELD_TB => Some(false),
+        // All but old DV shows the top one first, and DV's pictures say so themselves.
+        AV_FIELD_UNKNOWN if flagged => Some(true),
+        _ => None,
+    }
 }
 
-fn is_web_friendly(stream: &Stream<'_>, first: &Picture, video: &VideoStream) -> bool {
+fn is_web_friendly(stream: &Stream<'_>, look: &Look, video: &VideoStream) -> bool {
     // Baseline, Main and High (ITU-T H.264 A.2); what lies above is 4:2:2, 4:4:4 or ten bits.
     let profile = raw::parameters(stream).profile & 0xff;
     let codec =
         video.codec == "h264" && matches!(profile, 66 | 77 | 100) && raw::parameters(stream).level <= 52;
     let format = video.pixel_format == "yuv420p" && !video.hdr && !video.interlaced;
     let upright =
-        video.rotation == 0 && !video.mirrored && (video.width, video.height) == (first.width, first.height);
+        video.rotation == 0 && !video.mirrored && (video.width, video.height) == (look.width, look.height);
     let square = video.pixel_aspect == Fraction { num: 1, den: 1 };
     // One and the same for all pictures, and out of band (ISO/IEC 14496-15 5.3.3), which a muxer needs.
     let parameter_sets = raw::parameters(stream).codec_tag != u32::from_le_bytes(*b"avc3");

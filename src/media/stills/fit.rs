@@ -10,7 +10,7 @@ use super::shots::within;
 use super::{filtered, jpeg};
 use crate::domain::media::{Fraction, SourceClock, VideoStream};
 use crate::domain::{Refusal, RefusalCode};
-use crate::media::encode::{Graph, Shape};
+use crate::media::encode::{Deinterlace, Graph, Shape};
 use crate::media::error::Error;
 use crate::media::probe::Turn;
 use crate::media::task::{Event, Outcome, Still};
@@ -61,7 +61,7 @@ fn scaled(picture: &frame::Video, side: u32) -> Result<Option<frame::Video>, Err
     let video = as_video(picture);
     let fitting = within((video.width, video.height), side);
     let mut opaque = on_white(picture)?;
-    let mut graph = Graph::build(&Shape::of(&opaque, false), &video, &[fitting])?;
+    let mut graph = Graph::build(&Shape::of(&opaque, SQUARE, Deinterlace::No), &video, &[fitting])?;
     graph.push(0, &mut opaque)?;
     graph.end();
     Ok(graph.pull(0))
@@ -98,6 +98,8 @@ fn as_video(picture: &frame::Video) -> VideoStream {
         pixel_format: String::new(),
         bit_depth: raw::bit_depth(picture.format()),
         interlaced: false,
+        top_field_first: None,
+        unmarked: false,
         hdr: false,
         start_pts: 0,
         time_base: SQUARE,

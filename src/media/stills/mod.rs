@@ -7,7 +7,8 @@ mod poster;
 mod sheet;
 mod shots;
 
-use ffmpeg_next::format::context::Input;
+use std::io::{Read, Seek};
+
 use ffmpeg_next::{ffi, filter, frame};
 
 pub use self::fit::fit;
@@ -32,8 +33,11 @@ const CANDIDATES: Ticks = 20;
 const SHORT: Ticks = 30 * TICKS_PER_SECOND;
 
 /// Makes both pictures; a video without a single picture is refused.
-pub fn run(task: &Stills, input: Input, emit: &Emit) -> Result<Outcome, Error> {
-    let reader = Reader::open(input, &task.video)?;
+pub fn run<S>(task: &Stills, source: S, emit: &Emit) -> Result<Outcome, Error>
+where
+    S: Read + Seek + Send + 'static,
+{
+    let reader = Reader::open(source, &task.video)?;
     let mut shots = Shots::open(reader, task)?;
     let mut candidates = Candidates::default();
     let mut sheet = Sheet::blank(&task.storyboard);

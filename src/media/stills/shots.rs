@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ffmpeg_next::{Packet, decoder, frame};
 
 use crate::domain::media::{Ticks, VideoStream};
-use crate::media::encode::{Graph, Reader, Shape};
+use crate::media::encode::{Deinterlace, Graph, Reader, Shape};
 use crate::media::error::Error;
 use crate::media::libav;
 use crate::media::pulse::Pulse;
@@ -99,7 +99,8 @@ impl<'a> Shots<'a> {
     }
 
     fn sized(&self, shot: &frame::Video, size: (u32, u32)) -> Result<Option<frame::Video>, Error> {
-        let shape = Shape::of(shot, self.video.interlaced);
+        let fields = if self.video.interlaced { Deinterlace::Frames } else { Deinterlace::No };
+        let shape = Shape::of(shot, self.reader.pixel_aspect(shot), fields);
         let mut graph = Graph::build(&shape, self.video, &[size])?;
         graph.push(0, &mut libav::repeat(shot))?;
         graph.end();
@@ -134,6 +135,7 @@ impl<'a> Shots<'a> {
             if at < first {
                 continue;
             }
+            libav::set_fields(&mut shot, self.video.top_field_first);
             self.ready.push_back((at, std::mem::replace(&mut shot, frame::Video::empty())));
         }
     }

@@ -7,18 +7,24 @@ use crate::media::proof::{Clip, clip, ear, probe, video};
 use crate::media::task::{Outcome, Source, Still, Stills};
 use crate::media::{stills, storyboard};
 
+/// The poster made of a clip.
+fn poster_of(clip: &Clip, duration: Ticks) -> std::path::PathBuf {
+    pictures(clip, duration, true);
+    clip.path.with_file_name("Poster.jpg")
+}
+
 fn pictures(clip: &Clip, duration: Ticks, seekable: bool) -> Vec<(Still, u32, u32)> {
     let video = video(&clip.path);
     let board = storyboard::plan(duration, video.width, video.height);
     let source = Source { size_bytes: 0 };
     let task = Stills { source, video, seekable, duration, poster_side: 1280, storyboard: board };
     let (emit, heard) = ear();
-    let input = ffmpeg_next::format::input(&clip.path).expect("opened");
-    let outcome = stills::run(&task, input, &emit).expect("made");
+    let bytes = std::fs::File::open(&clip.path).expect("opened");
+    let outcome = stills::run(&task, bytes, &emit).expect("made");
     assert!(matches!(outcome, Outcome::Encoded { .. }));
     let heard = heard.lock().expect("unpoisoned");
     let judged = heard.stills.iter().map(|(still, width, height, bytes)| {
-        let path = clip.beside("still.jpg", bytes);
+        let path = clip.beside(&format!("{still:?}.jpg"), bytes);
         let told = probe(&path, &["-show_streams"]);
         assert_eq!(told["streams"][0]["codec_name"], "mjpeg");
         assert_eq!(
@@ -44,6 +50,17 @@ fn a_long_clip_is_looked_at_by_its_keyframes_with_or_without_seeking() {
         let made = pictures(&clip, 40 * S, seekable);
         assert_eq!(made, [(Still::Poster, 160, 90), (Still::Storyboard, 1600, 360)]);
     }
+}
+
+#[test]
+fn the_poster_of_a_video_that_can_be_seen_through_is_on_black() {
+    let hidden = "geq=r='if(lt(X,16),0,255)':g='if(lt(X,16),255,0)':b=0:a='if(lt(X,16),0,255)'";
+    let source = format!("-f lavfi -i color=black:s=64x64:r=10:d=1,format=rgba,{hidden}");
+    let clip = clip("a.mov", &format!("{source} -c:v qtrle -pix_fmt argb"));
+    let poster = poster_of(&clip, S);
+    let (seen, unseen) = (colour(&poster, 40, 32), colour(&poster, 4, 32));
+    assert!(unseen.iter().all(|light| *light < 12), "{unseen:?}");
+    assert!(seen[0] > 230, "{seen:?}");
 }
 
 const PIXELS: u64 = 1 << 22;

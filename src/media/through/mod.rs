@@ -13,7 +13,7 @@ use super::ladder::{self, LadderSettings};
 use super::proof::{Clip, Heard, ear, judge};
 use super::task::{Audio, Chunk, Limits, Outcome, Source};
 use super::wire::Emit;
-use super::{audio, encode, input, probe, timeline};
+use super::{audio, encode, probe, timeline};
 use crate::domain::media::{Coding, Ladder, Probe, TICKS_PER_SECOND, Timeline};
 
 /// Black with a flash, and silence with a beep, for 0.12 s from the first second on and then each two seconds.
@@ -57,7 +57,7 @@ pub fn through(path: &Path) -> Through {
     for (at, first) in timeline.chunks.iter().enumerate() {
         let end = timeline.chunks.get(at + 1).copied().unwrap_or(u32::MAX);
         let task = chunk(&probe, &ladder, &timeline, (*first, end));
-        encode::run(&task, input::open(source()).expect("opened"), &emit).expect("encoded");
+        encode::run(&task, source(), &emit).expect("encoded");
     }
     if let (Some(stream), Some(rung)) = (&probe.audio, &ladder.audio) {
         let task = Audio {

@@ -125,6 +125,7 @@ fn by_code(refusal: &Refusal) -> &str {
         RefusalCode::Incomplete => "该文件只是视频的一个片段，不完整。",
         RefusalCode::Truncated => "该视频文件不完整，仅能播放已有的部分。",
         RefusalCode::AudioUndecodable => "声音无法解码，视频播放时没有声音。",
+        RefusalCode::PicturesDamaged => "源文件中有部分画面缺失或损坏。",
         RefusalCode::TooManyPixels => "视频分辨率超出上限。",
         RefusalCode::TooLong => "视频时长超出上限。",
         RefusalCode::StandsStill => "视频中静止无声的时间过长。",

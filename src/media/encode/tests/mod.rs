@@ -1,5 +1,9 @@
 //! The chunk task judged by FFmpeg: what comes out of odd sources, and that chunks join without a seam.
 
+mod changes;
+mod colours;
+mod losses;
+
 use crate::domain::media::{Coding, Fraction, Rung, TICKS_PER_SECOND as S, Ticks};
 use crate::media::proof::{Clip, chunk, clip, encoded, judge, probe, rung, split};
 use crate::media::task::Chunk;
