@@ -30,6 +30,10 @@ use super::stream::{Begun, Requests, Timed, Timeouts};
 /// The pause after a connection that could not be accepted: without file descriptors the next can't be either.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// At the end, a connection that has asked for nothing yet may still do so for as long: what a client sends right after
+/// it was let in is on its way.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
 /// What the connections of a port may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -68,21 +72,21 @@ where
     let limiter = ConnectionLimiter::new(limits.connections, limits.per_address);
     let port = Arc::new(Port { app, limiter, timeouts: limits.timeouts, drain: stop.drain.clone() });
     let (connections, cut) = (TaskTracker::new(), stop.cut.child_token());
-    let open = |(socket, peer): (TcpStream, SocketAddr), slot: OwnedSemaphorePermit, keep_alive: bool| {
+    let open = |(socket, peer): (TcpStream, SocketAddr), slot: OwnedSemaphorePermit| {
         if let Some(permit) = port.enter(slot, peer, &limits.trusted) {
-            let serving = port.clone().connection((socket, peer), permit, keep_alive);
+            let serving = port.clone().connection((socket, peer), permit);
             connections.spawn(cut.clone().run_until_cancelled_owned(serving));
         }
     };
     while let Some(accepted) = stop.drain.run_until_cancelled(accept(&listener, &port.limiter)).await {
         if let Some((connection, slot)) = accepted {
-            open(connection, slot, true);
+            open(connection, slot);
         }
     }
     // Who waits in the backlog by now was let in by the kernel: closed with it, he would be reset.
     for connection in backlog(listener) {
         if let Some(slot) = port.limiter.try_slot() {
-            open(connection, slot, false);
+            open(connection, slot);
         }
     }
     connections.close();
@@ -137,20 +141,15 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    /// Serves one connection to its end. Without `keep_alive` it has one request, however late that comes.
-    async fn connection(
-        self: Arc<Self>,
-        (socket, peer): (TcpStream, SocketAddr),
-        _permit: Permit,
-        keep_alive: bool,
-    ) {
+    /// Serves one connection to its end.
+    async fn connection(self: Arc<Self>, (socket, peer): (TcpStream, SocketAddr), _permit: Permit) {
         // An answer's last packet must not wait until the one before is acknowledged: a part may be as small as that.
         let _ = socket.set_nodelay(true);
         let requests = Arc::<Requests>::default();
         let io = TokioIo::new(Timed::new(socket, requests.clone(), self.timeouts));
-        let (app, stall) = (self.app.clone(), self.timeouts.stall);
+        let (app, stall, asked) = (self.app.clone(), self.timeouts.stall, requests.clone());
         let answer = service_fn(move |request: Request<Incoming>| {
-            let begun = requests.begin();
+            let begun = asked.begin();
             let mut request = request.map(|body| timed(body, stall));
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone()
@@ -159,11 +158,11 @@ where
         });
         let mut http = http1::Builder::new();
         // The socket has the deadlines, which tell a header from a rest.
-        http.timer(TokioTimer::new()).header_read_timeout(None).keep_alive(keep_alive);
+        http.timer(TokioTimer::new()).header_read_timeout(None);
         let mut serving = std::pin::pin!(http.serve_connection(io, answer));
         let ending = async {
             tokio::select! {
-                () = self.drain.cancelled(), if keep_alive => {}
+                () = self.drained(&requests) => {}
                 () = self.limiter.asked_to_make_room() => {}
             }
         };
@@ -173,6 +172,15 @@ where
             () = ending => serving.as_mut().graceful_shutdown(),
         }
         let _ = serving.await;
+    }
+}
+
+impl<S> Port<S> {
+    /// Returns when the port accepts no more and a connection is to end after its present request, or its first.
+    async fn drained(&self, requests: &Requests) {
+        self.drain.cancelled().await;
+        // Hyper closes a connection at once that nothing was read from; who was let in is answered.
+        let _ = tokio::time::timeout(FIRST_REQUEST, requests.first()).await;
     }
 }
 
@@ -205,5 +213,47 @@ impl HttpBody for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_was_let_in_before_the_port_closed_is_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let minute = Duration::from_mins(1);
+        let limits = Limits {
+            connections: 10,
+            per_address: 0,
+            timeouts: Timeouts { header: minute, idle: minute, stall: minute },
+            trusted: Arc::default(),
+        };
+        let app = tower::service_fn(async |_: Request| Ok(Response::new(Body::from("answered"))));
+        let stop = Stop { drain: CancellationToken::new(), cut: CancellationToken::new(), patience: minute };
+        let drain = stop.drain.clone();
+        let client = async {
+            let mut first = TcpStream::connect(address).await.expect("let in");
+            let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+            first.write_all(head).await.expect("sent");
+            first.readable().await.expect("an answer");
+            // By now the second is no longer in the backlog either.
+            let mut second = TcpStream::connect(address).await.expect("let in");
+            let mut third = TcpStream::connect(address).await.expect("let in");
+            third.write_all(head).await.expect("sent");
+            third.readable().await.expect("an answer");
+            drain.cancel();
+            tokio::task::yield_now().await;
+            second.write_all(head).await.expect("sent");
+            let mut answer = String::new();
+            second.read_to_string(&mut answer).await.expect("an answer, and the end");
+            answer
+        };
+        let (answer, ()) = tokio::join!(client, serve(listener, app, &limits, stop));
+        assert!(answer.ends_with("answered"), "{answer}");
     }
 }

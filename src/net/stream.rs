@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::SetOnce;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How slow a client may be.
@@ -27,6 +29,7 @@ pub struct Timeouts {
 pub(super) struct Requests {
     begun: AtomicU64,
     answered: AtomicU64,
+    first: SetOnce<()>,
     /// Whoever waits for bytes in the middle of a request: from its end on there is a deadline.
     reader: AtomicWaker,
 }
@@ -35,7 +38,13 @@ impl Requests {
     /// A request whose header is here; answered when dropped.
     pub fn begin(self: &Arc<Self>) -> Begun {
         self.begun.fetch_add(1, Ordering::Relaxed);
+        let _ = self.first.set(());
         Begun(self.clone())
+    }
+
+    /// Returns when there was one.
+    pub async fn first(&self) {
+        self.first.wait().await;
     }
 
     fn count(&self) -> u64 {
@@ -54,6 +63,19 @@ impl Drop for Begun {
     fn drop(&mut self) {
         self.0.answered.fetch_add(1, Ordering::Relaxed);
         self.0.reader.wake();
+    }
+}
+
+/// A socket that can end at once.
+pub(super) trait Reset {
+    /// What the other side hasn't taken yet is thrown away when the socket is closed; the kernel would keep it, megabytes
+    /// for each connection, for as long as it hopes that somebody reads on.
+    fn reset(&self);
+}
+
+impl Reset for TcpStream {
+    fn reset(&self) {
+        let _ = self.set_zero_linger();
     }
 }
 
@@ -119,7 +141,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Timed<S> {
+impl<S: AsyncWrite + Reset + Unpin> Timed<S> {
     /// What writing came to: the client may take nothing for so long, and no longer.
     fn taken<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
@@ -128,11 +150,12 @@ impl<S: AsyncWrite + Unpin> Timed<S> {
         }
         let stall = self.timeouts.stall;
         ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(stall))).as_mut().poll(cx));
+        self.socket.reset();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncWrite + Reset + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
@@ -168,9 +191,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+
+    impl Reset for DuplexStream {
+        fn reset(&self) {}
+    }
 
     const TIMEOUTS: Timeouts = Timeouts {
         header: Duration::from_secs(10),

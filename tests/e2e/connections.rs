@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::clip::heavy;
 use crate::server::Server;
 use crate::tool::fixture;
-use crate::tus;
+use crate::{store, tus};
 
 const MIB: usize = 1 << 20;
 const IDLE: usize = 2_000;
@@ -135,6 +136,73 @@ async fn a_client_that_is_too_slow_is_left() {
     assert_eq!((idle.as_str(), slow.as_str()), ("", ""));
     assert!(resting.starts_with("HTTP/1.1 200"), "{resting}");
     assert!(body.starts_with("HTTP/1.1 408") && body.contains("body_idle"), "{body}");
+    server.stop().await;
+}
+
+/// A connection that asks for a large object and takes no more of it than the system takes by itself, which is little.
+async fn ask_for(server: &Server, address: &str) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 << 10).expect("a small buffer");
+    let listen = server.setting("POLICAST_S3_LISTEN");
+    let mut socket = socket.connect(listen.parse().expect("an address")).await.expect("a connection");
+    let path = address.split_once(listen).expect("its own address").1;
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {listen}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    socket
+}
+
+/// Reads so many bytes at a time with a pause after each until the other side resets the connection.
+async fn until_reset(mut socket: TcpStream, size: usize) {
+    let mut buffer = vec![0; size];
+    let reset = async {
+        // What came before the reset could still be read for long: it is the system that knows.
+        while socket.take_error().expect("a socket").is_none() {
+            if size > 0 && socket.read(&mut buffer).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(STUCK, reset).await.expect("the server never ends it");
+}
+
+/// How many bytes an answer has for whoever reads on.
+async fn read_on(mut socket: TcpStream) -> usize {
+    let (mut read, mut buffer) = (0, vec![0; MIB]);
+    let all = async {
+        while let Ok(count @ 1..) = socket.read(&mut buffer).await {
+            read += count;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(STUCK, all).await.expect("a connection that rests is closed");
+    read
+}
+
+#[tokio::test]
+async fn who_reads_an_answer_too_slowly_is_left_and_holds_little_memory() {
+    let server =
+        Server::start_with(&[("POLICAST_BODY_IDLE_TIMEOUT", "2s"), ("POLICAST_KEEP_ALIVE", "2s")]).await;
+    server.api.agency().await;
+    let video = server.api.video("Large").await.id;
+    let (status, body) = server.api.put_source(&video, &heavy(server.home(), 24 << 20)).await;
+    assert!(status.is_success(), "{status} {body}");
+    server.api.wait_until_ready(&video).await;
+    let (address, size) = store::source_address(&server, &video).await;
+    let before = resident_mib(&server);
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(ask_for(&server, &address).await);
+    }
+    let held = resident_mib(&server);
+    println!("VmRSS {before} MiB, {held} MiB with 40 who read nothing of {} MiB", size / MIB);
+    assert!(held < before + 150, "{before} MiB became {held}");
+    // A byte now and then takes nothing off the server: the systems hold more than that.
+    let trickle = until_reset(ask_for(&server, &address).await, 1);
+    let steady = read_on(ask_for(&server, &address).await);
+    let left = futures::future::join_all(silent.into_iter().map(|socket| until_reset(socket, 0)));
+    let ((), steady, _) = tokio::join!(trickle, steady, left);
+    assert!(steady >= size, "who reads on gets all: {steady} of {size}");
     server.stop().await;
 }
 

@@ -1,8 +1,10 @@
 //! A look into the bucket, past the API.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -25,6 +27,19 @@ pub async fn source_sha256(server: &Server, video: &str) -> String {
         digest.update(&bytes);
     }
     hex::encode(digest.finalize())
+}
+
+/// A presigned address of the one source of a video in the embedded store, and its size.
+pub async fn source_address(server: &Server, video: &str) -> (String, usize) {
+    let (client, bucket) = open(server);
+    let prefix = format!("sources/{video}/");
+    let listed = client.list_objects_v2().bucket(&bucket).prefix(&prefix).send().await.expect("a listing");
+    let [source] = listed.contents() else { panic!("expected one source under {prefix}") };
+    let asked = client.get_object().bucket(&bucket).key(source.key().expect("a name"));
+    let hour = PresigningConfig::expires_in(Duration::from_hours(1)).expect("an hour");
+    let signed = asked.presigned(hour).await.expect("an address");
+    let size = usize::try_from(source.size().expect("a size")).expect("a size");
+    (signed.uri().to_owned(), size)
 }
 
 /// The bucket that was set, or the embedded server's, with the keys it keeps in its folder.
