@@ -113,6 +113,11 @@ impl Rarity {
     /// Of what wasn't counted.
     pub(super) const UNKNOWN: Self = Self { videos: COUNTED, spread: 1.0 };
 
+    /// More than are counted.
+    pub(super) fn is_frequent(&self) -> bool {
+        self.videos >= COUNTED
+    }
+
     /// The rarest first.
     pub(super) fn order(&self, other: &Self) -> std::cmp::Ordering {
         self.videos.cmp(&other.videos).then(other.spread.total_cmp(&self.spread))

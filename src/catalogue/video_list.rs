@@ -14,7 +14,30 @@ use crate::domain::{AccountId, VideoId};
 
 /// Words of a search that count, besides the topic.
 const WORDS: usize = 4;
+/// Videos of the rarest of several frequent words that a page looks through: a few, which fill it where the words meet now
+/// and then, and more only where they don't. A page may be empty after them, and the next one goes on from there.
+const WINDOWS: [i64; 2] = [500, 4500];
 
+/// A statement with its values, for either engine. Not kept prepared: PostgreSQL then plans it for these values, not for any.
+macro_rules! filled {
+    ($values:expr, $statement:expr) => {{
+        let (values, statement): (&Values<'_>, Statement) = ($values, $statement);
+        let mut query = sqlx::query_as(AssertSqlSafe(statement.text)).persistent(false);
+        for place in statement.places {
+            query = match place {
+                Place::Cursor => query.bind(values.cursor),
+                Place::Window => query.bind(values.window),
+                Place::Floor => query.bind(values.floor),
+                Place::Limit => query.bind(i64::from(values.filter.limit) + 1),
+                Place::Account(account) => query.bind(values.account(account)),
+                Place::AccountToken(account) => query.bind(values.account(account).map(account_token)),
+                Place::MediaState => query.bind(values.filter.media_state),
+                Place::Token(i) => query.bind(&values.tokens[i]),
+            };
+        }
+        query
+    }};
+}
 /// Every kind of part, to be prepared as a check of the schema.
 pub(super) fn statements(is_sqlite: bool) -> Vec<String> {
     let word = || vec![Place::Token(0), Place::Token(1)];
@@ -23,12 +46,24 @@ pub(super) fn statements(is_sqlite: bool) -> Vec<String> {
         scope: (of, VideoState::ALL.first().copied()),
         lead: Lead::Video,
         tokens: vec![],
+        is_long: false,
     });
-    let searched = [Lead::Token, Lead::Merge].map(|lead| Part { tokens: word(), lead, ..listed[0].clone() });
+    let searched = [Lead::Token, Lead::Merge].map(|lead| Part {
+        tokens: word(),
+        lead,
+        is_long: true,
+        ..listed[0].clone()
+    });
     let everything = Part { scope: (None, None), ..listed[0].clone() };
     let parts = listed.into_iter().chain(searched).chain([everything]);
-    let kinds = parts.flat_map(|part| [(false, false), (true, true)].map(|kind| (part.clone(), kind)));
-    kinds.map(|(part, kind)| Statement::new(is_sqlite, &[part], kind).text).collect()
+    let narrow = Narrowing { of_media: true, has_cursor: true, has_floor: true };
+    let kinds = parts.flat_map(|part| [Narrowing::default(), narrow].map(|kind| (part.clone(), kind)));
+    let both = kinds.flat_map(|(part, kind)| {
+        let mut texts = vec![Statement::new(is_sqlite, std::slice::from_ref(&part), kind).text];
+        texts.extend(Statement::floor(is_sqlite, &[part], kind).map(|floor| floor.text));
+        texts
+    });
+    both.collect()
 }
 
 /// Whose list it is.
@@ -58,7 +93,8 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// A page of videos, newest first: one statement, and one before it that counts where there are several ways to begin.
+/// A page of videos, newest first: one statement, one before it that counts where there are several ways to begin, and one
+/// that says how far back a page of frequent words looks. Such a page may have fewer than asked for, or none, and go on.
 pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Error> {
     let own = match filter.sight {
         Sight::Member(id) => Some(id),
@@ -85,7 +121,8 @@ pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Er
         Some(None) => return Ok(Page { items: Vec::new(), next: None }),
         known => known.flatten(),
     };
-    let values = Values { filter, account, own, tokens: &tokens };
+    let mut values =
+        Values { filter, account, own, tokens: &tokens, cursor: filter.cursor, floor: None, window: 0 };
     let parts: Vec<Part> = scopes(filter, account, searched)
         .into_iter()
         .map(|scope| Part::plan(scope, &values, &counts))
@@ -93,10 +130,15 @@ pub async fn list(mut conn: Conn<'_>, filter: &Filter) -> Result<Page<Video>, Er
     if parts.is_empty() {
         return Ok(Page { items: Vec::new(), next: None });
     }
-    let kind = (filter.media_state.is_some(), filter.cursor.is_some());
-    let statement = Statement::new(matches!(conn, Conn::Sqlite(_)), &parts, kind);
-    let rows = values.ask(conn, statement).await?;
-    Ok(Page::of(rows, filter.limit, |video| video.id.to_string()))
+    let mut rows = Vec::new();
+    for window in WINDOWS {
+        rows.extend(values.look(conn.again(), &parts, window).await?);
+        if rows.len() > filter.limit as usize || values.cursor.is_none() {
+            break;
+        }
+    }
+    let page = Page::of(rows, filter.limit, |video: &Video| video.id.to_string());
+    Ok(Page { next: page.next.or(values.cursor.map(|cursor| cursor.to_string())), ..page })
 }
 
 /// The states that a list may have.
@@ -164,6 +206,8 @@ struct Part {
     lead: Lead,
     /// The rarest first; an account is a token too.
     tokens: Vec<Place>,
+    /// Whether so many videos have the rarest, and must have others, that a page looks through a window of them.
+    is_long: bool,
 }
 
 impl Part {
@@ -188,7 +232,8 @@ impl Part {
             _ if Rarity::is_worth_lookups(&rarities, ranges - 1) => Lead::Token,
             _ => Lead::Merge,
         };
-        Self { scope, lead, tokens }
+        let is_long = ranges > 1 && rarities.first().is_some_and(Rarity::is_frequent);
+        Self { scope, lead, tokens, is_long }
     }
 }
 
@@ -196,6 +241,8 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Cursor,
+    Floor,
+    Window,
     Limit,
     Account(Account),
     AccountToken(Account),
@@ -209,6 +256,12 @@ struct Values<'a> {
     account: Option<AccountId>,
     own: Option<AccountId>,
     tokens: &'a [String],
+    /// Only what is older.
+    cursor: Option<VideoId>,
+    /// Nothing that is older.
+    floor: Option<VideoId>,
+    /// Videos of the rarest token down to the floor.
+    window: i64,
 }
 
 impl Values<'_> {
@@ -219,23 +272,41 @@ impl Values<'_> {
         }
     }
 
-    async fn ask(&self, conn: Conn<'_>, statement: Statement) -> Result<Vec<Video>, Error> {
-        // Not kept prepared: PostgreSQL then plans it for these values, not for any.
-        Ok(on!(conn, c => {
-            let mut query = sqlx::query_as(AssertSqlSafe(statement.text)).persistent(false);
-            for place in statement.places {
-                query = match place {
-                    Place::Cursor => query.bind(self.filter.cursor),
-                    Place::Limit => query.bind(i64::from(self.filter.limit) + 1),
-                    Place::Account(account) => query.bind(self.account(account)),
-                    Place::AccountToken(account) => query.bind(self.account(account).map(account_token)),
-                    Place::MediaState => query.bind(self.filter.media_state),
-                    Place::Token(i) => query.bind(&self.tokens[i]),
-                };
-            }
-            query.fetch_all(c).await?
-        }))
+    /// What is in the next window; the cursor is at its end then, or `None` where nothing is left.
+    async fn look(&mut self, mut conn: Conn<'_>, parts: &[Part], window: i64) -> Result<Vec<Video>, Error> {
+        let is_sqlite = matches!(conn, Conn::Sqlite(_));
+        let narrowing = Narrowing {
+            of_media: self.filter.media_state.is_some(),
+            has_cursor: self.cursor.is_some(),
+            has_floor: false,
+        };
+        self.window = window;
+        self.floor = match Statement::floor(is_sqlite, parts, narrowing) {
+            Some(statement) => self.floor(conn.again(), statement).await?,
+            None => None,
+        };
+        let narrowing = Narrowing { has_floor: self.floor.is_some(), ..narrowing };
+        let rows = self.list(conn, Statement::new(is_sqlite, parts, narrowing)).await?;
+        self.cursor = self.floor;
+        Ok(rows)
     }
+
+    async fn list(&self, conn: Conn<'_>, statement: Statement) -> Result<Vec<Video>, Error> {
+        Ok(on!(conn, c => filled!(self, statement).fetch_all(c).await?))
+    }
+
+    async fn floor(&self, conn: Conn<'_>, statement: Statement) -> Result<Option<VideoId>, Error> {
+        let (floor,) = on!(conn, c => filled!(self, statement).fetch_one(c).await?);
+        Ok(floor)
+    }
+}
+
+/// What all parts of a statement are narrowed by.
+#[derive(Debug, Clone, Copy, Default)]
+struct Narrowing {
+    of_media: bool,
+    has_cursor: bool,
+    has_floor: bool,
 }
 
 /// A statement and what its places stand for, in order.
@@ -244,13 +315,12 @@ struct Statement {
     text: String,
     places: Vec<Place>,
     is_sqlite: bool,
-    of_media: bool,
-    has_cursor: bool,
+    narrowing: Narrowing,
 }
 
 impl Statement {
-    fn new(is_sqlite: bool, parts: &[Part], (of_media, has_cursor): (bool, bool)) -> Self {
-        let mut statement = Self { is_sqlite, of_media, has_cursor, ..Self::default() };
+    fn new(is_sqlite: bool, parts: &[Part], narrowing: Narrowing) -> Self {
+        let mut statement = Self { is_sqlite, narrowing, ..Self::default() };
         let parts: Vec<String> = parts.iter().map(|part| statement.part(part)).collect();
         let ids = parts.iter().enumerate().map(|(i, part)| format!("select p{i}.id from ({part}) p{i}"));
         let ids = ids.collect::<Vec<_>>().join(" union all ");
@@ -260,6 +330,21 @@ impl Statement {
              order by v.id desc limit {limit}"
         );
         statement
+    }
+
+    /// The oldest video that a page looks at: of each part that is long, the one at the end of a window of its rarest
+    /// token. `None` where no part is long.
+    fn floor(is_sqlite: bool, parts: &[Part], narrowing: Narrowing) -> Option<Self> {
+        let mut statement = Self { is_sqlite, narrowing, ..Self::default() };
+        let window = statement.place(Place::Window);
+        let mut windows = Vec::new();
+        for part in parts.iter().filter(|part| part.is_long) {
+            let range = statement.token("d", *part.tokens.first()?, part.scope);
+            windows.push(format!("select ({range} order by d.video_id desc limit 1 offset {window}) as id"));
+        }
+        let windows = Some(windows.join(" union all ")).filter(|windows| !windows.is_empty())?;
+        statement.text = format!("select max(w.id) from ({windows}) w");
+        Some(statement)
     }
 
     /// `$1`, and which value that is.
@@ -282,7 +367,7 @@ impl Statement {
                     let range = self.token("k", *token, part.scope);
                     text = format!("{text} and ({range} and k.video_id = d.video_id) is not null");
                 }
-                if self.of_media {
+                if self.narrowing.of_media {
                     let range = self.videos((None, part.scope.1), "v.id");
                     text = format!("{text} and ({range} and v.id = d.video_id) is not null");
                 }
@@ -298,7 +383,7 @@ impl Statement {
     /// By what a list goes along its index. PostgreSQL takes the order of the primary key for cheaper, walking past
     /// everything that doesn't fit, unless the key has another order: that of bytes, which sorts ids no differently.
     fn listed_id(&self, scope: Scope) -> &'static str {
-        let is_everything = scope == (None, None) && !self.of_media;
+        let is_everything = scope == (None, None) && !self.narrowing.of_media;
         if self.is_sqlite || is_everything { "v.id" } else { "v.id collate \"C\"" }
     }
 
@@ -307,7 +392,7 @@ impl Statement {
         let limit = self.place(Place::Limit);
         let tokens = part.tokens.iter().map(|token| self.token("k", *token, part.scope));
         let mut ranges: Vec<String> = tokens.collect();
-        if self.of_media {
+        if self.narrowing.of_media {
             ranges.push(self.videos((None, part.scope.1), "v.id"));
         }
         if self.is_sqlite {
@@ -323,9 +408,9 @@ impl Statement {
     fn token(&mut self, name: &str, token: Place, (_, state): Scope) -> String {
         let token = self.place(token);
         let state = state.map_or_else(String::new, |state| format!(" and {name}.state = '{state}'"));
-        let before = self.before(&format!("{name}.video_id"));
+        let within = self.within(&format!("{name}.video_id"));
         format!(
-            "select {name}.video_id as id from video_token {name} where {name}.token = {token}{state}{before}"
+            "select {name}.video_id as id from video_token {name} where {name}.token = {token}{state}{within}"
         )
     }
 
@@ -333,17 +418,25 @@ impl Statement {
     fn videos(&mut self, (account, state): Scope, id: &str) -> String {
         let account =
             account.map(|account| format!(" and v.account_id = {}", self.place(Place::Account(account))));
-        let media = self.of_media.then(|| format!(" and v.media_state = {}", self.place(Place::MediaState)));
+        let media = self
+            .narrowing
+            .of_media
+            .then(|| format!(" and v.media_state = {}", self.place(Place::MediaState)));
         let state = state.map_or_else(
             || " and v.deleted_at is null".to_owned(),
             |state| format!(" and v.state = '{state}'"),
         );
-        let before = self.before(id);
-        let narrowed: String = [account, media, Some(state), Some(before)].into_iter().flatten().collect();
+        let within = self.within(id);
+        let narrowed: String = [account, media, Some(state), Some(within)].into_iter().flatten().collect();
         format!("select v.id from video v where true{narrowed}")
     }
 
-    fn before(&mut self, id: &str) -> String {
-        if self.has_cursor { format!(" and {id} < {}", self.place(Place::Cursor)) } else { String::new() }
+    /// After the page before, and within the window.
+    fn within(&mut self, id: &str) -> String {
+        let Narrowing { has_cursor, has_floor, .. } = self.narrowing;
+        let mut bound = |is_bound: bool, sign, place| {
+            if is_bound { format!(" and {id} {sign} {}", self.place(place)) } else { String::new() }
+        };
+        bound(has_cursor, "<", Place::Cursor) + &bound(has_floor, ">=", Place::Floor)
     }
 }

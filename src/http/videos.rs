@@ -104,7 +104,8 @@ pub struct Narrowing {
 
 /// Videos, newest first
 ///
-/// Everybody sees what is published; a key also sees all of its account.
+/// Everybody sees what is published; a key also sees all of its account. A page of a search for frequent words that hardly
+/// meet may have fewer items than `limit`, or none: the end is where `next` is null.
 #[utoipa::path(get, path = "/api/v1/videos", tag = "videos", params(Narrowing), security((), ("key" = [])),
     responses((status = 200, body = Page<Video>)))]
 pub async fn list(

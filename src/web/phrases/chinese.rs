@@ -36,6 +36,7 @@ pub const PHRASES: Phrases = Phrases {
     latest: "最新视频",
     results: "搜索结果：",
     nothing: "这里还没有视频。",
+    nothing_yet: "较新的视频中没有找到，请继续查找更早的视频。",
     older: "更早的视频",
     duration: "时长",
     player: Player {

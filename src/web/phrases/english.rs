@@ -36,6 +36,7 @@ pub const PHRASES: Phrases = Phrases {
     latest: "Latest videos",
     results: "Results for",
     nothing: "No videos here yet.",
+    nothing_yet: "Nothing among the newer videos yet. Look among the older ones.",
     older: "Older videos",
     duration: "Length",
     player: Player {

@@ -41,6 +41,8 @@ pub struct Phrases {
     pub latest: &'static str,
     pub results: &'static str,
     pub nothing: &'static str,
+    /// Where a page of a search looked through as many videos as it may.
+    pub nothing_yet: &'static str,
     pub older: &'static str,
     pub duration: &'static str,
     pub player: Player,
