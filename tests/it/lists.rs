@@ -26,11 +26,11 @@ const FEW: i64 = 60;
 const TOKENS_OF_ACCOUNTS: &str =
     "insert into video_token (token, video_id) select '@' || account_id, id from video";
 /// SQLite has no trigger for what is inserted: the product says the state itself.
-const STATES_OF_TOKENS: &str =
+pub const STATES_OF_TOKENS: &str =
     "update video_token set state = (select v.state from video v where v.id = video_id)";
 
 /// Numbers from one.
-fn numbers(db: &Db, last: i64) -> String {
+pub fn numbers(db: &Db, last: i64) -> String {
     match db {
         Db::Sqlite { .. } => format!(
             "with recursive n (i) as (select 1 union all select i + 1 from n where i < {last}) select i from n"
@@ -40,7 +40,7 @@ fn numbers(db: &Db, last: i64) -> String {
 }
 
 /// The id of a number.
-fn id(db: &Db, i: &str) -> String {
+pub fn id(db: &Db, i: &str) -> String {
     match db {
         Db::Sqlite { .. } => format!("printf('01970000-0000-7000-8000-%012d', {i})"),
         Db::Pg(_) => format!("'01970000-0000-7000-8000-' || lpad(({i})::text, 12, '0')"),
@@ -136,7 +136,7 @@ pub async fn cheap<T>(db: &Db, name: &str, ask: impl AsyncFnOnce(Conn<'_>) -> T)
 }
 
 /// Asks, and counts SQLite's steps or the rows that PostgreSQL reads.
-async fn measured<T>(db: &Db, ask: impl AsyncFnOnce(Conn<'_>) -> T) -> (T, i64) {
+pub async fn measured<T>(db: &Db, ask: impl AsyncFnOnce(Conn<'_>) -> T) -> (T, i64) {
     let mut tx = db.begin().await.expect("a transaction");
     let meter = Meter::begin(tx.conn()).await;
     let answer = ask(tx.conn()).await;
@@ -147,7 +147,7 @@ fn own() -> AccountId {
     "01970000-0000-7000-8000-000000000001".parse().expect("an id")
 }
 
-fn narrowed(change: impl FnOnce(&mut Filter)) -> Filter {
+pub fn narrowed(change: impl FnOnce(&mut Filter)) -> Filter {
     let mut filter = Filter { limit: 20, ..Filter::default() };
     change(&mut filter);
     filter
@@ -273,67 +273,6 @@ async fn lists_of_videos_read_no_more_than_their_page() {
             let sorted = page.items.is_sorted_by(|one, next| one.id > next.id);
             assert!(sorted, "{}: {name} is not newest first", db.engine());
         }
-    }
-}
-
-/// Videos of two words that are each in half of them and meet in the oldest only.
-fn halves(db: &Db, count: i64) -> Vec<String> {
-    let (one, numbers) = (id(db, "i"), numbers(db, count));
-    let first = id(db, "1");
-    vec![
-        format!(
-            "insert into account (id, handle, name, sector, level, region, created_at, updated_at)
-             values ({first}, 'account-1', '{{}}', 'health', 'central', '', 0, 0)"
-        ),
-        format!(
-            "insert into topic (id, slug, name, created_at, updated_at) values ({first}, 'health', '{{}}', 0, 0)"
-        ),
-        format!(
-            "insert into video (id, account_id, topic_id, title, description, language, state, poster_alt, media_state,
-               created_at, updated_at)
-             select {one}, {first}, {first}, '{{}}', '{{}}', 'en', 'published', '{{}}', 'ready', 0, 0 from ({numbers}) n"
-        ),
-        format!(
-            "insert into video_token (token, video_id)
-             select case i % 2 when 0 then 'even' else 'odd' end, {one} from ({numbers}) n"
-        ),
-        format!("insert into video_token (token, video_id) values ('even', {first})"),
-        STATES_OF_TOKENS.to_owned(),
-    ]
-}
-
-#[tokio::test]
-async fn a_page_of_two_frequent_words_that_hardly_meet_costs_the_same_among_more_videos() {
-    let few = filled(|db| halves(db, 15_000)).await;
-    let many = filled(|db| halves(db, 60_000)).await;
-    for ((few, _one), (many, _other)) in few.into_iter().zip(many) {
-        let mut costs = Vec::new();
-        for db in [&few, &many] {
-            let mut filter = narrowed(|f| {
-                f.sight = Sight::Public;
-                f.tokens = ["even", "odd"].map(str::to_owned).into();
-            });
-            let (page, cost) =
-                measured(db, async |conn| video::list(conn, &filter).await.expect("a page")).await;
-            assert!(page.items.is_empty() && page.next.is_some(), "{}: {page:?}", db.engine());
-            costs.push(cost);
-            // Whoever goes on finds what there is, and comes to an end.
-            let mut pages = vec![page];
-            while let Some(next) = pages.last().and_then(|page| page.next.clone()) {
-                filter.cursor = Some(next.parse().expect("an id"));
-                let mut tx = db.begin().await.expect("a transaction");
-                pages.push(video::list(tx.conn(), &filter).await.expect("a page"));
-            }
-            let found: Vec<_> = pages.iter().flat_map(|page| &page.items).collect();
-            let [oldest] = found.as_slice() else { panic!("{}: {found:?}", db.engine()) };
-            assert_eq!(oldest.id.to_string(), "01970000-0000-7000-8000-000000000001");
-        }
-        let [few_cost, many_cost] = costs[..] else { panic!("two") };
-        assert!(
-            many_cost * 10 < few_cost * 15,
-            "{}: {few_cost} of 15,000, {many_cost} of 60,000",
-            many.engine()
-        );
     }
 }
 

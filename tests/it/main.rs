@@ -51,4 +51,5 @@ mod tus;
 mod versions;
 mod videos;
 mod weed;
+mod windows;
 mod world;
