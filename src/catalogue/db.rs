@@ -4,6 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -22,6 +23,32 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// PostgreSQL takes a list in JSON for a hundred rows and would compile the statement for 20 to 150 ms, to save less than
 /// one.
 const PLAIN: &str = "set jit = off";
+/// Where the migrations that were applied are kept.
+const MIGRATIONS: &str = "_sqlx_migrations";
+
+/// How a database's schema stands to this binary's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// The database is empty.
+    Missing,
+    Behind {
+        migrations: usize,
+    },
+    Current,
+    /// A newer binary was here.
+    Newer {
+        migration: i64,
+    },
+    /// A migration broke off in the middle.
+    HalfDone {
+        migration: i64,
+    },
+    /// A migration of that number did something else.
+    Foreign {
+        migration: i64,
+    },
+}
+
 /// How many connections a node keeps open, and how long a question waits for one.
 #[derive(Debug, Clone, Copy)]
 pub struct Pool {
@@ -129,11 +156,45 @@ impl Db {
         Ok(Self::Pg(pool.connect_with(options).await?))
     }
 
+    /// How the schema stands to this binary's, without changing anything.
+    pub async fn schema(&self) -> Result<Schema, Error> {
+        let own = self.migrator();
+        let mut read = self.read().await?;
+        let applied = on!(read.conn(), c => c.list_applied_migrations(MIGRATIONS).await);
+        let applied = match applied.map_err(Error::from) {
+            Ok(applied) => applied,
+            // Nobody has begun to make a schema.
+            Err(Error::Refused(_)) => return Ok(Schema::Missing),
+            Err(error) => return Err(error),
+        };
+        if let Some(migration) = on!(read.conn(), c => c.dirty_version(MIGRATIONS).await)? {
+            return Ok(Schema::HalfDone { migration });
+        }
+        for known in &applied {
+            match own.iter().find(|own| own.version == known.version) {
+                None => return Ok(Schema::Newer { migration: known.version }),
+                Some(own) if own.checksum != known.checksum => {
+                    return Ok(Schema::Foreign { migration: known.version });
+                }
+                Some(_) => {}
+            }
+        }
+        let missing = own.iter().count().saturating_sub(applied.len());
+        Ok(if missing == 0 { Schema::Current } else { Schema::Behind { migrations: missing } })
+    }
+
+    fn migrator(&self) -> Migrator {
+        match self {
+            Self::Sqlite { .. } => sqlx::migrate!("migrations/sqlite"),
+            Self::Pg(_) => sqlx::migrate!("migrations/postgres"),
+        }
+    }
+
     /// Brings the schema up to this binary's.
     pub async fn migrate(&self) -> Result<(), Error> {
         match self {
-            Self::Sqlite { write, .. } => sqlx::migrate!("migrations/sqlite").run(write).await?,
-            Self::Pg(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+            Self::Sqlite { write, .. } => self.migrator().run(write).await?,
+            Self::Pg(pool) => self.migrator().run(pool).await?,
         }
         Ok(())
     }

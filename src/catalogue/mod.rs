@@ -28,7 +28,7 @@ mod video_list;
 use sqlx::migrate::MigrateError;
 
 use db::on;
-pub use db::{Conn, Db, Pool, Read, Tx};
+pub use db::{Conn, Db, Pool, Read, Schema, Tx};
 use dialect::Dialect;
 pub use dialect::now;
 pub use held::{count_statements, one_connection};

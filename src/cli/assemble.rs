@@ -1,9 +1,8 @@
 //! Puts the rooms together from the configuration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use url::Url;
 
 use super::{folder, output};
 use crate::catalogue::{Db, Pool, key};
@@ -23,6 +22,16 @@ pub struct Rooms {
     pub publishing: Publishing,
 }
 
+/// Where SQLite keeps everything.
+pub fn database_file(config: &Config) -> PathBuf {
+    config.data_dir.join("policast.db")
+}
+
+/// Where the embedded S3 server keeps everything.
+pub fn objects_folder(config: &Config) -> PathBuf {
+    config.data_dir.join("objects")
+}
+
 /// Opens the database, without touching its schema.
 pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
     let pool = Pool { connections: config.database_connections, ..Pool::default() };
@@ -30,7 +39,7 @@ pub async fn open_db(config: &Config) -> anyhow::Result<Db> {
         Db::postgres_pooled(url, pool).await.context("PostgreSQL at POLICAST_DATABASE_URL")
     } else {
         folder::make(&config.data_dir)?;
-        let file = config.data_dir.join("policast.db");
+        let file = database_file(config);
         Db::sqlite_pooled(&file, pool).await.with_context(|| format!("SQLite at {}", file.display()))
     }
 }
@@ -70,7 +79,7 @@ pub async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Em
     let s3 = &config.s3;
     if config.is_embedded() {
         folder::make(&config.data_dir)?;
-        let folder = config.data_dir.join("objects");
+        let folder = objects_folder(config);
         let endpoint = config.s3_public_endpoint();
         return match Embedded::open(&folder, None).await {
             Ok(embedded) => Ok((Storage::embedded(&embedded, &endpoint), Some(embedded))),
@@ -78,8 +87,6 @@ pub async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Em
             Err(error) => Err(error).context("embedded S3"),
         };
     }
-    check_url("POLICAST_S3_ENDPOINT", s3.s3_endpoint.as_deref())?;
-    check_url("POLICAST_S3_PUBLIC_ENDPOINT", s3.s3_public_endpoint.as_deref())?;
     let (Some(access_key_id), Some(secret_access_key)) = (&s3.s3_access_key_id, &s3.s3_secret_access_key)
     else {
         bail!(
@@ -89,7 +96,7 @@ pub async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Em
     let settings = S3Settings {
         endpoint: s3.s3_endpoint.clone(),
         public_endpoint: s3.s3_public_endpoint.clone(),
-        bucket: s3.s3_bucket.clone().unwrap_or_else(|| "policast".to_owned()),
+        bucket: config.bucket().to_owned(),
         region: s3.s3_region.clone(),
         access_key_id: access_key_id.clone(),
         secret_access_key: secret_access_key.clone(),
@@ -99,16 +106,6 @@ pub async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Em
         },
     };
     Ok((Storage::connect(&settings), None))
-}
-
-/// A server under a wrong address would be waited for, for ever.
-fn check_url(setting: &str, url: Option<&str>) -> anyhow::Result<()> {
-    let Some(url) = url else { return Ok(()) };
-    let parsed = Url::parse(url).with_context(|| format!("{setting} is no URL"))?;
-    if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
-        bail!("{setting} is no http or https URL");
-    }
-    Ok(())
 }
 
 /// A running server has the folder: an operator's command beside it goes through its S3 port.

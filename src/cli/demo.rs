@@ -9,7 +9,7 @@ use serde_json::json;
 use super::api::Api;
 use super::output;
 use super::serve::{self, FirstKey, Server, Shutdown};
-use super::upload::{self, Upload};
+use super::upload::{self, Upload, Wait};
 use crate::catalogue::one_connection;
 use crate::config::Config;
 use crate::domain::key::Role;
@@ -24,11 +24,11 @@ const TOPIC: &str = "environment/air";
 /// A server's settings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    config: Config,
     /// Stop once the clip plays, instead of serving on
     #[arg(long)]
     exit: bool,
+    #[command(flatten)]
+    config: Config,
 }
 
 /// Serves until a signal.
@@ -73,7 +73,7 @@ async fn show(api: &Api) -> anyhow::Result<bool> {
     let change = json!({"title": title, "description": description});
     api.ask(reqwest::Method::PATCH, &format!("/api/v1/videos/{video}"), Some(change)).await?;
     api.ask(reqwest::Method::POST, &format!("/api/v1/videos/{video}/publish"), None).await?;
-    let plays = upload::watch(api, &video).await?;
+    let plays = upload::watch(api, (&video, "explainer.mp4"), Wait::Ready).await?;
     output::line("");
     output::line(&format!("  Watch it:       {}/watch/{video}", api.server));
     output::line(&format!("  Play it (HLS):  {}/play/{video}/master.m3u8", api.server));

@@ -2,19 +2,27 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use super::api::Api;
+use crate::config::http_url;
 
 /// Which server is asked.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Its address
-    #[arg(long, env = "POLICAST_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        env = "POLICAST_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL",
+        value_parser = http_url,
+        help_heading = "Settings"
+    )]
     url: String,
 }
 
-/// 0 where the server is ready, 1 where it is not.
+/// 0 where the server is ready; where it is not, an error that says why.
 pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let address = format!("{}/health/ready", args.url.trim_end_matches('/'));
-    let answer = reqwest::get(&address).await.with_context(|| format!("no answer from {address}"))?;
-    Ok(if answer.status().is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let api = Api::without_key(&args.url)?;
+    api.send(api.http.get(format!("{}/health/ready", api.server))).await?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -11,9 +11,11 @@ mod health;
 mod output;
 mod ports;
 mod serve;
+mod settings;
 mod start;
 mod upload;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,18 +23,20 @@ use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::catalogue::one_connection;
-use crate::config::{self, Config, Role};
+use crate::config::{self, Config, Refusal, Role};
 use crate::observability::{self, LogFormat};
+use settings::Given;
 
 /// Video publishing for government agencies' policy explainers
 #[derive(Debug, Parser)]
 #[command(name = "policast", version, propagate_version = true)]
+#[command(next_help_heading = "Settings of every command")]
 struct Cli {
     /// TOML file whose settings stand in for flags that aren't given: listen = "0.0.0.0:80"
     #[arg(long, global = true, env = "POLICAST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// What is logged: info, debug, policast=debug,warn …
-    #[arg(long, global = true, env = "POLICAST_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, global = true, env = "POLICAST_LOG", default_value = "info", value_name = "FILTER", value_parser = config::log_filter)]
     log: String,
     /// How log lines look
     #[arg(long, global = true, env = "POLICAST_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
@@ -55,6 +59,8 @@ enum Command {
     Admin(Box<admin::Args>),
     /// Check database, bucket, FFmpeg, sandbox and ports, and say what to do about each
     Doctor(Box<doctor::Args>),
+    /// Show every setting that is in force, and where it comes from
+    Config(Box<settings::Args>),
     /// Bring the database's schema up to date, and end
     Migrate(Box<Config>),
     /// Print the OpenAPI document
@@ -63,12 +69,22 @@ enum Command {
     Health(health::Args),
 }
 
+/// The status of a command that was called wrongly, as clap has it.
+const WRONG_USE: u8 = 2;
+/// And of one that ended because nobody read on: what a shell says of a program that SIGPIPE ended.
+const READER_GONE: u8 = 141;
+
 /// Runs the command line; 0 where all is well, 1 where something was found or failed, 2 on wrong use.
 pub fn main() -> ExitCode {
     match start() {
         Ok(code) => code,
+        Err(error) if error.is::<Refusal>() => {
+            output::complain(&output::story(&error));
+            ExitCode::from(WRONG_USE)
+        }
+        Err(error) if error.is::<output::ReaderGone>() => ExitCode::from(READER_GONE),
         Err(error) => {
-            output::complain(&format!("{error:#}"));
+            output::complain(&output::story(&error));
             ExitCode::FAILURE
         }
     }
@@ -76,22 +92,37 @@ pub fn main() -> ExitCode {
 
 fn start() -> anyhow::Result<ExitCode> {
     folder::keep_to_ourselves();
-    let cli = parse()?;
+    let (cli, given) = parse()?;
     observability::start_logs(&cli.log, cli.log_format).context("POLICAST_LOG")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
-    runtime.block_on(one_connection(run(cli.command)))
+    runtime.block_on(one_connection(run(cli.command, &given)))
 }
 
-fn parse() -> anyhow::Result<Cli> {
-    let first = Cli::command().ignore_errors(true).get_matches();
-    let command = match first.try_get_one::<PathBuf>("config").ok().flatten() {
-        Some(file) => config::with_file(Cli::command(), file)?,
+/// The command line, over the environment, over the file.
+fn parse() -> anyhow::Result<(Cli, Given)> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let first = Cli::command().ignore_errors(true).get_matches_from(&arguments);
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let variables = variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+    config::check_names(variables, &Cli::command())?;
+    let file = first.try_get_one::<PathBuf>("config").ok().flatten();
+    let file = file.map(|file| config::Settings::read(file)).transpose()?;
+    let command = match &file {
+        Some(file) => file.apply(Cli::command())?,
         None => Cli::command(),
     };
-    Ok(Cli::from_arg_matches(&command.get_matches())?)
+    let parsed = command.clone().try_get_matches_from(&arguments);
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    match parsed {
+        Ok((cli, matches)) => Ok((cli, Given { command, matches, file })),
+        Err(error) => match config::refusal(&error, &command, (&arguments, file.as_ref())) {
+            Some(refusal) => Err(refusal.into()),
+            None => error.exit(),
+        },
+    }
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, given: &Given) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(config) => serve::run(&config).await,
         Command::Worker(config) => serve::run(&Config { roles: vec![Role::Worker], ..*config }).await,
@@ -99,6 +130,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Upload(args) => upload::run(&args).await,
         Command::Admin(args) => admin::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
+        Command::Config(args) => settings::run(&args, given),
         Command::Migrate(config) => {
             assemble::open_db(&config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)

@@ -329,11 +329,10 @@ fn rates(connections: &Connections) -> RateLimits {
 }
 
 fn worker_settings(config: &Config) -> worker::Settings {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     worker::Settings {
         name: format!("{host}/{}", std::process::id()),
-        slots: config.media.worker_slots.unwrap_or(processors.max(2)),
+        slots: config.worker_slots(),
         lease: config.media.lease.0,
         account_cap: config.media.account_jobs,
         program: PROGRAM.into(),

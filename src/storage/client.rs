@@ -91,7 +91,15 @@ impl Storage {
     /// Whether the bucket answers; for health.
     pub async fn check(&self) -> Result<(), Error> {
         let sent = self.client.head_bucket().bucket(&*self.bucket).send().await;
-        sent.map(drop).map_err(|error| self.asked("").refused(error))
+        match sent.map_err(|error| self.asked("").refused(error)) {
+            Ok(_) => Ok(()),
+            // The same question with an answer in words: which of the keys is wrong, or what they may not do.
+            Err(error @ Error::Refused { .. }) => {
+                let asked = self.client.list_objects_v2().bucket(&*self.bucket).max_keys(1).send().await;
+                Err(asked.map_or_else(|error| self.asked("").refused(error), |_| error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes the bucket where it is missing, and lets browsers use presigned addresses.

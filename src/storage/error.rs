@@ -3,6 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::domain::printable;
 use crate::fault::Injected;
 
 /// Why a bucket did not do as asked.
@@ -27,8 +28,13 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("the object store refused: {code}: {message}")]
-    Refused { code: String, message: String },
+    #[error("the object store refused {what}: {code}{}", cause(message))]
+    Refused { what: String, code: String, message: String },
+}
+
+/// An answer to HEAD has no words.
+fn cause(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {}", printable(message)) }
 }
 
 impl Error {
@@ -75,6 +81,7 @@ impl Asked<'_> {
         let SdkError::ServiceError(service) = &error else {
             return match error {
                 SdkError::ConstructionFailure(_) => Error::Refused {
+                    what: self.what(),
                     code: "InvalidRequest".to_owned(),
                     message: aws_sdk_s3::error::DisplayErrorContext(&error).to_string(),
                 },
@@ -86,7 +93,10 @@ impl Asked<'_> {
         let message = service.err().message().unwrap_or_default().to_owned();
         self.by_code(status, &code).unwrap_or_else(|| match status {
             408 | 429 | 500.. => Error::unavailable(error),
-            _ => Error::Refused { code: if code.is_empty() { status.to_string() } else { code }, message },
+            _ => {
+                let code = if code.is_empty() { status.to_string() } else { code };
+                Error::Refused { what: self.what(), code, message }
+            }
         })
     }
 
@@ -96,8 +106,12 @@ impl Asked<'_> {
             "InternalError" | "ServiceUnavailable" | "SlowDown" | "RequestTimeout" | "OperationAborted" => {
                 Error::unavailable(format!("{code}: {message}"))
             }
-            _ => Error::Refused { code: code.to_owned(), message },
+            _ => Error::Refused { what: self.what(), code: code.to_owned(), message },
         })
+    }
+
+    fn what(self) -> String {
+        if self.key.is_empty() { format!("the bucket {}", self.bucket) } else { self.key.to_owned() }
     }
 
     fn by_code(self, status: u16, code: &str) -> Option<Error> {
@@ -131,7 +145,7 @@ mod tests {
         for code in ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"] {
             assert!(of(code).is_unavailable(), "{code}");
         }
-        assert!(matches!(of("AccessDenied"), Error::Refused { .. }));
+        assert_eq!(of("AccessDenied").to_string(), "the object store refused a: AccessDenied: a: said");
         assert!(matches!(of("QuotaExceeded"), Error::Full));
     }
 }

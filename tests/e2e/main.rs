@@ -9,6 +9,7 @@ mod command;
 mod connections;
 mod kill;
 mod live;
+mod messages;
 mod outage;
 mod pictures;
 mod playlist;

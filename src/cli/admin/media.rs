@@ -118,10 +118,7 @@ pub(super) async fn why(publishing: &Publishing, args: &Why, format: Format) -> 
     let story = publishing.story(args.video).await?;
     match format {
         Format::Json => output::document(&story),
-        Format::Table => {
-            story.lines().iter().for_each(|line| output::line(line));
-            Ok(ExitCode::SUCCESS)
-        }
+        Format::Table => output::lines(&story.lines()),
     }
 }
 
@@ -131,12 +128,11 @@ pub(super) async fn fsck(publishing: &Publishing, args: &Fsck, format: Format) -
     let (found, mut findings) = mpsc::channel(publishing::PENDING);
     let checking = async move { publishing.check_into(&check, pace, &found).await };
     let printing = async {
-        let mut rows = output::Rows::begin(format, &["kind", "key", "video", "repaired"]);
+        let mut rows = output::Rows::begin(format, &["kind", "key", "video", "repaired"])?;
         while let Some(finding) = findings.recv().await {
             rows.print(&finding)?;
         }
-        rows.end();
-        anyhow::Ok(())
+        rows.end()
     };
     let (checked, printed) = tokio::join!(checking, printing);
     printed?;

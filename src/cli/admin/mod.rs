@@ -19,11 +19,11 @@ use crate::publishing::Publishing;
 /// The instance and what is done to it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    config: Config,
     /// How results are printed
     #[arg(long, global = true, default_value = "table", value_name = "FORMAT")]
     output: Format,
+    #[command(flatten)]
+    config: Config,
     #[command(subcommand)]
     command: Command,
 }
