@@ -4,6 +4,8 @@
 
 #[path = "../tests/e2e/api.rs"]
 mod api;
+#[path = "../tests/it/ports.rs"]
+mod ports;
 #[path = "../tests/e2e/server.rs"]
 mod server;
 #[path = "../tests/e2e/tool.rs"]

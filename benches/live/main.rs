@@ -10,6 +10,8 @@ mod glass;
 mod load;
 mod nginx;
 mod painter;
+#[path = "../../tests/it/ports.rs"]
+mod ports;
 mod process;
 mod recording;
 mod reloads;

@@ -1,7 +1,7 @@
 //! nginx with its RTMP module in the foreground, on a folder and ports of its own, stopped by its process id.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+use crate::ports::Port;
 
 /// Where Debian puts them; `/usr/sbin` is not in everybody's PATH.
 const PROGRAM: &str = "/usr/sbin/nginx";
@@ -22,6 +24,7 @@ pub struct Nginx {
     folder: TempDir,
     rtmp: u16,
     http: u16,
+    _ports: [Port; 2],
 }
 
 impl Nginx {
@@ -33,15 +36,15 @@ impl Nginx {
         }
         let folder = tempfile::Builder::new().prefix("policast-nginx-").tempdir().expect("a folder");
         fs::create_dir_all(folder.path().join("web/hls")).expect("a folder");
-        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-        let [rtmp, http] = ports.map(|port| port.local_addr().expect("an address").port());
+        let ports = [(); 2].map(|()| Port::reserve());
+        let [rtmp, http] = ports.each_ref().map(|port| port.number);
         let root = folder.path().display().to_string();
         fs::write(folder.path().join("nginx.conf"), configuration(&root, rtmp, http)).expect("a file");
         let log = File::create(folder.path().join("output.log")).expect("a log");
         let mut command = Command::new(PROGRAM);
         command.args(["-p", &root, "-c", &format!("{root}/nginx.conf"), "-e", &format!("{root}/error.log")]);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
-        let mut nginx = Self { child: command.spawn().expect("nginx"), folder, rtmp, http };
+        let mut nginx = Self { child: command.spawn().expect("nginx"), folder, rtmp, http, _ports: ports };
         nginx.wait_until_ready().await;
         Some(nginx)
     }

@@ -1,6 +1,5 @@
 //! What a viewer gets, in a real browser.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use policast::domain::Clock;
@@ -26,8 +25,7 @@ async fn chromium_plays_the_watch_page_to_its_end() {
 
 #[tokio::test]
 async fn chromium_stays_on_the_page_of_a_broadcast_from_its_countdown_to_its_recording() {
-    let door = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let server = Server::start_with(&[("POLICAST_RTMP_LISTEN", &door.to_string())]).await;
+    let server = Server::start().await;
     server.api.agency().await;
     let starts_at = Clock::System.now().plus(Duration::from_mins(65));
     let announced = json!({

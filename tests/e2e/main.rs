@@ -13,6 +13,8 @@ mod messages;
 mod outage;
 mod pictures;
 mod playlist;
+#[path = "../it/ports.rs"]
+mod ports;
 #[path = "../it/postgres.rs"]
 mod postgres;
 mod proxy;

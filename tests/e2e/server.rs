@@ -1,7 +1,6 @@
 //! The real binary, started on a folder and ports of its own, and stopped by its process id.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::api::Api;
+use crate::ports::Port;
 
 /// A start that takes longer is a hang.
 const START: Duration = Duration::from_mins(1);
@@ -20,6 +20,7 @@ pub struct Server {
     pub api: Api,
     settings: Vec<(String, String)>,
     home: TempDir,
+    _ports: [Port; 4],
     child: Option<Child>,
 }
 
@@ -39,7 +40,8 @@ impl Server {
     /// A server that isn't started yet.
     pub fn at(extra: &[(&str, &str)]) -> Self {
         let home = tempfile::Builder::new().prefix("policast-e2e-").tempdir().expect("a folder");
-        let [listen, s3, metrics, rtmp] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+        let ports = [(); 4].map(|()| Port::reserve());
+        let [listen, s3, metrics, rtmp] = ports.each_ref().map(|port| format!("127.0.0.1:{port}"));
         let key = format!("pk_{}", uuid::Uuid::now_v7().simple().to_string().repeat(2));
         let api = Api::new(format!("http://{listen}"), key.clone());
         let own = [
@@ -57,7 +59,7 @@ impl Server {
         ];
         let mut settings: Vec<_> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         settings.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self { api, settings, home, child: None }
+        Self { api, settings, home, _ports: ports, child: None }
     }
 
     /// Gives it another setting, from its next start on.
@@ -214,10 +216,4 @@ pub fn parent_of(id: u32) -> Option<u32> {
 
 fn is_error(line: &str) -> bool {
     line.contains("\"level\":\"ERROR\"") || line.contains(" ERROR ") || line.contains("panicked at")
-}
-
-/// Ports nobody listens on now; all held at once, so no two are the same.
-fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }

@@ -29,6 +29,7 @@ mod parts;
 mod pipeline;
 mod play;
 mod pool;
+mod ports;
 mod poster;
 mod postgres;
 mod probe;

@@ -1,6 +1,5 @@
 //! A real S3 server for the tests: SeaweedFS on free ports over a temporary folder, one for the whole test binary.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +7,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation};
 use tokio::sync::OnceCell;
+
+use crate::ports::Port;
 
 pub const ACCESS_KEY_ID: &str = "tester";
 pub const SECRET_ACCESS_KEY: &str = "tester-secret";
@@ -37,6 +38,7 @@ pub struct Weed {
     pub endpoint: String,
     pub keeper: Child,
     log: PathBuf,
+    _ports: [Port; 8],
 }
 
 impl Weed {
@@ -50,11 +52,13 @@ impl Weed {
         let binary = binary();
         let folder = tempfile::Builder::new().prefix("policast-weed-").tempdir().expect("a folder").keep();
         std::fs::write(folder.join("s3.json"), config()).expect("a file");
-        let ports = free_ports::<8>();
+        let ports = [(); 8].map(|()| Port::reserve());
+        let numbers = ports.each_ref().map(|port| port.number);
         let weed = Self {
-            endpoint: format!("http://127.0.0.1:{}", ports[0]),
-            keeper: spawn(&binary, &folder, ports),
+            endpoint: format!("http://127.0.0.1:{}", numbers[0]),
+            keeper: spawn(&binary, &folder, numbers),
             log: folder.join("log"),
+            _ports: ports,
         };
         weed.wait().await;
         weed
@@ -124,12 +128,6 @@ fn config() -> String {
     let actions = ["Admin", "Read", "Write", "List", "Tagging"];
     serde_json::json!({"identities": [{"name": "tester", "credentials": [credentials], "actions": actions}]})
         .to_string()
-}
-
-/// Ports nobody listens on; held together until all are known, so that no two are alike.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// `POLICAST_TEST_WEED`, or the one on the path, or the one in the tests' own environment.

@@ -15,6 +15,7 @@ use tokio::process::Child;
 
 use super::{Broadcast, Clip, STUCK};
 use crate::playlist;
+use crate::ports::Port;
 use crate::server::Server;
 use crate::tool::program;
 
@@ -22,14 +23,14 @@ const KEY: &str = "key-of-the-account-elsewhere";
 
 /// FFmpeg waiting for a stream on a port, and the file it keeps it in.
 struct Elsewhere {
-    port: u16,
+    port: Port,
     file: PathBuf,
 }
 
 impl Elsewhere {
     fn new(folder: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-        Self { port, file: folder.join(format!("elsewhere-{port}.flv")) }
+        let port = Port::reserve();
+        Self { file: folder.join(format!("elsewhere-{port}.flv")), port }
     }
 
     fn url(&self) -> String {
@@ -46,7 +47,7 @@ impl Elsewhere {
 
     async fn wait_until_open(&self) {
         // Connecting would take FFmpeg's only place.
-        let place = format!("0100007F:{:04X} 00000000:0000 0A", self.port);
+        let place = format!("0100007F:{:04X} 00000000:0000 0A", self.port.number);
         let begun = Instant::now();
         while !std::fs::read_to_string("/proc/net/tcp").expect("connections").contains(&place) {
             assert!(begun.elapsed() < STUCK, "ffmpeg never listens");

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::encoder::{publish, whole};
 use crate::clip;
+use crate::ports::Port;
 
 const PICTURE: &str = "testsrc2=size=320x180:rate=30:duration=4";
 const SOUND: &str = "sine=frequency=440:sample_rate=48000:duration=4";
@@ -234,7 +235,8 @@ async fn a_made_hvcc_says_of_the_picture_what_ffmpegs_own_says() {
 
 /// Connects to an FFmpeg that waits for one stream at a free port and writes it to `output`.
 async fn server(output: &Path) -> (Child, TcpStream, String) {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let reserved = Port::reserve();
+    let port = reserved.number;
     let tc_url = format!("rtmp://127.0.0.1:{port}/live");
     let mut child = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostdin", "-loglevel", "info", "-listen", "1", "-f", "flv", "-i"])
