@@ -136,7 +136,7 @@ async fn fsck_expects_every_initialisation_segment_of_a_recording() {
         let kept = [("360p", picture, 0, 71), ("audio", sound, 0, 72), ("360p", picture, 1, 73)];
         let mut inits = Vec::new();
         for (name, form, segment, init) in kept {
-            inits.push(keep(publishing, &ingest, (name, form), (segment, init)).await);
+            inits.push(keep(publishing, &ingest, (name, form), (segment, init)).await.unwrap());
         }
         let check = Fsck { rehash: true, repair: false, grace: Duration::ZERO };
         assert_eq!(publishing.fsck(&check).await.unwrap(), []);
@@ -152,26 +152,27 @@ async fn fsck_expects_every_initialisation_segment_of_a_recording() {
 }
 
 /// Keeps a segment with its initialisation segment, which is returned.
-async fn keep(
+pub async fn keep(
     publishing: &Publishing,
     ingest: &Ingest,
     (name, form): (&str, LiveForm),
     (first_segment, init): (u32, u32),
-) -> Key {
+) -> Result<Key, Error> {
     let (id, epoch) = (ingest.recording(), ingest.epoch());
-    let folder = publishing.folder(id).await.unwrap();
+    let folder = publishing.folder(id).await?;
     let key = Key::init_of(folder, name, init);
     let bytes = Bytes::from_static(b"segment");
     let size_bytes = bytes.len() as u64;
-    publishing.storage.put(&key, Bytes::from_static(b"init")).await.unwrap();
-    publishing.storage.put(&Key::pack(folder, name, first_segment, epoch), bytes).await.unwrap();
+    publishing.storage.put(&key, Bytes::from_static(b"init")).await?;
+    publishing.storage.put(&Key::pack(folder, name, first_segment, epoch), bytes).await?;
     let position = u32::from(name == "audio");
     let rung = LiveRung { name: name.to_owned(), position, codecs: String::new(), form };
-    publishing.add_live_rung(ingest.tenure, id, &rung).await.unwrap();
+    publishing.add_live_rung(ingest.tenure, id, &rung).await?;
     let start = i64::from(first_segment) * 180_000;
     let segments = vec![Segment { start, duration: 180_000, size_bytes, key_bytes: 0 }];
     let new = NewPack { rung: name.to_owned(), first_segment, size_bytes, segments, nonce: folder.nonce };
     let seam = Seam { epoch, init, discontinuity: false, shown_at: Timestamp(start) };
-    publishing.add_live_pack(ingest.tenure, id, (new, seam), None).await.unwrap();
-    key
+    let next = (name != "audio").then_some((first_segment + 1, start + 180_000));
+    publishing.add_live_pack(ingest.tenure, id, (new, seam), next).await?;
+    Ok(key)
 }

@@ -1,6 +1,7 @@
 //! Every verb stopped, refused and left without an answer at each change it makes: what was acknowledged holds.
 
 mod posters;
+mod recording;
 mod uploads;
 mod verbs;
 mod walk;

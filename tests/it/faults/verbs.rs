@@ -163,7 +163,7 @@ async fn reprocessing_that_is_cut_goes_on_and_does_nothing_twice() {
 }
 
 /// When an owner that says nothing more has lost its channel.
-async fn lapsed(publishing: &Publishing) {
+pub(super) async fn lapsed(publishing: &Publishing) {
     let later = Publishing { clock: policast::domain::Clock::fixed(later()), ..publishing.clone() };
     later.lapse_broadcasts(Duration::MAX, |_| false).await.expect("lapsed");
 }
