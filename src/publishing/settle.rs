@@ -48,7 +48,7 @@ pub(super) fn decide(facts: &Facts<'_>) -> Verdict {
     let (audio, video): (Vec<&Rung>, Vec<&Rung>) = facts.rungs.iter().partition(|rung| rung.audio);
     let audible = audio.iter().all(|rung| begun(rung) || rung.state == RungState::Failed);
     if facts.working {
-        let playable = audible && video.iter().any(|rung| begun(rung) && rung.state != RungState::Failed);
+        let playable = audible && both_ends(&video).is_some_and(|ends| ends.into_iter().all(begun));
         let state = if playable { MediaState::Playable } else { MediaState::Processing };
         return Verdict { state, error: None, settled: false };
     }
@@ -59,6 +59,14 @@ pub(super) fn decide(facts: &Facts<'_>) -> Verdict {
     let error = complaint(facts.rungs, facts.warnings);
     let state = if error.is_some() { MediaState::Degraded } else { MediaState::Ready };
     Verdict { state, error, settled: true }
+}
+
+/// The highest rung and the lowest that are to be had: players keep what the first master they read lists, and it has to
+/// do for a good line and for a bad one.
+fn both_ends<'a>(video: &[&'a Rung]) -> Option<[&'a Rung; 2]> {
+    let mut kept = video.iter().copied().filter(|rung| rung.state != RungState::Failed);
+    let highest = kept.next()?;
+    Some([highest, kept.next_back().unwrap_or(highest)])
 }
 
 fn nothing_plays(facts: &Facts<'_>) -> Refusal {
@@ -314,6 +322,21 @@ mod tests {
         assert_eq!(decide(&facts).state, MediaState::Processing);
         let started = ["360p".to_owned(), "audio".to_owned()];
         assert_eq!(decide(&Facts { started: &started, ..facts }).state, MediaState::Playable);
+    }
+
+    #[test]
+    fn a_video_plays_only_once_its_highest_and_lowest_rung_have_begun() {
+        let state = |begun: &[&str], failed: &str| {
+            let of = |name| rung(name, if name == failed { RungState::Failed } else { RungState::Encoding });
+            let rungs = ["1080p", "480p", "240p"].map(of);
+            let started: Vec<String> = begun.iter().map(|name| (*name).to_owned()).collect();
+            decide(&Facts { rungs: &rungs, started: &started, working: true, ..Facts::default() }).state
+        };
+        assert_eq!(state(&["1080p", "480p"], ""), MediaState::Processing);
+        assert_eq!(state(&["480p", "240p"], ""), MediaState::Processing);
+        assert_eq!(state(&["1080p", "240p"], ""), MediaState::Playable);
+        assert_eq!(state(&["1080p", "480p"], "240p"), MediaState::Playable);
+        assert_eq!(state(&["480p", "240p"], "1080p"), MediaState::Playable);
     }
 
     #[test]

@@ -11,6 +11,7 @@ if (!watch) {
 await withBrowser(async (browser) => {
   const page = await open(browser, watch);
   await until(page, () => window.policast?.hls?.levels.length > 0, null, 'hls.js never got the master playlist');
+  await until(page, () => policast.video.readyState >= 2, null, 'no first picture came');
   await page.evaluate(() => {
     policast.hls.on('hlsError', (_, { fatal, type, details }) => fatal && window.trouble(`hls.js gave up: ${type}, ${details}`));
     policast.video.muted = true;
@@ -20,9 +21,14 @@ await withBrowser(async (browser) => {
   for (const [level, height] of heights.entries()) {
     await page.evaluate((chosen) => {
       policast.hls.currentLevel = chosen;
-      policast.video.currentTime = 0;
     }, level);
-    const shown = (wanted) => policast.video.videoHeight === wanted && !policast.video.seeking && policast.video.readyState >= 2;
+    // A picture that stands still stays the one of the rung before.
+    const shown = (wanted) => {
+      const { video } = policast;
+      if (video.ended) video.currentTime = 0;
+      if (video.paused) video.play().catch(() => {});
+      return video.videoHeight === wanted && !video.seeking && video.readyState >= 2;
+    };
     await until(page, shown, height, `${height}p is never shown`);
     const colour = await page.evaluate(() => {
       const { video } = policast;
@@ -31,7 +37,10 @@ await withBrowser(async (browser) => {
       context.drawImage(video, 0, 0);
       return [...context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data.slice(0, 3)];
     });
-    await page.evaluate(() => policast.video.play());
+    await page.evaluate(() => {
+      policast.video.currentTime = 0;
+      return policast.video.play();
+    });
     await until(page, () => policast.video.ended, null, `${height}p never plays to its end`, 60_000);
     promise(page.troubles.length === 0, page.troubles.join('; '));
     seen.push({ height, colour });

@@ -74,6 +74,29 @@ async fn a_new_revision_replaces_the_old_one_which_plays_on_for_its_grace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_master_playlist_has_the_highest_and_the_lowest_rung() {
+    let clip = clip::make("-f lavfi -i testsrc2=s=1280x720:r=25:d=20 -c:v mpeg2video -b:v 8M", "clip.mpg");
+    for mut world in World::both().await {
+        world.work();
+        let id = world.upload(clip.clone().into()).await;
+        let plays = |state| matches!(state, MediaState::Playable | MediaState::Ready);
+        let mut looks = 0;
+        while !plays(find(&world, id).await.media_state) {
+            looks += 1;
+            assert!(looks < 12_000, "it never plays");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut read = world.publishing.db.read().await.expect("a connection");
+        let packs = pack::list(read.conn(), (id, 1), None).await.expect("packs");
+        drop(read);
+        let begun = |rung: &str| packs.iter().any(|pack| pack.rung == rung && pack.first_segment == 0);
+        assert!(begun("720p") && begun("240p"), "{packs:?}");
+        assert_eq!(world.settled(id).await.media_state, MediaState::Ready);
+        world.rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revision_whose_grace_is_over_goes_with_its_objects() {
     let mut world = World::small().await;
     world.publishing.limits.revision_grace = Duration::ZERO;
