@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz corpus bench scale obs release web fixtures clean build-packages test-packages test-tools
+.PHONY: help demo test check fuzz corpus bench scale obs release web document fixtures clean build-packages test-packages test-tools
 
 NODE_DIRS := $(patsubst %/package.json,%,$(wildcard tests/e2e/package.json))
 PLAYER_DIR := $(patsubst %/package.json,%,$(firstword $(wildcard src/web/package.json src/web/*/package.json)))
@@ -49,6 +49,9 @@ release: build-packages ## Build target/release/policast
 
 web: test-packages ## Rebuild the bundle of the player (needs Node)
 	$(if $(PLAYER_DIR),npm --prefix $(PLAYER_DIR) ci --no-audit --no-fund && npm --prefix $(PLAYER_DIR) run build,echo "there is no player to bundle")
+
+document: build-packages ## Write docs/openapi.json again, after a change of the API
+	cargo run --locked --quiet -- openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 fixtures: test-packages ## Make the clips of media-fixtures again
 	media-fixtures/make.sh

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{as_text, words};
+use super::words::{as_text, described, words};
 
 words! {
     /// The level of government an account belongs to.
@@ -73,6 +73,13 @@ impl fmt::Display for Handle {
 }
 
 as_text!(Handle);
+described!(
+    Handle,
+    "handle",
+    Some("^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$"),
+    "shenyang-ecology",
+    "2 to 64 of a-z, 0-9 and -, beginning and ending with a letter or digit"
+);
 
 #[cfg(test)]
 mod tests {

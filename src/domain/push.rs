@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::address::is_public;
-use super::words::{as_text, words};
+use super::words::{as_text, described, words};
 
 /// Each target costs the whole stream's bandwidth once more.
 pub const MAX_TARGETS: usize = 5;
@@ -132,6 +132,13 @@ impl From<PushUrl> for String {
 }
 
 as_text!(PushUrl);
+described!(
+    PushUrl,
+    "rtmp-url",
+    None,
+    "rtmps://live.example.org/app",
+    "rtmp://HOST/APPLICATION or rtmps://HOST/APPLICATION, at most 500 bytes, without user, password, ? and #"
+);
 
 #[cfg(test)]
 mod tests {

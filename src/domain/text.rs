@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::words::as_text;
+use super::words::{as_text, described};
 
 /// A word that is none of those expected.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,16 @@ pub struct UnknownWord {
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a BCP 47 language tag")]
 pub struct ParseLanguageError(String);
+
+/// A well-formed tag (RFC 5646 2.1): language, script, region, variants, extensions, private use.
+const LANGUAGE: &str = concat!(
+    "^(([A-Za-z]{2,3}(-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?",
+    "(-([A-Za-z][A-Za-z0-9]{4,7}|[0-9][A-Za-z0-9]{3,7}))*",
+    "(-[0-9A-WYZa-wyz](-[A-Za-z0-9]{2,8})+)*(-[Xx](-[A-Za-z0-9]{1,8})+)?",
+    "|[Xx](-[A-Za-z0-9]{1,8})+)$",
+);
+/// Tags of the time before RFC 4646 that keep no rule; all are deprecated (RFC 5646 2.2.8).
+const IRREGULAR: [&str; 4] = ["en-GB-oed", "sgn-BE-FR", "sgn-BE-NL", "sgn-CH-DE"];
 
 /// A BCP 47 language tag, canonically cased (`zh-Hans`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,10 +58,14 @@ impl FromStr for Language {
 
     fn from_str(text: &str) -> Result<Self, ParseLanguageError> {
         match oxilangtag::LanguageTag::parse_and_normalize(text) {
-            Ok(tag) => Ok(Self(tag.into_inner())),
-            Err(_) => Err(ParseLanguageError(text.to_owned())),
+            Ok(tag) if !is_irregular(tag.as_str()) => Ok(Self(tag.into_inner())),
+            _ => Err(ParseLanguageError(text.to_owned())),
         }
     }
+}
+
+fn is_irregular(tag: &str) -> bool {
+    tag.starts_with("i-") || IRREGULAR.contains(&tag)
 }
 
 impl TryFrom<String> for Language {
@@ -75,6 +89,7 @@ impl fmt::Display for Language {
 }
 
 as_text!(Language);
+described!(Language, "language", Some(LANGUAGE), "zh-Hans", "A BCP 47 language tag");
 
 /// One text in several languages: `{"en": "…", "zh-Hans": "…"}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

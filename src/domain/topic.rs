@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::account::is_label;
-use super::words::as_text;
+use super::words::{as_text, described};
 
 /// How deep the tree of topics may be.
 const MAX_DEPTH: usize = 6;
@@ -77,6 +77,13 @@ impl fmt::Display for Slug {
 }
 
 as_text!(Slug);
+described!(
+    Slug,
+    "topic",
+    Some("^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(/[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?){0,5}$"),
+    "environment/air",
+    "Up to 6 labels joined by /, each 1 to 64 of a-z, 0-9 and -, beginning and ending with a letter or digit"
+);
 
 #[cfg(test)]
 mod tests {

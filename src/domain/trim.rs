@@ -45,6 +45,12 @@ impl Trim {
     }
 }
 
+/// 1 to 12 digits, as the document has it; a sign is none.
+fn milliseconds(text: &str) -> Option<i64> {
+    let digits = (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
 fn ticks(ms: i64) -> Ticks {
     ms.saturating_mul(TICKS_PER_SECOND / 1000)
 }
@@ -62,8 +68,8 @@ impl FromStr for Trim {
     fn from_str(text: &str) -> Result<Self, ParseTrimError> {
         let wrong = || ParseTrimError(text.to_owned());
         let (start, end) = text.split_once('-').ok_or_else(wrong)?;
-        let start_ms = start.parse().ok().ok_or_else(wrong)?;
-        let end_ms = if end.is_empty() { None } else { Some(end.parse().ok().ok_or_else(wrong)?) };
+        let start_ms = milliseconds(start).ok_or_else(wrong)?;
+        let end_ms = if end.is_empty() { None } else { Some(milliseconds(end).ok_or_else(wrong)?) };
         Some(Self { start_ms, end_ms }).filter(|trim| trim.is_sound()).ok_or_else(wrong)
     }
 }
@@ -94,7 +100,7 @@ mod tests {
         for text in ["0-1", "1000-", "1000-59000"] {
             assert_eq!(text.parse::<Trim>().expect("a trim").to_string(), text);
         }
-        for wrong in ["", "-", "5", "9-3", "-1-5", "a-b"] {
+        for wrong in ["", "-", "5", "9-3", "-1-5", "a-b", "+1-5", "1-+5", "1234567890123-"] {
             assert!(wrong.parse::<Trim>().is_err(), "{wrong}");
         }
     }

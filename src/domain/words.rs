@@ -1,4 +1,4 @@
-//! Two macros for values that are words: in SQL as text on both engines, in JSON as a string.
+//! Macros for values that are words: in SQL as text on both engines, in JSON as a string, in the document as a schema.
 
 /// Stores a `Display + FromStr` type as text on any engine that knows `String`.
 macro_rules! as_text {
@@ -95,4 +95,24 @@ macro_rules! words {
     };
 }
 
-pub(crate) use {as_text, words};
+/// The schema of a text that parses by rules of its own, which `pattern` says no narrower and no wider than `FromStr`.
+macro_rules! described {
+    ($name:ident, $format:literal, $pattern:expr, $example:literal, $description:literal) => {
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let format = utoipa::openapi::SchemaFormat::Custom($format.to_owned());
+                let text = utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .format(Some(format))
+                    .pattern(Option::<&str>::from($pattern))
+                    .examples([$example])
+                    .description(Some($description));
+                text.into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+
+pub(crate) use {as_text, described, words};

@@ -9,7 +9,7 @@ use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
 use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::Created;
-use super::words::{ByLanguage, Words};
+use super::words::{self, ByLanguage, Words};
 use super::{App, Error};
 use crate::catalogue::account::{self, Account as Row, Filter};
 use crate::domain::account::{Handle, Level};
@@ -21,7 +21,6 @@ use crate::publishing::{self, AccountDraft};
 pub struct Account {
     #[schema(value_type = String, format = Uuid)]
     id: AccountId,
-    #[schema(value_type = String, example = "shenyang-ecology")]
     handle: Handle,
     #[schema(value_type = ByLanguage)]
     name: Texts,
@@ -29,7 +28,6 @@ pub struct Account {
     level: Level,
     region: String,
     /// The handle of the account above.
-    #[schema(value_type = Option<String>)]
     parent: Option<Handle>,
     /// For its own keys and operators only.
     limits: Option<Limits>,
@@ -55,16 +53,15 @@ pub struct Limits {
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountDraft)]
 pub struct Draft {
-    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$", example = "shenyang-ecology")]
     handle: Handle,
     /// At most 300 characters; a plain text is English.
+    #[schema(schema_with = words::name)]
     name: Words,
-    #[schema(example = "environment")]
+    #[schema(max_length = 300, example = "environment")]
     sector: String,
     level: Level,
-    #[schema(example = "Shenyang")]
+    #[schema(max_length = 300, example = "Shenyang")]
     region: String,
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
     parent: Option<Handle>,
     #[schema(minimum = 0)]
     max_video_bytes: Option<u64>,
@@ -75,14 +72,18 @@ pub struct Draft {
 /// What is changed of an account; what is left out stays, null takes away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountChange)]
 #[expect(clippy::option_option, reason = "null is not the same as left out")]
 pub struct Change {
+    #[schema(schema_with = words::new_name)]
     name: Option<Words>,
+    #[schema(max_length = 300)]
     sector: Option<String>,
     level: Option<Level>,
+    #[schema(max_length = 300)]
     region: Option<String>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
+    #[schema(value_type = Option<Handle>)]
     parent: Option<Option<Handle>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u64>, minimum = 0)]
@@ -126,9 +127,12 @@ fn describe(viewer: Viewer, row: Row) -> Account {
     }
 }
 
-/// Accounts by handle
-#[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts", params(Narrowing), security((), ("key" = [])),
-    responses((status = 200, body = Page<Account>)))]
+/// List accounts
+///
+/// By handle, a page at a time.
+#[utoipa::path(get, path = "/api/v1/accounts", operation_id = "list_accounts", tag = "accounts",
+    params(Narrowing), security((), ("key" = [])),
+    responses((status = 200, description = "A page of accounts", body = Page<Account>)))]
 pub async fn list(
     State(app): State<App>,
     viewer: Viewer,
@@ -142,9 +146,12 @@ pub async fn list(
 }
 
 /// Add a verified account
-#[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = Draft, security(("key" = [])),
+///
+/// Takes an operator's key. The handle is part of addresses and never changes.
+#[utoipa::path(post, path = "/api/v1/accounts", operation_id = "create_account", tag = "accounts",
+    request_body = Draft, security(("key" = [])),
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Account, headers(("Location" = String)))))]
+    responses((status = 201, description = "The new account", body = Account, headers(("Location" = String)))))]
 pub async fn add(
     State(app): State<App>,
     Operator(caller): Operator,
@@ -169,10 +176,13 @@ pub(super) async fn find_row(app: &App, handle: &Handle) -> Result<Row, Error> {
     found.ok_or_else(|| publishing::Error::NotFound("account").into())
 }
 
-/// One account
-#[utoipa::path(get, path = "/api/v1/accounts/{handle}", tag = "accounts", security((), ("key" = [])),
-    params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
-    responses((status = 200, body = Account, headers(("ETag" = String)))))]
+/// Look at one account
+///
+/// `limits` is there for its own keys and for operators only.
+#[utoipa::path(get, path = "/api/v1/accounts/{handle}", operation_id = "get_account", tag = "accounts",
+    security((), ("key" = [])),
+    params(("handle" = Handle, Path)),
+    responses((status = 200, description = "The account", body = Account, headers(("ETag" = String)))))]
 pub async fn find(
     State(app): State<App>,
     viewer: Viewer,
@@ -186,10 +196,14 @@ fn answer(viewer: Viewer, row: Row) -> Versioned<Json<Account>> {
 }
 
 /// Change an account
-#[utoipa::path(patch, path = "/api/v1/accounts/{handle}", tag = "accounts", security(("key" = [])),
+///
+/// Takes an operator's key. What is left out stays.
+#[utoipa::path(patch, path = "/api/v1/accounts/{handle}", operation_id = "update_account", tag = "accounts",
+    security(("key" = [])),
     request_body = Change,
-    params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$"), IfMatchHeader),
-    responses((status = 200, body = Account, headers(("ETag" = String)))))]
+    params(("handle" = Handle, Path), IfMatchHeader),
+    responses((status = 200, description = "The account as it is now", body = Account,
+        headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     Operator(caller): Operator,

@@ -12,7 +12,7 @@ use super::page::{Page, limit};
 use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::{Created, Gone};
 use super::videos::account_of;
-use super::words::Words;
+use super::words::{self, Words};
 use super::{App, Error};
 use crate::catalogue::broadcast::{self, Broadcast as Row, Line};
 use crate::domain::account::Handle;
@@ -31,16 +31,15 @@ const LOG_LINES: u32 = 100;
 #[schema(as = BroadcastDraft)]
 pub struct Draft {
     /// The key's own account where it is left out.
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
     account: Option<Handle>,
-    #[schema(value_type = String, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Slug,
     /// At most 200 characters.
+    #[schema(schema_with = words::title)]
     title: Words,
     /// At most 10,000 characters.
+    #[schema(schema_with = words::description)]
     description: Option<Words>,
     /// The language spoken, and of plain texts.
-    #[schema(value_type = String, pattern = "^[a-z]{2}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", example = "zh-Hans")]
     language: Language,
     /// For the countdown; an encoder may come earlier. Null: as soon as one comes.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -178,9 +177,11 @@ fn ingest(app: &App, secret: Option<&Secret>) -> Ingest {
 ///
 /// Its video is a draft like any other: publish it, and everybody sees the countdown. The stream key is in this
 /// answer and nowhere else.
-#[utoipa::path(post, path = "/api/v1/broadcasts", tag = "broadcasts", request_body = Draft,
+#[utoipa::path(post, path = "/api/v1/broadcasts", operation_id = "create_broadcast", tag = "broadcasts",
+    request_body = Draft,
     security(("key" = [])), params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Broadcast, headers(("Location" = String)))))]
+    responses((status = 201, description = "The new broadcast, with its stream key", body = Broadcast,
+        headers(("Location" = String)))))]
 pub async fn add(
     State(app): State<App>,
     Member(caller): Member,
@@ -209,11 +210,12 @@ fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
 }
 
-/// Broadcasts of the key's account, newest first
+/// List broadcasts
 ///
-/// An operator's key sees those of every account.
-#[utoipa::path(get, path = "/api/v1/broadcasts", tag = "broadcasts", params(Narrowing), security(("key" = [])),
-    responses((status = 200, body = Page<Broadcast>)))]
+/// Those of the key's account, newest first; an operator's key sees those of every account.
+#[utoipa::path(get, path = "/api/v1/broadcasts", operation_id = "list_broadcasts", tag = "broadcasts",
+    params(Narrowing), security(("key" = [])),
+    responses((status = 200, description = "A page of broadcasts", body = Page<Broadcast>)))]
 pub async fn list(
     State(app): State<App>,
     Member(caller): Member,
@@ -225,12 +227,13 @@ pub async fn list(
     Ok(Json(Page { items, next: page.next }))
 }
 
-/// One broadcast
+/// Look at one broadcast
 ///
 /// With the health of its stream and its log.
-#[utoipa::path(get, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", security(("key" = [])),
+#[utoipa::path(get, path = "/api/v1/broadcasts/{id}", operation_id = "get_broadcast", tag = "broadcasts",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid)), 
-    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The broadcast", body = Broadcast, headers(("ETag" = String)))))]
 pub async fn find(
     State(app): State<App>,
     Member(caller): Member,
@@ -248,9 +251,13 @@ async fn look(app: &App, caller: Caller, id: BroadcastId) -> Result<Versioned<Js
 }
 
 /// Change a broadcast
-#[utoipa::path(patch, path = "/api/v1/broadcasts/{id}", tag = "broadcasts", security(("key" = [])),
+///
+/// What is left out stays.
+#[utoipa::path(patch, path = "/api/v1/broadcasts/{id}", operation_id = "update_broadcast", tag = "broadcasts",
+    security(("key" = [])),
     request_body = Change, params(("id" = String, Path, format = Uuid), IfMatchHeader),
-    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The broadcast as it is now", body = Broadcast,
+        headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     Member(caller): Member,
@@ -271,9 +278,11 @@ pub async fn change(
 /// Replace the stream key
 ///
 /// The one before is good no more, and an encoder that uses it is shown out.
-#[utoipa::path(post, path = "/api/v1/broadcasts/{id}/key", tag = "broadcasts", security(("key" = [])),
+#[utoipa::path(post, path = "/api/v1/broadcasts/{id}/key", operation_id = "rotate_stream_key",
+    tag = "broadcasts", security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
-    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The broadcast, with its new stream key", body = Broadcast,
+        headers(("ETag" = String)))))]
 pub async fn rotate(
     State(app): State<App>,
     Member(caller): Member,
@@ -285,7 +294,10 @@ pub async fn rotate(
 }
 
 /// Revoke the stream key
-#[utoipa::path(delete, path = "/api/v1/broadcasts/{id}/key", tag = "broadcasts", security(("key" = [])),
+///
+/// An encoder that uses it is disconnected.
+#[utoipa::path(delete, path = "/api/v1/broadcasts/{id}/key", operation_id = "revoke_stream_key",
+    tag = "broadcasts", security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
     responses((status = 204, description = "It is good no more")))]
 pub async fn revoke(
@@ -302,9 +314,10 @@ pub async fn revoke(
 ///
 /// The recording is at the same address at once. While a stream still comes, the answer may say `live`: the end
 /// follows within a second.
-#[utoipa::path(post, path = "/api/v1/broadcasts/{id}/end", tag = "broadcasts", security(("key" = [])),
+#[utoipa::path(post, path = "/api/v1/broadcasts/{id}/end", operation_id = "end_broadcast", tag = "broadcasts",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
-    responses((status = 200, body = Broadcast, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The broadcast", body = Broadcast, headers(("ETag" = String)))))]
 pub async fn end(
     State(app): State<App>,
     Publisher(caller): Publisher,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
+use super::problem::{Fault, Problem};
 use crate::domain::video::TextError;
 use crate::{catalogue, publishing, storage};
 
@@ -19,6 +19,12 @@ const RETRY_AFTER_SECS: u16 = 5;
 pub(super) const CREATED: StatusCode = StatusCode::CREATED;
 pub(super) const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
 pub(super) const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+
+/// Codes of what a look at a request finds, before anything is done.
+pub(super) const PARAMETER_UNKNOWN: &str = "parameter_unknown";
+pub(super) const FIELD_UNKNOWN: &str = "field_unknown";
+pub(super) const QUERY_INVALID: &str = "query_invalid";
+pub(super) const PATH_INVALID: &str = "path_invalid";
 
 /// The status of an answer that was given before.
 pub(super) fn with_status(status: Option<i64>) -> StatusCode {
@@ -45,16 +51,16 @@ pub enum Error {
     Path(String),
     #[error("{0}")]
     Query(String),
-    #[error("there is no query parameter {0:?} here")]
-    ParameterUnknown(String),
-    #[error("there is no field {0:?} here")]
-    FieldUnknown(String),
+    /// All that is wrong with the query, or with the address.
+    #[error("{}", first(.0))]
+    Parameters(Vec<Fault>),
     #[error("this address takes no body")]
     BodyUnexpected,
     #[error("the body is no JSON: {0}")]
     Syntax(String),
-    #[error("{message}")]
-    Body { code: String, message: String },
+    /// All that is wrong with a JSON body.
+    #[error("{}", first(.0))]
+    Body(Vec<Fault>),
     #[error("the body is {got}, expected {expected}")]
     ContentType { got: String, expected: &'static str },
     #[error("the body is coded as {0:?}; send it as it is")]
@@ -67,8 +73,6 @@ pub enum Error {
     Invalid { field: &'static str, message: String },
     #[error("{0} is missing")]
     Missing(&'static str),
-    #[error("importing from a URL is not there yet; upload the bytes instead")]
-    SourceUrl,
     #[error("this Idempotency-Key was used for another request before")]
     KeyReused,
     #[error("the first request with this Idempotency-Key is still being answered")]
@@ -119,6 +123,15 @@ fn rule(status: StatusCode, code: impl Into<Cow<'static, str>>) -> Rule {
     (status, code.into())
 }
 
+/// What is told where there is room for one thing.
+fn first(faults: &[Fault]) -> &str {
+    faults.first().map_or("it can't be taken", |fault| &fault.detail)
+}
+
+fn code_of(faults: &[Fault]) -> String {
+    faults.first().map_or("body_invalid", |fault| &fault.code).to_owned()
+}
+
 impl Error {
     /// Status and stable code.
     fn rule(&self) -> Rule {
@@ -130,13 +143,12 @@ impl Error {
             Self::RoleTooLow(_) => rule(S::FORBIDDEN, "role_too_low"),
             Self::NoRoute => rule(S::NOT_FOUND, "route_not_found"),
             Self::Method => rule(S::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::Path(_) => rule(S::BAD_REQUEST, "path_invalid"),
-            Self::Query(_) => rule(S::BAD_REQUEST, "query_invalid"),
-            Self::ParameterUnknown(_) => rule(S::BAD_REQUEST, "parameter_unknown"),
-            Self::FieldUnknown(_) => rule(S::UNPROCESSABLE_ENTITY, "field_unknown"),
+            Self::Path(_) => rule(S::BAD_REQUEST, PATH_INVALID),
+            Self::Query(_) => rule(S::BAD_REQUEST, QUERY_INVALID),
+            Self::Parameters(faults) => rule(S::BAD_REQUEST, code_of(faults)),
             Self::BodyUnexpected => rule(S::BAD_REQUEST, "body_unexpected"),
             Self::Syntax(_) => rule(S::BAD_REQUEST, "json_invalid"),
-            Self::Body { code, .. } => rule(S::UNPROCESSABLE_ENTITY, code.clone()),
+            Self::Body(faults) => rule(S::UNPROCESSABLE_ENTITY, code_of(faults)),
             Self::ContentType { .. } => rule(S::UNSUPPORTED_MEDIA_TYPE, "content_type_unsupported"),
             Self::ContentEncoding(_) => rule(S::UNSUPPORTED_MEDIA_TYPE, "content_encoding_unsupported"),
             Self::BodyTooLarge => rule(S::PAYLOAD_TOO_LARGE, "body_too_large"),
@@ -145,7 +157,6 @@ impl Error {
             }
             Self::Invalid { field, .. } => rule(S::UNPROCESSABLE_ENTITY, format!("{field}_invalid")),
             Self::Missing(field) => rule(S::UNPROCESSABLE_ENTITY, format!("{field}_missing")),
-            Self::SourceUrl => rule(S::UNPROCESSABLE_ENTITY, "source_url_unsupported"),
             Self::KeyReused => rule(S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
             Self::StillRunning => rule(S::CONFLICT, "request_running"),
             Self::TokenInvalid => rule(S::FORBIDDEN, "token_invalid"),
@@ -225,6 +236,28 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::MadeAlready => rule(S::CONFLICT, "request_running"),
         E::Secret(_) => rule(S::INTERNAL_SERVER_ERROR, "internal"),
         E::ClientGone => rule(S::BAD_REQUEST, "body_broken"),
+    }
+}
+
+/// The field of the body that a verb refuses.
+fn pointer_of(error: &publishing::Error) -> Option<String> {
+    use publishing::Error as E;
+    match error {
+        E::Text(
+            TextError::Empty { field }
+            | TextError::TooLong { field, .. }
+            | TextError::Control { field }
+            | TextError::Direction { field }
+            | TextError::Languages { field, .. },
+        )
+        | E::Span { field, .. } => Some(format!("/{}", field.replace('.', "/"))),
+        E::UnknownAccount(_) => Some("/account".to_owned()),
+        E::UnknownTopic(_) => Some("/topic".to_owned()),
+        E::ParentCycle(_) => Some("/parent".to_owned()),
+        E::HandleTaken(_) => Some("/handle".to_owned()),
+        E::SlugTaken(_) => Some("/slug".to_owned()),
+        E::TargetPrivate | E::TargetTaken => Some("/url".to_owned()),
+        _ => None,
     }
 }
 
@@ -333,7 +366,27 @@ impl Error {
         self.log(status, &code);
         let title = status.canonical_reason().unwrap_or("Checksum Mismatch");
         let detail = self.detail(status, &code);
-        Problem::new(status.as_u16(), title, code.into_owned(), detail)
+        let errors = self.faults(&code, &detail);
+        Problem::new(status.as_u16(), title, code.into_owned(), detail).with_errors(errors)
+    }
+
+    /// All that is wrong: what a look at the request found, or the one field that a verb refuses.
+    fn faults(self, code: &str, detail: &str) -> Vec<Fault> {
+        let pointer = match self {
+            Self::Body(faults) | Self::Parameters(faults) => {
+                let told = |fault: Fault| Fault { detail: sentence(&fault.detail), ..fault };
+                return faults.into_iter().map(told).collect();
+            }
+            Self::Publishing(error) => pointer_of(&error),
+            _ => None,
+        };
+        let fault = pointer.map(|pointer| Fault {
+            pointer: Some(pointer),
+            parameter: None,
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+        });
+        fault.into_iter().collect()
     }
 }
 

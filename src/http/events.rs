@@ -47,12 +47,14 @@ struct Watch {
     until: Instant,
 }
 
-/// A video's state and progress as they change
+/// Follow a video's state and progress
 ///
 /// `event: video` with the whole video at once, and again whenever it changes.
-#[utoipa::path(get, path = "/api/v1/videos/{id}/events", tag = "videos", security((), ("key" = [])),
+#[utoipa::path(get, path = "/api/v1/videos/{id}/events", operation_id = "stream_video_events", tag = "videos",
+    security((), ("key" = [])),
     params(("id" = String, Path, format = Uuid), Permit),
-    responses((status = 200, content_type = "text/event-stream", body = String)))]
+    responses((status = 200, description = "A stream of events; it ends after an hour at the latest",
+        content_type = "text/event-stream", body = String)))]
 pub async fn events(
     State(app): State<App>,
     viewer: Viewer,

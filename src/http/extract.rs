@@ -2,17 +2,22 @@
 
 use std::error::Error as _;
 
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
 
 use super::Error;
 use super::body::broken;
+use super::check::is_name;
+use super::problem::Fault;
+use super::strict::JsonSchema;
 
 /// A JSON body, in and out.
 #[derive(Debug)]
@@ -35,16 +40,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let got = content_type(request.headers());
-        let headers = request.headers().clone();
-        let mut checked = Request::new(Body::from(text(request, state).await?));
-        *checked.headers_mut() = headers;
-        match axum::Json::<T>::from_request(checked, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::MissingJsonContentType(_)) => {
-                Err(Error::ContentType { got, expected: "application/json" })
-            }
-            Err(rejection) => Err(refuse(&rejection)),
+        if !is_json(&got) {
+            return Err(Error::ContentType { got, expected: "application/json" });
         }
+        let schema = request.extensions().get::<JsonSchema>().cloned();
+        let bytes = bytes(request, state).await?;
+        read(&bytes, schema.as_ref()).map(Self)
     }
 }
 
@@ -52,52 +53,22 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let bytes = text(request, state).await?;
+        let schema = request.extensions().get::<JsonSchema>().cloned();
+        let bytes = bytes(request, state).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        match axum::Json::<T>::from_bytes(&bytes) {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(refuse(&rejection)),
-        }
+        read(&bytes, schema.as_ref()).map(Self)
     }
 }
 
-/// The whole body; one with a NUL in a text is refused, as PostgreSQL keeps none.
-async fn text<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
+/// The whole body.
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Error> {
     match Bytes::from_request(request, state).await {
-        Ok(bytes) => field_with_nul(&bytes).map_or(Ok(bytes), |field| {
-            let message = format!("{field}: a text may not hold the character U+0000");
-            Err(Error::Body { code: format!("{field}_invalid"), message })
-        }),
+        Ok(bytes) => Ok(bytes),
         Err(rejection) if rejection.status().as_u16() == 413 => Err(Error::BodyTooLarge),
         Err(rejection) => Err(broken(&rejection)),
     }
-}
-
-/// The field whose texts hold a NUL; `None` also where the body is no JSON, which is told otherwise.
-fn field_with_nul(json: &[u8]) -> Option<String> {
-    if !holds_nul(json) {
-        return None;
-    }
-    let body: serde_json::Value = serde_json::from_slice(json).ok()?;
-    let fields = body.as_object().into_iter().flatten();
-    let mut holding = fields.filter(|(_, value)| holds_nul(value.to_string().as_bytes()));
-    let field = holding.next().map(|(name, _)| name.as_str()).filter(|name| is_name(name));
-    Some(field.unwrap_or("body").to_owned())
-}
-
-/// Whether JSON has an escaped U+0000; a bare one is no JSON (RFC 8259 7).
-fn holds_nul(json: &[u8]) -> bool {
-    let mut rest = json;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        let escape = &rest[at + 1..];
-        if escape.starts_with(b"u0000") {
-            return true;
-        }
-        rest = escape.get(1..).unwrap_or_default();
-    }
-    false
 }
 
 /// What the body is said to be.
@@ -106,35 +77,51 @@ pub(super) fn content_type(headers: &HeaderMap) -> String {
     header.and_then(|value| value.to_str().ok()).unwrap_or("of no declared type").to_owned()
 }
 
-fn refuse(rejection: &JsonRejection) -> Error {
-    let cause = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
-    match rejection {
-        JsonRejection::JsonDataError(_) => data_error(&cause),
-        JsonRejection::JsonSyntaxError(_) => Error::Syntax(cause),
-        // The only other things that go wrong with a body are its size and its connection.
-        other if other.status().as_u16() == 413 => Error::BodyTooLarge,
-        other => broken(other),
+/// `application/json`, or something that says it is written in JSON (RFC 6839 3.1).
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Held against the document, where the route is in it, before it becomes what the handler takes.
+fn read<T: DeserializeOwned>(bytes: &[u8], schema: Option<&JsonSchema>) -> Result<T, Error> {
+    let body: Value = serde_json::from_slice(bytes).map_err(|error| Error::Syntax(syntax(&error)))?;
+    let faults = schema.map(|schema| schema.check(&body)).unwrap_or_default();
+    if !faults.is_empty() {
+        return Err(Error::Body(faults));
+    }
+    match axum::Json::<T>::from_bytes(bytes) {
+        Ok(axum::Json(body)) => Ok(body),
+        Err(rejection) => Err(refuse(&rejection)),
     }
 }
 
-/// `title: invalid type…` gives the code `title_invalid`, a missing field `title_missing`.
-fn data_error(cause: &str) -> Error {
-    let message = cause.split(" at line ").next().unwrap_or(cause).to_owned();
-    let missing = message.split_once("missing field `").and_then(|(_, rest)| rest.split_once('`'));
-    let code = if let Some((field, _)) = missing {
-        format!("{field}_missing")
-    } else if message.contains("unknown field `") {
-        "field_unknown".to_owned()
+/// Where JSON ends to be JSON.
+fn syntax(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        Category::Eof => format!("it breaks off in line {line}, column {column}"),
+        _ => format!("something else stands in line {line}, column {column}"),
+    }
+}
+
+/// What the schema can't say: a field that is there twice, a number that no machine holds.
+fn refuse(rejection: &JsonRejection) -> Error {
+    let cause = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
+    let message = cause.split(" at line ").next().unwrap_or(&cause);
+    let named = |before: &str| message.split_once(before)?.1.split_once('`').map(|(name, _)| name);
+    let (field, code, detail) = if let Some(field) = named("duplicate field `") {
+        (field, "invalid", format!("{field} is there twice"))
+    } else if let Some(field) = named("missing field `") {
+        (field, "missing", format!("{field} is missing"))
     } else {
         let path = message.split_once(": ").map_or("", |(path, _)| path);
         let field = path.split(['.', '[']).next().filter(|name| is_name(name)).unwrap_or("body");
-        format!("{field}_invalid")
+        (field, "invalid", format!("{field} can't be taken as it is"))
     };
-    Error::Body { code, message }
-}
-
-fn is_name(field: &str) -> bool {
-    !field.is_empty() && field.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+    let pointer = if field == "body" { String::new() } else { format!("/{field}") };
+    let code = format!("{field}_{code}");
+    Error::Body(vec![Fault { pointer: Some(pointer), parameter: None, code, detail }])
 }
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
@@ -143,7 +130,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(path)) => Ok(Self(path)),
-            Err(rejection) => Err(Error::Path(rejection.body_text())),
+            // The document is narrower than the type: what gets here was made by hand.
+            Err(_) => Err(Error::Path("the address is malformed".to_owned())),
         }
     }
 }
@@ -154,11 +142,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => {
-                let cause = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
-                Err(Error::Query(format!("the query is wrong: {cause}")))
-            }
+            Err(rejection) => Err(Error::Query(wrong_parameter(&rejection))),
         }
+    }
+}
+
+/// The parameter that is wrong; twice is wrong too.
+fn wrong_parameter(rejection: &QueryRejection) -> String {
+    let cause = rejection.source().map_or_else(|| rejection.to_string(), ToString::to_string);
+    let twice = cause.split_once("duplicate field `").and_then(|(_, rest)| rest.split_once('`'));
+    match (twice, cause.split_once(": ")) {
+        (Some((name, _)), _) => format!("{name} is there twice"),
+        (None, Some((name, _))) if is_name(name) => format!("{name} can't be taken as it is"),
+        _ => "the query can't be taken as it is".to_owned(),
     }
 }
 
@@ -172,34 +168,29 @@ impl<T: Serialize> IntoResponse for Json<T> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_code_names_the_field() {
-        let code = |cause: &str| match data_error(cause) {
-            Error::Body { code, .. } => code,
-            other => other.to_string(),
-        };
-        assert_eq!(code("missing field `title` at line 1 column 2"), "title_missing");
-        assert_eq!(code("handle: \"A\" is not a handle at line 1 column 14"), "handle_invalid");
-        assert_eq!(code("title.en: invalid type: null at line 1"), "title_invalid");
-        assert_eq!(code("invalid type: sequence, expected struct Draft"), "body_invalid");
-    }
-
-    #[test]
-    fn a_nul_is_found_where_json_escapes_it_and_nowhere_else() {
-        for held in [r#"{"a": "\u0000"}"#, r#"{"a": "b\\\u0000"}"#, r#"{"\u0000": 1}"#] {
-            assert!(holds_nul(held.as_bytes()), "{held}");
-        }
-        for free in [r#"{"a": "\\u0000"}"#, r#"{"a": "\u00e9\n"}"#, "u0000", r"\", ""] {
-            assert!(!holds_nul(free.as_bytes()), "{free}");
+    fn told<T: DeserializeOwned + std::fmt::Debug>(json: &str) -> Vec<(String, String)> {
+        match read::<T>(json.as_bytes(), None) {
+            Err(Error::Body(faults)) => faults.into_iter().map(|it| (it.code, it.detail)).collect(),
+            Err(other) => vec![(String::new(), other.to_string())],
+            Ok(read) => vec![(String::new(), format!("{read:?}"))],
         }
     }
 
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "read only")]
+    struct Body {
+        size: u32,
+    }
+
     #[test]
-    fn a_nul_is_told_by_its_field() {
-        let field = |json: &str| field_with_nul(json.as_bytes());
-        assert_eq!(field(r#"{"a": "b", "title": {"en": "x\u0000"}}"#).as_deref(), Some("title"));
-        assert_eq!(field(r#"{"\u0000": 1}"#).as_deref(), Some("body"));
-        assert_eq!(field(r#"["\u0000"]"#).as_deref(), Some("body"));
-        assert_eq!(field(r#"{"title": "\u0000"#), None, "no JSON is told as such");
+    fn what_no_schema_says_is_told_without_the_words_of_the_parser() {
+        let one = |json: &str| told::<Body>(json).remove(0);
+        let fault = |code: &str, detail: &str| (code.to_owned(), detail.to_owned());
+        assert_eq!(one(r#"{"size": 1, "size": 2}"#), fault("size_invalid", "size is there twice"));
+        assert_eq!(one(r#"{"size": 5000000000}"#), fault("size_invalid", "size can't be taken as it is"));
+        assert_eq!(one("{}"), fault("size_missing", "size is missing"));
+        assert_eq!(one("[]").0, "body_invalid");
+        assert_eq!(one(r#"{"size""#).1, "the body is no JSON: it breaks off in line 1, column 7");
+        assert_eq!(one("{'size': 1}").1, "the body is no JSON: something else stands in line 1, column 2");
     }
 }

@@ -21,14 +21,20 @@ pub struct Health {
     status: &'static str,
 }
 
-/// The process answers
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Health)))]
+/// Ask whether the process answers
+///
+/// For whoever restarts processes: it depends on nothing else.
+#[utoipa::path(get, path = "/health/live", operation_id = "check_liveness", tag = "health",
+    responses((status = 200, description = "The process answers", body = Health)))]
 pub async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Database and bucket answer too
-#[utoipa::path(get, path = "/health/ready", tag = "health", responses((status = 200, body = Health)))]
+/// Ask whether the server can work
+///
+/// The database and the object store answer too.
+#[utoipa::path(get, path = "/health/ready", operation_id = "check_readiness", tag = "health",
+    responses((status = 200, description = "The server can work", body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Error> {
     let check = async {
         key::count_operators(app.read().await?.conn()).await?;

@@ -23,7 +23,6 @@ pub struct Key {
     role: Role,
     label: String,
     /// Null for an operator's.
-    #[schema(value_type = Option<String>)]
     account: Option<Handle>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -33,6 +32,7 @@ pub struct Key {
 
 /// A new key.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = IssuedKey)]
 pub struct Issued {
     #[serde(flatten)]
     key: Key,
@@ -58,19 +58,21 @@ pub struct Draft {
     role: Role,
     /// What it is for; at most 300 characters.
     #[serde(default)]
+    #[schema(max_length = 300)]
     label: String,
 }
 
 /// What is said of a new key of any account, or of none.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AnyKeyDraft)]
 pub struct AnyDraft {
     role: Role,
     /// What it is for; at most 300 characters.
     #[serde(default)]
+    #[schema(max_length = 300)]
     label: String,
     /// Null for a key that covers every account; with the role admin it is an operator's.
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
     account: Option<Handle>,
 }
 
@@ -104,10 +106,14 @@ async fn covered(app: &App, caller: Caller, handle: &Handle) -> Result<AccountId
 }
 
 /// Issue a key of an account
-#[utoipa::path(post, path = "/api/v1/accounts/{handle}/keys", tag = "keys", request_body = Draft,
+///
+/// The secret is in this answer and nowhere else.
+#[utoipa::path(post, path = "/api/v1/accounts/{handle}/keys", operation_id = "create_account_key", tag = "keys",
+    request_body = Draft,
     security(("key" = [])), params(("Idempotency-Key" = Option<String>, Header),
-        ("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
-    responses((status = 201, body = Issued, headers(("Location" = String)))))]
+        ("handle" = Handle, Path)),
+    responses((status = 201, description = "The new key, with its secret", body = Issued,
+        headers(("Location" = String)))))]
 pub async fn add(
     State(app): State<App>,
     Admin(caller): Admin,
@@ -118,10 +124,13 @@ pub async fn add(
     issue(&app, KeyDraft { account, role: draft.role, label: draft.label }).await
 }
 
-/// Keys of an account
-#[utoipa::path(get, path = "/api/v1/accounts/{handle}/keys", tag = "keys", security(("key" = [])),
-    params(("handle" = String, Path, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")),
-    responses((status = 200, body = Keys)))]
+/// List the keys of an account
+///
+/// Without their secrets, which nobody can read again.
+#[utoipa::path(get, path = "/api/v1/accounts/{handle}/keys", operation_id = "list_account_keys", tag = "keys",
+    security(("key" = [])),
+    params(("handle" = Handle, Path)),
+    responses((status = 200, description = "All keys of the account", body = Keys)))]
 pub async fn list(
     State(app): State<App>,
     Admin(caller): Admin,
@@ -133,9 +142,13 @@ pub async fn list(
 }
 
 /// Issue a key of any account, or an operator's
-#[utoipa::path(post, path = "/api/v1/keys", tag = "keys", request_body = AnyDraft, security(("key" = [])),
+///
+/// Takes an operator's key. The secret is in this answer and nowhere else.
+#[utoipa::path(post, path = "/api/v1/keys", operation_id = "create_key", tag = "keys", request_body = AnyDraft,
+    security(("key" = [])),
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Issued, headers(("Location" = String)))))]
+    responses((status = 201, description = "The new key, with its secret", body = Issued,
+        headers(("Location" = String)))))]
 pub async fn add_any(
     State(app): State<App>,
     _: Operator,
@@ -151,9 +164,11 @@ pub async fn add_any(
     issue(&app, KeyDraft { account, role: draft.role, label: draft.label }).await
 }
 
-/// Every key
-#[utoipa::path(get, path = "/api/v1/keys", tag = "keys", security(("key" = [])),
-    responses((status = 200, body = Keys)))]
+/// List every key
+///
+/// Takes an operator's key.
+#[utoipa::path(get, path = "/api/v1/keys", operation_id = "list_keys", tag = "keys", security(("key" = [])),
+    responses((status = 200, description = "All keys", body = Keys)))]
 pub async fn list_any(State(app): State<App>, _: Operator) -> Result<Json<Keys>, Error> {
     let rows = key::list(app.read().await?.conn(), None).await?;
     Ok(Json(Keys { items: rows.into_iter().map(Key::from).collect(), next: None }))
@@ -162,7 +177,8 @@ pub async fn list_any(State(app): State<App>, _: Operator) -> Result<Json<Keys>,
 /// Revoke a key
 ///
 /// It is good for nothing from now on.
-#[utoipa::path(delete, path = "/api/v1/keys/{id}", tag = "keys", security(("key" = [])),
+#[utoipa::path(delete, path = "/api/v1/keys/{id}", operation_id = "revoke_key", tag = "keys",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid)), responses((status = 204, description = "It is revoked")))]
 pub async fn revoke(
     State(app): State<App>,

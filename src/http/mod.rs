@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod broadcasts;
 mod buffers;
+mod check;
 mod coverage;
 pub mod csp;
 mod document;
@@ -56,11 +57,12 @@ const MAX_JSON_BYTES: usize = 1 << 20;
 /// Everything there is to be asked, with the pages for people beside it.
 pub fn router(app: App, pages: Router) -> Router {
     let (api, document) = api().split_for_parts();
+    let document = document::finish(&document);
     let known = Arc::new(strict::Known::of(&document));
     api.layer(from_fn(layers::hold_one_connection))
         .layer(from_fn_with_state(app.clone(), idempotency::once))
         .layer(from_fn_with_state(known, strict::refuse_unknown))
-        .merge(document::router(document::complete(document)))
+        .merge(document::router(document::of(document, &app)))
         .merge(nodes::routes())
         .with_state(app.clone())
         .merge(pages.layer(from_fn(layers::hold_one_connection)))
@@ -72,8 +74,8 @@ pub fn router(app: App, pages: Router) -> Router {
 }
 
 /// The `OpenAPI` document, for `policast openapi`.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    document::complete(api().into_openapi())
+pub fn openapi() -> serde_json::Value {
+    document::finish(&api().into_openapi())
 }
 
 /// The routes that are documented: all.

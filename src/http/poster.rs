@@ -19,7 +19,8 @@ const TYPES: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 ///
 /// The body is a JPEG, PNG or WebP. It is made fit by a job, which `poster_upload` follows; what was shown before stays
 /// until then.
-#[utoipa::path(put, path = "/api/v1/videos/{id}/poster", tag = "videos", security(("key" = [])),
+#[utoipa::path(put, path = "/api/v1/videos/{id}/poster", operation_id = "upload_poster", tag = "videos",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
     request_body(content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))),
     responses((status = 202, description = "It is being processed", body = Video, headers(("ETag" = String)))))]
@@ -47,7 +48,8 @@ pub async fn put(
 /// Remove the poster
 ///
 /// A frame of the video is shown again.
-#[utoipa::path(delete, path = "/api/v1/videos/{id}/poster", tag = "videos", security(("key" = [])),
+#[utoipa::path(delete, path = "/api/v1/videos/{id}/poster", operation_id = "delete_poster", tag = "videos",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
     responses((status = 204, description = "There is none")))]
 pub async fn remove(

@@ -12,8 +12,10 @@ use crate::domain::VideoId;
 ///
 /// A token in an address handed out before is refused from now on, on every node within a second; the addresses in the
 /// next authorised answer carry a new one.
-#[utoipa::path(delete, path = "/api/v1/videos/{id}/preview", tag = "videos", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 204, description = "They are good for nothing")))]
+#[utoipa::path(delete, path = "/api/v1/videos/{id}/preview", operation_id = "revoke_preview_links",
+    tag = "videos", security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 204,
+        description = "They are good for nothing")))]
 pub async fn call_back(
     State(app): State<App>,
     Member(caller): Member,

@@ -22,6 +22,28 @@ pub struct Problem {
     pub detail: String,
     /// Finds the request in the log.
     request_id: Option<String>,
+    /// Everything that is wrong, where a body or a query is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<Fault>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Fault {
+    /// Where in the body (RFC 6901); the empty one is the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "/title/en")]
+    pub pointer: Option<String>,
+    /// Which parameter of the query or the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "limit")]
+    pub parameter: Option<String>,
+    /// Stable; never changes its meaning.
+    #[schema(example = "title_too_long")]
+    pub code: String,
+    /// One sentence for a person.
+    pub detail: String,
 }
 
 impl Problem {
@@ -33,7 +55,13 @@ impl Problem {
             code,
             detail,
             request_id: None,
+            errors: Vec::new(),
         }
+    }
+
+    /// With all that is wrong.
+    pub(super) fn with_errors(self, errors: Vec<Fault>) -> Self {
+        Self { errors, ..self }
     }
 
     pub(super) fn with_request_id(self, id: &str) -> Self {

@@ -33,10 +33,11 @@ pub struct Named {
 /// Upload a video in one request
 ///
 /// The body is the file. `Content-MD5` or `Repr-Digest: sha-256=:…:` is checked where it is there.
-#[utoipa::path(put, path = "/api/v1/videos/{id}/source", tag = "uploads", security(("key" = [])),
+#[utoipa::path(put, path = "/api/v1/videos/{id}/source", operation_id = "upload_source", tag = "uploads",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), Named),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 200, body = Video)))]
+    responses((status = 200, description = "The video, whose processing begins", body = Video)))]
 pub async fn put(
     State(app): State<App>,
     Member(caller): Member,

@@ -1,67 +1,90 @@
 //! What a request says is what the document knows, or the request is refused: a parameter or a field that is read by
 //! nobody would let its sender believe that it counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{MatchedPath, Query, Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{MatchedPath, Query, RawPathParams, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::{OpenApi, RefOr};
+use serde_json::Value;
 
+use super::check::Schemas;
+use super::error::{PARAMETER_UNKNOWN, PATH_INVALID, QUERY_INVALID};
+use super::problem::Fault;
 use super::{Error, MAX_JSON_BYTES};
+use crate::domain::printable;
 
 /// Common media client data, which any player may add to what it plays (CTA-5004 3.1).
 const OF_PLAYERS: &str = "CMCD";
 
 /// What each route takes.
-pub struct Known(BTreeMap<String, BTreeMap<Method, Takes>>);
+pub struct Known {
+    routes: BTreeMap<String, BTreeMap<String, Takes>>,
+    schemas: Arc<Schemas>,
+}
 
-/// What one operation takes.
+/// What one operation takes: the schemas of its parameters, by where they are and their name, and its body.
 struct Takes {
-    parameters: BTreeSet<String>,
-    body: bool,
+    path: BTreeMap<String, Value>,
+    query: BTreeMap<String, Value>,
+    has_body: bool,
+    json: Option<JsonSchema>,
+}
+
+/// What a JSON body of an operation has to be; a request carries it to the extractor.
+#[derive(Debug, Clone)]
+pub struct JsonSchema {
+    schema: Arc<Value>,
+    schemas: Arc<Schemas>,
+}
+
+impl JsonSchema {
+    /// All that is wrong with this body.
+    pub fn check(&self, body: &Value) -> Vec<Fault> {
+        self.schemas.check(&self.schema, body)
+    }
 }
 
 impl Known {
     /// By the document.
-    pub fn of(document: &OpenApi) -> Self {
-        let paths = document.paths.paths.iter().map(|(path, item)| {
-            let operations = [
-                (Method::GET, &item.get),
-                (Method::HEAD, &item.head),
-                (Method::OPTIONS, &item.options),
-                (Method::POST, &item.post),
-                (Method::PUT, &item.put),
-                (Method::PATCH, &item.patch),
-                (Method::DELETE, &item.delete),
-            ];
-            let known = operations.into_iter().filter_map(|(method, operation)| {
-                operation.as_ref().map(|operation| (method, takes(path, operation)))
-            });
+    pub fn of(document: &Value) -> Self {
+        let schemas = Arc::new(Schemas::of(document));
+        let paths = document["paths"].as_object().into_iter().flatten();
+        let routes = paths.map(|(path, item)| {
+            let operations = item.as_object().into_iter().flatten();
+            let known = operations
+                .map(|(method, operation)| (method.to_uppercase(), takes(path, operation, &schemas)));
             (path.clone(), known.collect())
         });
-        Self(paths.collect())
+        Self { routes: routes.collect(), schemas }
     }
 
     fn find(&self, path: &str, method: &Method) -> Option<&Takes> {
-        let methods = self.0.get(path)?;
+        let methods = self.routes.get(&path.replace("{*", "{"))?;
         // What answers a GET answers a HEAD.
-        methods.get(method).or_else(|| methods.get(&Method::GET).filter(|_| method == Method::HEAD))
+        methods.get(method.as_str()).or_else(|| methods.get("GET").filter(|_| method == Method::HEAD))
     }
 }
 
-fn takes(path: &str, operation: &Operation) -> Takes {
-    let query = |parameter: &RefOr<Parameter>| match parameter {
-        RefOr::T(it) if matches!(it.parameter_in, ParameterIn::Query) => Some(it.name.clone()),
-        _ => None,
+fn takes(path: &str, operation: &Value, schemas: &Arc<Schemas>) -> Takes {
+    let of = |place: &str| {
+        let all = operation["parameters"].as_array().into_iter().flatten();
+        let there = all.filter(|it| it["in"] == place);
+        there.map(|it| (it["name"].as_str().unwrap_or_default().to_owned(), it["schema"].clone())).collect()
     };
-    let queries = operation.parameters.iter().flatten().filter_map(query);
-    let of_players = path.starts_with("/play/").then(|| OF_PLAYERS.to_owned());
-    Takes { parameters: queries.chain(of_players).collect(), body: operation.request_body.is_some() }
+    let mut query: BTreeMap<String, Value> = of("query");
+    if path.starts_with("/play/") {
+        query.insert(OF_PLAYERS.to_owned(), Value::Null);
+    }
+    let body = &operation["requestBody"];
+    let json = &body["content"]["application/json"]["schema"];
+    let json = (!json.is_null())
+        .then(|| JsonSchema { schema: Arc::new(json.clone()), schemas: Arc::clone(schemas) });
+    Takes { path: of("path"), query, has_body: body.is_object(), json }
 }
 
 /// What the body was coded by on its way; no address decodes anything, and would take it for what it is meant to be.
@@ -71,32 +94,32 @@ fn coding(headers: &HeaderMap) -> Option<String> {
     codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
 }
 
-/// Refuses what nobody reads.
+/// Refuses what nobody reads, and parameters of another shape than the document says.
 pub async fn refuse_unknown(
     State(known): State<Arc<Known>>,
-    request: Request,
+    steps: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let path = request.extensions().get::<MatchedPath>();
     if request.uri().path().contains("%00") {
         return Err(Error::Path("an address holds the character U+0000, which no text may".to_owned()));
     }
+    let path = request.extensions().get::<MatchedPath>();
     let Some(takes) = path.and_then(|path| known.find(path.as_str(), request.method())) else {
         return Ok(next.run(request).await);
     };
     if let Some(coding) = coding(request.headers()) {
         return Err(Error::ContentEncoding(coding));
     }
-    let asked = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
-    let asked = asked.map_err(|rejection| Error::Query(rejection.body_text()))?;
-    if let Some((name, _)) = asked.0.iter().find(|(_, value)| value.contains('\0')) {
-        return Err(Error::Query(format!("{name} holds the character U+0000, which no text may")));
-    }
-    if let Some((name, _)) = asked.0.into_iter().find(|(name, _)| !takes.parameters.contains(name)) {
-        return Err(Error::ParameterUnknown(name));
+    check_query(&known, takes, &request)?;
+    if let Ok(steps) = steps {
+        check_path(&known, takes, &steps)?;
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if takes.body || reads {
+    if takes.has_body || reads {
+        if let Some(schema) = takes.json.clone() {
+            request.extensions_mut().insert(schema);
+        }
         return Ok(next.run(request).await);
     }
     let (parts, body) = request.into_parts();
@@ -105,16 +128,48 @@ pub async fn refuse_unknown(
     Ok(next.run(Request::from_parts(parts, Body::empty())).await)
 }
 
+fn check_query(known: &Known, takes: &Takes, request: &Request) -> Result<(), Error> {
+    let asked = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+    let asked = asked.map_err(|_unreadable| Error::Query("the query can't be read".to_owned()))?.0;
+    let unknown = asked.iter().filter(|(name, _)| !takes.query.contains_key(name));
+    let unknown = unknown.map(|(name, _)| {
+        let detail = format!("there is no query parameter {:?} here", printable(name));
+        fault(name, PARAMETER_UNKNOWN, detail)
+    });
+    let wrong = asked.iter().filter_map(|(name, value)| {
+        if value.contains('\0') {
+            let detail = format!("{name} holds the character U+0000, which no text may");
+            return Some(fault(name, QUERY_INVALID, detail));
+        }
+        known.schemas.check_parameter(takes.query.get(name)?, (name, value), QUERY_INVALID)
+    });
+    refuse(unknown.chain(wrong).collect())
+}
+
+fn check_path(known: &Known, takes: &Takes, steps: &RawPathParams) -> Result<(), Error> {
+    let wrong = steps.iter().filter_map(|(name, value)| {
+        known.schemas.check_parameter(takes.path.get(name)?, (name, value), PATH_INVALID)
+    });
+    refuse(wrong.collect())
+}
+
+fn fault(parameter: &str, code: &str, detail: String) -> Fault {
+    Fault { pointer: None, parameter: Some(printable(parameter).into_owned()), code: code.to_owned(), detail }
+}
+
+fn refuse(faults: Vec<Fault>) -> Result<(), Error> {
+    if faults.is_empty() { Ok(()) } else { Err(Error::Parameters(faults)) }
+}
+
 /// Nothing, or `{}`, which many clients send where there is nothing to say.
 fn check_empty(bytes: &[u8]) -> Result<(), Error> {
     if bytes.trim_ascii().is_empty() {
         return Ok(());
     }
-    match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes) {
-        Ok(fields) => match fields.into_iter().next() {
-            Some((name, _)) => Err(Error::FieldUnknown(name)),
-            None => Ok(()),
-        },
-        Err(_) => Err(Error::BodyUnexpected),
-    }
+    let Ok(fields) = serde_json::from_slice::<serde_json::Map<String, Value>>(bytes) else {
+        return Err(Error::BodyUnexpected);
+    };
+    let nothing = serde_json::json!({"type": "object", "additionalProperties": false});
+    let faults = Schemas::default().check(&nothing, &fields.into());
+    if faults.is_empty() { Ok(()) } else { Err(Error::Body(faults)) }
 }

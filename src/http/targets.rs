@@ -24,7 +24,6 @@ pub struct Draft {
     #[schema(min_length = 1, max_length = 300)]
     name: String,
     /// Without the stream key.
-    #[schema(value_type = String, pattern = "^rtmps?://", example = "rtmps://live.example.org/app")]
     url: PushUrl,
     /// Kept until the broadcast is over, and shown in no answer.
     #[schema(min_length = 1, max_length = 500, write_only)]
@@ -38,7 +37,6 @@ pub struct Target {
     id: TargetId,
     name: String,
     /// Without the stream key, which is never shown.
-    #[schema(value_type = String)]
     url: PushUrl,
     state: PushState,
     /// Why it is waiting or failed, in the target's own words where it has some.
@@ -79,10 +77,11 @@ impl From<Row> for Target {
 ///
 /// An RTMP or RTMPS address of your account elsewhere. A broadcast that is live is pushed to it at once, others with
 /// their first encoder; a target that is lost is tried again for as long as the stream comes in.
-#[utoipa::path(post, path = "/api/v1/broadcasts/{id}/targets", tag = "broadcasts", request_body = Draft,
+#[utoipa::path(post, path = "/api/v1/broadcasts/{id}/targets", operation_id = "create_target",
+    tag = "broadcasts", request_body = Draft,
     security(("key" = [])),
     params(("id" = String, Path, format = Uuid), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Target, headers(("Location" = String)))))]
+    responses((status = 201, description = "The new target", body = Target, headers(("Location" = String)))))]
 pub async fn add(
     State(app): State<App>,
     Publisher(caller): Publisher,
@@ -96,11 +95,13 @@ pub async fn add(
     Ok(Created(app.url(&format!("/api/v1/broadcasts/{id}/targets/{}", row.id)), row.into()))
 }
 
-/// Targets of a broadcast
+/// List the targets of a broadcast
 ///
 /// With how each takes the stream.
-#[utoipa::path(get, path = "/api/v1/broadcasts/{id}/targets", tag = "broadcasts", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Targets)))]
+#[utoipa::path(get, path = "/api/v1/broadcasts/{id}/targets", operation_id = "list_targets", tag = "broadcasts",
+    security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200,
+        description = "All targets of the broadcast", body = Targets)))]
 pub async fn list(
     State(app): State<App>,
     Member(caller): Member,
@@ -116,7 +117,8 @@ pub async fn list(
 /// Remove a target
 ///
 /// A stream to it ends.
-#[utoipa::path(delete, path = "/api/v1/broadcasts/{id}/targets/{target}", tag = "broadcasts",
+#[utoipa::path(delete, path = "/api/v1/broadcasts/{id}/targets/{target}", operation_id = "delete_target",
+    tag = "broadcasts",
     security(("key" = [])),
     params(("id" = String, Path, format = Uuid), ("target" = String, Path, format = Uuid)),
     responses((status = 204, description = "It is removed")))]

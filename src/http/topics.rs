@@ -9,7 +9,7 @@ use super::extract::{Json, Path, Query};
 use super::page::{Page, limit};
 use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::Created;
-use super::words::{ByLanguage, Words};
+use super::words::{self, ByLanguage, Words};
 use super::{App, Error};
 use crate::catalogue::topic::{self, Topic as Row};
 use crate::domain::topic::Slug;
@@ -21,12 +21,10 @@ use crate::publishing::{self, TopicDraft};
 pub struct Topic {
     #[schema(value_type = String, format = Uuid)]
     id: TopicId,
-    #[schema(value_type = String, example = "environment/air")]
     slug: Slug,
     #[schema(value_type = ByLanguage)]
     name: Texts,
     /// The slug above; null at the root.
-    #[schema(value_type = Option<String>)]
     parent: Option<Slug>,
     /// What its `ETag` says.
     version: i64,
@@ -55,9 +53,9 @@ impl From<Row> for Topic {
 #[serde(deny_unknown_fields)]
 #[schema(as = TopicDraft)]
 pub struct Draft {
-    #[schema(value_type = String, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$", example = "environment/air")]
     slug: Slug,
     /// At most 300 characters; a plain text is English.
+    #[schema(schema_with = words::name)]
     name: Words,
 }
 
@@ -66,6 +64,7 @@ pub struct Draft {
 #[serde(deny_unknown_fields)]
 #[schema(as = TopicChange)]
 pub struct Change {
+    #[schema(schema_with = words::name)]
     name: Words,
 }
 
@@ -74,7 +73,6 @@ pub struct Change {
 #[into_params(parameter_in = Query)]
 pub struct Narrowing {
     /// This topic and all below it.
-    #[param(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     under: Option<Slug>,
     /// `next` of the page before.
     cursor: Option<String>,
@@ -82,9 +80,11 @@ pub struct Narrowing {
     limit: Option<u32>,
 }
 
-/// Topics by slug
-#[utoipa::path(get, path = "/api/v1/topics", tag = "topics", params(Narrowing),
-    responses((status = 200, body = Page<Topic>)))]
+/// List topics
+///
+/// By slug, a page at a time.
+#[utoipa::path(get, path = "/api/v1/topics", operation_id = "list_topics", tag = "topics", params(Narrowing),
+    responses((status = 200, description = "A page of topics", body = Page<Topic>)))]
 pub async fn list(
     State(app): State<App>,
     Query(narrowing): Query<Narrowing>,
@@ -97,10 +97,11 @@ pub async fn list(
 
 /// Add a topic
 ///
-/// Those above it that are missing are added with it.
-#[utoipa::path(post, path = "/api/v1/topics", tag = "topics", request_body = Draft, security(("key" = [])),
+/// Takes an operator's key. Topics above it that are missing are added with it.
+#[utoipa::path(post, path = "/api/v1/topics", operation_id = "create_topic", tag = "topics",
+    request_body = Draft, security(("key" = [])),
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Topic, headers(("Location" = String)))))]
+    responses((status = 201, description = "The new topic", body = Topic, headers(("Location" = String)))))]
 pub async fn add(
     State(app): State<App>,
     _: Operator,
@@ -111,10 +112,12 @@ pub async fn add(
     Ok(Created(app.url(&format!("/api/v1/topics/{}", row.slug)), row.into()))
 }
 
-/// One topic
-#[utoipa::path(get, path = "/api/v1/topics/{*slug}", tag = "topics",
-    params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")),
-    responses((status = 200, body = Topic, headers(("ETag" = String)))))]
+/// Look at one topic
+///
+/// Its slug goes into the address as it is, with its slashes.
+#[utoipa::path(get, path = "/api/v1/topics/{*slug}", operation_id = "get_topic", tag = "topics",
+    params(("slug" = Slug, Path)),
+    responses((status = 200, description = "The topic", body = Topic, headers(("ETag" = String)))))]
 pub async fn find(State(app): State<App>, Path(slug): Path<Slug>) -> Result<Versioned<Json<Topic>>, Error> {
     let found = topic::find(app.read().await?.conn(), &slug).await?;
     Ok(answer(found.ok_or(publishing::Error::NotFound("topic"))?))
@@ -124,10 +127,14 @@ fn answer(row: Row) -> Versioned<Json<Topic>> {
     Versioned(row.version, Json(row.into()))
 }
 
-/// Change a topic's names
-#[utoipa::path(patch, path = "/api/v1/topics/{*slug}", tag = "topics", request_body = Change,
-    params(("slug" = String, Path, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$"), IfMatchHeader), security(("key" = [])),
-    responses((status = 200, body = Topic, headers(("ETag" = String)))))]
+/// Change the names of a topic
+///
+/// Takes an operator's key. The slug stays.
+#[utoipa::path(patch, path = "/api/v1/topics/{*slug}", operation_id = "update_topic", tag = "topics",
+    request_body = Change,
+    params(("slug" = Slug, Path), IfMatchHeader), security(("key" = [])),
+    responses((status = 200, description = "The topic as it is now", body = Topic,
+        headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     _: Operator,

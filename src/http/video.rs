@@ -26,15 +26,12 @@ use crate::publishing;
 pub struct Video {
     #[schema(value_type = String, format = Uuid)]
     pub id: VideoId,
-    #[schema(value_type = String, example = "shenyang-ecology")]
     pub account: Handle,
-    #[schema(value_type = String, example = "environment/air")]
     pub topic: Slug,
     #[schema(value_type = ByLanguage)]
     pub title: Texts,
     #[schema(value_type = ByLanguage)]
     pub description: Texts,
-    #[schema(value_type = String, example = "zh-Hans")]
     pub language: Language,
     pub state: VideoState,
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Member, Publisher, Viewer};
@@ -11,7 +12,7 @@ use super::play::gate::Permit;
 use super::precondition::{IfMatch, IfMatchHeader, Versioned};
 use super::reply::{Created, Gone};
 use super::video::{UploadTo, Video, describe, describe_page, look};
-use super::words::Words;
+use super::words::{self, Words};
 use super::{App, Error};
 use crate::catalogue::video::{self, Filter, Sight};
 use crate::catalogue::{account, search};
@@ -30,19 +31,16 @@ use crate::publishing::{self, VideoChange, VideoDraft};
 #[schema(as = VideoDraft)]
 pub struct Draft {
     /// The key's own account where it is left out.
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
     account: Option<Handle>,
-    #[schema(value_type = String, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Slug,
     /// At most 200 characters.
+    #[schema(schema_with = words::title)]
     title: Words,
     /// At most 10,000 characters.
+    #[schema(schema_with = words::description)]
     description: Option<Words>,
     /// The language spoken, and of plain texts.
-    #[schema(value_type = String, pattern = "^[a-z]{2}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", example = "zh-Hans")]
     language: Language,
-    /// Not supported yet.
-    source_url: Option<String>,
 }
 
 /// What is changed of a video; what is left out stays.
@@ -50,13 +48,14 @@ pub struct Draft {
 #[serde(deny_unknown_fields)]
 #[schema(as = VideoChange)]
 pub struct Change {
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Option<Slug>,
+    #[schema(schema_with = words::new_title)]
     title: Option<Words>,
+    #[schema(schema_with = words::description)]
     description: Option<Words>,
-    #[schema(value_type = Option<String>, pattern = "^[a-z]{2}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
     language: Option<Language>,
     /// What the poster shows, for who can't see it; at most 300 characters.
+    #[schema(schema_with = words::alternative)]
     poster_alt: Option<Words>,
     /// Cuts the ends off, to the segment, without encoding anything again; `{}` puts them back.
     trim: Option<TrimTo>,
@@ -77,6 +76,7 @@ pub struct TrimTo {
 #[serde(deny_unknown_fields)]
 pub struct Withdrawal {
     /// Everybody may read it; at most 300 characters.
+    #[schema(schema_with = words::name)]
     reason: Words,
 }
 
@@ -84,14 +84,11 @@ pub struct Withdrawal {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Narrowing {
-    #[param(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
     account: Option<Handle>,
     /// This topic and all below it.
-    #[param(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Option<Slug>,
-    /// `draft`, `published`, `withdrawn`, or a state of the media: `waiting`, `processing`, `playable`, `ready`,
-    /// `degraded`, `failed`.
-    #[param(pattern = "^(draft|published|withdrawn|waiting|processing|playable|ready|degraded|failed)$")]
+    /// A state of the video, or of its media.
+    #[param(schema_with = states)]
     state: Option<String>,
     /// Words to be found, in any script.
     q: Option<String>,
@@ -102,12 +99,19 @@ pub struct Narrowing {
     limit: Option<u32>,
 }
 
-/// Videos, newest first
+fn states() -> Object {
+    let of_videos = VideoState::ALL.iter().map(|state| state.as_str());
+    let states = of_videos.chain(MediaState::ALL.iter().map(|state| state.as_str()));
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(states)).build()
+}
+
+/// List videos
 ///
-/// Everybody sees what is published; a key also sees all of its account. A page of a search for frequent words that hardly
-/// meet may have fewer items than `limit`, or none: the end is where `next` is null.
-#[utoipa::path(get, path = "/api/v1/videos", tag = "videos", params(Narrowing), security((), ("key" = [])),
-    responses((status = 200, body = Page<Video>)))]
+/// Newest first, a page at a time. Everybody sees what is published; a key also sees all of its account. A page of a
+/// search for frequent words that hardly meet may have fewer items than `limit`, or none: the end is where `next` is null.
+#[utoipa::path(get, path = "/api/v1/videos", operation_id = "list_videos", tag = "videos", params(Narrowing),
+    security((), ("key" = [])),
+    responses((status = 200, description = "A page of videos", body = Page<Video>)))]
 pub async fn list(
     State(app): State<App>,
     viewer: Viewer,
@@ -144,18 +148,17 @@ fn filter(viewer: Viewer, narrowing: Narrowing) -> Result<Filter, Error> {
 
 /// Draft a video
 ///
-/// The answer says where its bytes may go.
-#[utoipa::path(post, path = "/api/v1/videos", tag = "videos", request_body = Draft, security(("key" = [])),
+/// `upload` in the answer says where its bytes may go.
+#[utoipa::path(post, path = "/api/v1/videos", operation_id = "create_video", tag = "videos",
+    request_body = Draft, security(("key" = [])),
     params(("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = Video, headers(("Location" = String)))))]
+    responses((status = 201, description = "The new draft, with the addresses to upload to", body = Video,
+        headers(("Location" = String)))))]
 pub async fn add(
     State(app): State<App>,
     Member(caller): Member,
     Json(draft): Json<Draft>,
 ) -> Result<Created<Video>, Error> {
-    if draft.source_url.is_some() {
-        return Err(Error::SourceUrl);
-    }
     let draft = VideoDraft {
         account: account_of(&app, caller, draft.account).await?,
         topic: draft.topic,
@@ -190,13 +193,15 @@ pub(super) async fn account_of(app: &App, caller: Caller, named: Option<Handle>)
     }
 }
 
-/// One video
+/// Look at one video
 ///
 /// A draft is there for its own account and the bearer of a token; of a withdrawn one everybody may read why. The `ETag`
 /// is the version of what people change of it.
-#[utoipa::path(get, path = "/api/v1/videos/{id}", tag = "videos", security((), ("key" = [])),
+#[utoipa::path(get, path = "/api/v1/videos/{id}", operation_id = "get_video", tag = "videos", security((),
+    ("key" = [])),
     params(("id" = String, Path, format = Uuid), Permit),
-    responses((status = 200, body = Video, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The video, as much of it as the caller may see", body = Video,
+        headers(("ETag" = String)))))]
 pub async fn find(
     State(app): State<App>,
     viewer: Viewer,
@@ -214,10 +219,12 @@ async fn changed(app: &App, caller: Caller, row: &video::Video) -> Result<Versio
 
 /// Change what is said of a video
 ///
-/// A draft by an editor, what is or was public by a publisher.
-#[utoipa::path(patch, path = "/api/v1/videos/{id}", tag = "videos", security(("key" = [])), request_body = Change,
+/// A draft by an editor, what is or was public by a publisher. What is left out stays.
+#[utoipa::path(patch, path = "/api/v1/videos/{id}", operation_id = "update_video", tag = "videos",
+    security(("key" = [])), request_body = Change,
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
-    responses((status = 200, body = Video, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The video as it is now", body = Video,
+        headers(("ETag" = String)))))]
 pub async fn change(
     State(app): State<App>,
     Member(caller): Member,
@@ -242,7 +249,8 @@ pub async fn change(
 /// Delete a video
 ///
 /// It is gone from every page at once; its objects follow.
-#[utoipa::path(delete, path = "/api/v1/videos/{id}", tag = "videos", security(("key" = [])),
+#[utoipa::path(delete, path = "/api/v1/videos/{id}", operation_id = "delete_video", tag = "videos",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
     responses((status = 204, description = "It is gone")))]
 pub async fn delete(
@@ -256,9 +264,12 @@ pub async fn delete(
 }
 
 /// Show a video to everybody
-#[utoipa::path(post, path = "/api/v1/videos/{id}/publish", tag = "videos", security(("key" = [])),
+///
+/// Takes a publisher's key. A withdrawn video may be published again.
+#[utoipa::path(post, path = "/api/v1/videos/{id}/publish", operation_id = "publish_video", tag = "videos",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), IfMatchHeader),
-    responses((status = 200, body = Video, headers(("ETag" = String)))))]
+    responses((status = 200, description = "The published video", body = Video, headers(("ETag" = String)))))]
 pub async fn publish(
     State(app): State<App>,
     Publisher(caller): Publisher,
@@ -271,10 +282,11 @@ pub async fn publish(
 
 /// Take a published video back
 ///
-/// The reason is public.
-#[utoipa::path(post, path = "/api/v1/videos/{id}/withdraw", tag = "videos", security(("key" = [])),
+/// Takes a publisher's key. The reason is public.
+#[utoipa::path(post, path = "/api/v1/videos/{id}/withdraw", operation_id = "withdraw_video", tag = "videos",
+    security(("key" = [])),
     request_body = Withdrawal, params(("id" = String, Path, format = Uuid), IfMatchHeader),
-    responses((status = 200, body = Video, headers(("ETag" = String))),
+    responses((status = 200, description = "The withdrawn video", body = Video, headers(("ETag" = String))),
         (status = 409, description = "It was never published",
         body = super::problem::Problem, content_type = "application/problem+json")))]
 pub async fn withdraw(

@@ -7,6 +7,7 @@ mod clients;
 mod clip;
 mod command;
 mod connections;
+mod generated;
 mod kill;
 mod live;
 mod messages;

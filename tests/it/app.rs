@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::document::assert_refusal_is_documented;
 use crate::world::World;
 
 /// What the nodes of a test share.
@@ -78,6 +79,7 @@ impl App {
     /// Asks as the holder of `key`, or as nobody.
     pub async fn ask(&self, request: Request<Body>, key: Option<&str>) -> Reply {
         let (mut parts, body) = request.into_parts();
+        let (method, path) = (parts.method.clone(), parts.uri.clone());
         if let Some(key) = key {
             parts.headers.insert("authorization", format!("Bearer {key}").parse().expect("a header"));
         }
@@ -85,7 +87,11 @@ impl App {
             self.router.clone().oneshot(Request::from_parts(parts, body)).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body");
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+        if reply.header("content-type") == "application/problem+json" && !reply.body.is_empty() {
+            assert_refusal_is_documented(method.as_str(), &path.to_string(), reply.status, &reply.json());
+        }
+        reply
     }
 
     /// `GET path`.

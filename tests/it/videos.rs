@@ -43,7 +43,7 @@ async fn what_is_wrong_with_a_draft_has_a_code_of_its_own() {
         ("title", json!(7), "title_invalid"),
         ("language", json!("not a tag"), "language_invalid"),
         ("description", json!("x".repeat(10_001)), "description_too_long"),
-        ("source_url", json!("https://x.example/a.mp4"), "source_url_unsupported"),
+        ("source_url", json!("https://x.example/a.mp4"), "field_unknown"),
         ("colour", json!("red"), "field_unknown"),
     ] {
         let mut draft = good.clone();

@@ -29,6 +29,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// What is to be checked.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = FsckRequest)]
 pub struct Check {
     /// Also read every source and compare its digest.
     rehash: bool,
@@ -46,6 +47,7 @@ pub struct Check {
 
 /// What was found. Sent as it is found; where the check breaks off, so does the answer.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FsckFindings)]
 pub struct Findings {
     findings: Vec<Finding>,
     checked: Checked,
@@ -54,8 +56,12 @@ pub struct Findings {
 type Chunks = mpsc::Sender<Result<Bytes, io::Error>>;
 
 /// Hold rows against objects
-#[utoipa::path(post, path = "/api/v1/admin/fsck", tag = "admin", security(("key" = [])),
-    request_body(content = Option<Check>), responses((status = 200, body = Findings)))]
+///
+/// Takes an operator's key. Findings are sent as they are found.
+#[utoipa::path(post, path = "/api/v1/admin/fsck", operation_id = "run_fsck", tag = "admin",
+    security(("key" = [])),
+    request_body(content = Option<Check>), responses((status = 200, description = "What was found",
+    body = Findings)))]
 pub async fn fsck(
     State(app): State<App>,
     _: Operator,
@@ -117,14 +123,19 @@ async fn pass_on(mut findings: mpsc::Receiver<Finding>, chunks: &Chunks) {
 /// Where to go back to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RollbackRequest)]
 pub struct Back {
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     revision: u32,
 }
 
 /// Play an earlier revision again
-#[utoipa::path(post, path = "/api/v1/admin/videos/{id}/rollback", tag = "admin", security(("key" = [])),
-    request_body = Back, params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Video)))]
+///
+/// Takes an operator's key. The revision must still be stored.
+#[utoipa::path(post, path = "/api/v1/admin/videos/{id}/rollback", operation_id = "roll_back_video",
+    tag = "admin", security(("key" = [])),
+    request_body = Back, params(("id" = String, Path, format = Uuid)), responses((status = 200,
+    description = "The video as it is now", body = Video)))]
 pub async fn roll_back(
     State(app): State<App>,
     Operator(caller): Operator,

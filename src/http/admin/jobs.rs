@@ -82,9 +82,12 @@ pub struct Narrowing {
     limit: Option<u32>,
 }
 
-/// Jobs, newest first
-#[utoipa::path(get, path = "/api/v1/admin/jobs", tag = "admin", params(Narrowing), security(("key" = [])),
-    responses((status = 200, body = Page<Job>)))]
+/// List jobs
+///
+/// Takes an operator's key. Newest first, a page at a time.
+#[utoipa::path(get, path = "/api/v1/admin/jobs", operation_id = "list_jobs", tag = "admin", params(Narrowing),
+    security(("key" = [])),
+    responses((status = 200, description = "A page of jobs", body = Page<Job>)))]
 pub async fn list(
     State(app): State<App>,
     _: Operator,
@@ -97,17 +100,23 @@ pub async fn list(
 }
 
 /// Try a dead or cancelled job again
-#[utoipa::path(post, path = "/api/v1/admin/jobs/{id}/retry", tag = "admin", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Job)))]
+///
+/// Takes an operator's key. It gets all its attempts anew.
+#[utoipa::path(post, path = "/api/v1/admin/jobs/{id}/retry", operation_id = "retry_job", tag = "admin",
+    security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, description = "The job",
+        body = Job)))]
 pub async fn retry(State(app): State<App>, _: Operator, Path(id): Path<JobId>) -> Result<Json<Job>, Error> {
     Ok(Json(app.publishing.retry_job(id).await?.into()))
 }
 
 /// Call a job off
 ///
-/// A waiting one at once, a running one as soon as its worker hears of it.
-#[utoipa::path(post, path = "/api/v1/admin/jobs/{id}/cancel", tag = "admin", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Job)))]
+/// Takes an operator's key. A waiting job ends at once, a running one as soon as its worker hears of it.
+#[utoipa::path(post, path = "/api/v1/admin/jobs/{id}/cancel", operation_id = "cancel_job", tag = "admin",
+    security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200, description = "The job",
+        body = Job)))]
 pub async fn cancel(State(app): State<App>, _: Operator, Path(id): Path<JobId>) -> Result<Json<Job>, Error> {
     Ok(Json(app.publishing.cancel_job(id).await?.into()))
 }

@@ -17,13 +17,12 @@ use crate::publishing::{Estimate, Reprocess};
 /// Which videos; all that is said must hold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReprocessSelection)]
 pub struct Selection {
     #[schema(value_type = Option<String>, format = Uuid)]
     video: Option<VideoId>,
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9-]{0,62}[a-z0-9]$")]
     account: Option<Handle>,
     /// This topic and all below it.
-    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$")]
     topic: Option<Slug>,
     state: Option<MediaState>,
     /// Made with rules older than these.
@@ -78,9 +77,11 @@ impl Selection {
 
 /// Process videos again
 ///
-/// Interrupted, the same request goes on where it stopped.
-#[utoipa::path(post, path = "/api/v1/admin/reprocess", tag = "admin", request_body = Selection,
-    security(("key" = [])), responses((status = 200, body = Reprocessing)))]
+/// Takes an operator's key. Interrupted, the same request goes on where it stopped.
+#[utoipa::path(post, path = "/api/v1/admin/reprocess", operation_id = "reprocess_videos", tag = "admin",
+    request_body = Selection,
+    security(("key" = [])), responses((status = 200, description = "What it would cost, or what was begun",
+    body = Reprocessing)))]
 pub async fn reprocess(
     State(app): State<App>,
     _: Operator,

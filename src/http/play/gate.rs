@@ -34,7 +34,7 @@ pub struct Bearer {
     /// Needed for a video that isn't public; the addresses in an authorised answer carry it.
     pub token: Option<String>,
     /// What is shown, in milliseconds: `1000-59000`. The addresses in a master playlist carry it.
-    #[param(value_type = Option<String>, pattern = "^[0-9]{1,12}-([0-9]{1,12})?$")]
+    #[param(value_type = Option<String>, format = "trim", pattern = "^[0-9]{1,12}-([0-9]{1,12})?$")]
     pub trim: Option<Trim>,
 }
 

@@ -18,11 +18,12 @@ use crate::media::playlist;
 use crate::publishing::{self, pack_key};
 use crate::storage::Key;
 
-/// Playlists and media of a rung
+/// Get a playlist or media of a rung
 ///
 /// `playlist.m3u8`, `iframes.m3u8`, `init.mp4` or `{first segment}-{attempt}.m4s`. Media is immutable and served by
 /// range.
-#[utoipa::path(get, path = "/play/{video}/{revision}/{rung}/{file}", tag = "playback",
+#[utoipa::path(get, path = "/play/{video}/{revision}/{rung}/{file}", operation_id = "get_media_file",
+    tag = "playback",
     params(("video" = String, Path, format = Uuid), ("revision" = u32, Path), ("rung" = String, Path),
         ("file" = String, Path), Bearer, Reload),
     responses(

@@ -19,12 +19,13 @@ use crate::publishing;
 /// RFC 8216 4.
 const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 
-/// The one address of a video
+/// Play a video
 ///
 /// The multivariant playlist: before, during and after processing. Short-lived; everything below it is immutable.
-#[utoipa::path(get, path = "/play/{video}/master.m3u8", tag = "playback",
+#[utoipa::path(get, path = "/play/{video}/master.m3u8", operation_id = "get_master_playlist", tag = "playback",
     params(("video" = String, Path, format = Uuid), Bearer),
-    responses((status = 200, content_type = "application/vnd.apple.mpegurl", body = String),
+    responses((status = 200, description = "The multivariant playlist (RFC 8216)",
+        content_type = "application/vnd.apple.mpegurl", body = String),
         (status = 304, description = "Not modified")))]
 pub async fn master(
     State(app): State<App>,

@@ -16,14 +16,15 @@ use crate::media::storyboard;
 use crate::publishing;
 use crate::storage::{Folder, Key, Still};
 
-/// Pictures of a video
+/// Get a picture of a revision
 ///
 /// `poster.jpg`, `storyboard.jpg` or `storyboard.vtt`, the index that says which part of the sheet shows which moment.
-#[utoipa::path(get, path = "/play/{video}/{revision}/{file}", tag = "playback",
+#[utoipa::path(get, path = "/play/{video}/{revision}/{file}", operation_id = "get_still", tag = "playback",
     params(("video" = String, Path, format = Uuid), ("revision" = u32, Path), ("file" = String, Path), Bearer),
     responses(
         (status = 200, description = "All of it", content((Vec<u8> = "image/jpeg"), (String = "text/vtt"))),
-        (status = 206, description = "The range asked for", content((Vec<u8> = "image/jpeg"), (String = "text/vtt"))),
+        (status = 206, description = "The range asked for", content((Vec<u8> = "image/jpeg"),
+        (String = "text/vtt"))),
         (status = 304, description = "Not modified"),
         (status = 307, description = "It is at the CDN"),
         (status = 416, description = "The range lies outside", body = crate::http::problem::Problem,
@@ -50,10 +51,10 @@ pub async fn still(
     picture(&app, &pass, &key, &headers).await
 }
 
-/// The uploaded poster of a video
+/// Get the uploaded poster
 ///
 /// `poster-{id}.jpg`, as the video's `media.poster` says it.
-#[utoipa::path(get, path = "/play/{video}/{file}", tag = "playback",
+#[utoipa::path(get, path = "/play/{video}/{file}", operation_id = "get_poster", tag = "playback",
     params(("video" = String, Path, format = Uuid), ("file" = String, Path), Bearer),
     responses(
         (status = 200, description = "All of it", content_type = "image/jpeg", body = Vec<u8>),

@@ -23,7 +23,8 @@ use crate::publishing::{Incoming, Target, VideoDraft};
 ///
 /// `Upload-Metadata` has `filename`, and either `video` or `account`, `topic`, `title`, `language` and perhaps
 /// `description`. The video's id is in `Policast-Video`.
-#[utoipa::path(post, path = "/api/v1/uploads", tag = "uploads", security(("key" = [])),
+#[utoipa::path(post, path = "/api/v1/uploads", operation_id = "create_upload", tag = "uploads",
+    security(("key" = [])),
     params(("Tus-Resumable" = String, Header, example = "1.0.0"), ("Upload-Length" = Option<u64>, Header),
         ("Upload-Defer-Length" = Option<u8>, Header), ("Upload-Metadata" = Option<String>, Header),
         ("Upload-Concat" = Option<String>, Header), ("Upload-Checksum" = Option<String>, Header),
@@ -31,7 +32,8 @@ use crate::publishing::{Incoming, Target, VideoDraft};
     request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream"),
     responses((status = 201, description = "Announced; Location is where its bytes go",
         headers(("Location" = String), ("Policast-Video" = String), ("Upload-Expires" = String))),
-        (status = 404, description = "The video or a partial upload isn't there", body = crate::http::problem::Problem,
+        (status = 404, description = "The video or a partial upload isn't there",
+        body = crate::http::problem::Problem,
             content_type = "application/problem+json")))]
 pub async fn announce(
     State(app): State<App>,

@@ -55,9 +55,13 @@ fn offset(row: &Row) -> i64 {
     row.length.filter(|_| whole).unwrap_or(row.received)
 }
 
-/// How far an upload is, in JSON
-#[utoipa::path(get, path = "/api/v1/uploads/{id}", tag = "uploads", security(("key" = [])),
-    params(("id" = String, Path, format = Uuid)), responses((status = 200, body = Upload)))]
+/// Look at an upload, in JSON
+///
+/// Not part of tus: for programs that don't read headers.
+#[utoipa::path(get, path = "/api/v1/uploads/{id}", operation_id = "get_upload", tag = "uploads",
+    security(("key" = [])),
+    params(("id" = String, Path, format = Uuid)), responses((status = 200,
+        description = "How far the upload is", body = Upload)))]
 pub async fn find(
     State(app): State<App>,
     Member(caller): Member,
@@ -67,8 +71,11 @@ pub async fn find(
     Ok(Json(Upload::from(&row)))
 }
 
-/// How far an upload is, in headers
-#[utoipa::path(head, path = "/api/v1/uploads/{id}", tag = "uploads", security(("key" = [])),
+/// Ask where an upload goes on
+///
+/// tus 1.0, core. The answer is in headers.
+#[utoipa::path(head, path = "/api/v1/uploads/{id}", operation_id = "get_upload_offset", tag = "uploads",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), ("Tus-Resumable" = String, Header, example = "1.0.0")),
     responses((status = 200, description = "Where to go on",
         headers(("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Expires" = String)))))]

@@ -19,6 +19,7 @@ const MAX_NUMBERS: usize = 1000;
 /// Which parts' addresses are wanted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PartsRequest)]
 pub struct Wanted {
     /// Bytes of the whole file. Room is kept for them, they decide the size of a part, and each address takes exactly
     /// its part's bytes. As long as nobody has said it, each address takes exactly `part_size` bytes and room is kept for
@@ -32,6 +33,7 @@ pub struct Wanted {
 
 /// Where the parts go, each by one `PUT`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartAddresses)]
 pub struct Addresses {
     /// Bytes of every part but the last.
     part_size: i64,
@@ -42,6 +44,7 @@ pub struct Addresses {
 
 /// One part's address.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartAddress)]
 pub struct Part {
     number: u32,
     url: String,
@@ -50,6 +53,7 @@ pub struct Part {
 /// What the client knows of its parts, for a check.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UploadCompletion)]
 pub struct Finish {
     #[serde(default)]
     parts: Vec<Sent>,
@@ -58,16 +62,20 @@ pub struct Finish {
 /// A part that was sent.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UploadedPart)]
 pub struct Sent {
     number: u32,
     /// As the bucket answered.
     etag: String,
 }
 
-/// Addresses to put parts to
-#[utoipa::path(post, path = "/api/v1/uploads/{id}/parts", tag = "uploads", security(("key" = [])),
+/// Ask for addresses to put parts to
+///
+/// Each takes one part by one `PUT`, straight to the object store.
+#[utoipa::path(post, path = "/api/v1/uploads/{id}/parts", operation_id = "presign_parts", tag = "uploads",
+    security(("key" = [])),
     request_body = Wanted, params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Addresses)))]
+    responses((status = 200, description = "Where the parts go", body = Addresses)))]
 pub async fn parts(
     State(app): State<App>,
     Member(caller): Member,
@@ -90,12 +98,13 @@ pub async fn parts(
     Ok(Json(Addresses { part_size: upload.part_size, parts, expires_at }))
 }
 
-/// The parts are all there
+/// Finish an upload in parts
 ///
-/// Ends in the video, whose processing begins.
-#[utoipa::path(post, path = "/api/v1/uploads/{id}/finish", tag = "uploads", security(("key" = [])),
+/// The parts are all there: processing begins.
+#[utoipa::path(post, path = "/api/v1/uploads/{id}/finish", operation_id = "finish_upload", tag = "uploads",
+    security(("key" = [])),
     request_body(content = Option<Finish>), params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, body = Video)))]
+    responses((status = 200, description = "The video, whose processing begins", body = Video)))]
 pub async fn finish(
     State(app): State<App>,
     Member(caller): Member,

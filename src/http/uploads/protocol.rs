@@ -37,9 +37,12 @@ pub async fn speak(request: Request, next: Next) -> Response {
     response
 }
 
-/// What this server can do
-#[utoipa::path(options, path = "/api/v1/uploads", tag = "uploads",
-    responses((status = 204, description = "Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm")))]
+/// Ask what the upload server can do
+///
+/// The versions, extensions and limits of tus 1.0.
+#[utoipa::path(options, path = "/api/v1/uploads", operation_id = "get_upload_options", tag = "uploads",
+    responses((status = 204,
+        description = "Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm")))]
 pub async fn discover(State(app): State<App>) -> Response {
     let mut response = Gone.into_response();
     let headers = response.headers_mut();

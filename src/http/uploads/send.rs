@@ -18,10 +18,11 @@ use crate::publishing;
 
 const OFFSET: &str = "upload-offset";
 
-/// Send bytes
+/// Send bytes of an upload
 ///
 /// From `Upload-Offset` on. What came before a broken connection is kept; a newer request takes over from an older one.
-#[utoipa::path(patch, path = "/api/v1/uploads/{id}", tag = "uploads", security(("key" = [])),
+#[utoipa::path(patch, path = "/api/v1/uploads/{id}", operation_id = "append_upload", tag = "uploads",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), ("Tus-Resumable" = String, Header, example = "1.0.0"),
         ("Upload-Offset" = u64, Header), ("Upload-Length" = Option<u64>, Header),
         ("Upload-Checksum" = Option<String>, Header)),
@@ -83,7 +84,10 @@ fn refuse_early(upload: &Upload, offset: u64, headers: &HeaderMap) -> Result<(),
 }
 
 /// Give an upload up
-#[utoipa::path(delete, path = "/api/v1/uploads/{id}", tag = "uploads", security(("key" = [])),
+///
+/// tus 1.0, termination. Its bytes are deleted.
+#[utoipa::path(delete, path = "/api/v1/uploads/{id}", operation_id = "delete_upload", tag = "uploads",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), ("Tus-Resumable" = String, Header, example = "1.0.0")),
     responses((status = 204, description = "Its bytes are gone")))]
 pub async fn terminate(
@@ -96,10 +100,11 @@ pub async fn terminate(
     Ok(Gone)
 }
 
-/// The same through a `POST`, where nothing else gets through
+/// Send another method through a POST
 ///
-/// `X-HTTP-Method-Override` says `PATCH`, `DELETE` or `HEAD` (tus 1.0, core).
-#[utoipa::path(post, path = "/api/v1/uploads/{id}", tag = "uploads", security(("key" = [])),
+/// Where nothing but `POST` gets through. `X-HTTP-Method-Override` says `PATCH`, `DELETE` or `HEAD` (tus 1.0, core).
+#[utoipa::path(post, path = "/api/v1/uploads/{id}", operation_id = "override_upload_method", tag = "uploads",
+    security(("key" = [])),
     params(("id" = String, Path, format = Uuid), ("Tus-Resumable" = String, Header, example = "1.0.0"),
         ("X-HTTP-Method-Override" = String, Header)),
     request_body(content = Option<Vec<u8>>, content_type = "application/offset+octet-stream"),
