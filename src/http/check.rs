@@ -24,7 +24,11 @@ type Format = (&'static str, fn(&str) -> bool, &'static str);
 const FORMATS: [Format; 7] = [
     ("uuid", is::<VideoId>, "an id: a UUID"),
     ("date-time", is_time, "a time as RFC 3339 writes it, such as 2026-05-04T10:00:00Z"),
-    ("handle", is::<Handle>, "a handle: 2 to 64 of a-z, 0-9 and -, beginning and ending with a letter or digit"),
+    (
+        "handle",
+        is::<Handle>,
+        "a handle: 2 to 64 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+    ),
     ("topic", is::<Slug>, "a topic: up to 6 labels of a-z, 0-9 and - joined by /"),
     ("language", is::<Language>, "a BCP 47 language tag, such as en or zh-Hans"),
     ("trim", is::<Trim>, "two numbers of milliseconds with - between, such as 1000-59000"),
@@ -248,7 +252,8 @@ fn hold_text(schema: &Value, text: &str, at: &Place, faults: &mut Vec<Fault>) {
     if let Some(words) = schema["enum"].as_array() {
         if words.iter().all(|word| word != text) {
             let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-            let detail = format!("{} is {}, expected one of {}", at.subject(), quoted(text), words.join(", "));
+            let detail =
+                format!("{} is {}, expected one of {}", at.subject(), quoted(text), words.join(", "));
             faults.push(at.fault(at.code("invalid"), detail));
         }
         return;

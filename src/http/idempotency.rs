@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::error::Error as _;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::response::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -113,20 +114,28 @@ async fn keep(app: &App, slot: &Slot) -> Infallible {
     }
 }
 
+/// The answer read to its end: what streams it may need the database, which no transaction of ours may hold meanwhile.
+async fn whole(running: impl Future<Output = Response>) -> Result<(Parts, Bytes), Error> {
+    let (parts, body) = running.await.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|error| Error::Internal(Box::new(error)))?;
+    Ok((parts, bytes))
+}
+
 async fn answer(app: App, slot: Slot, running: impl Future<Output = Response>) -> Result<Response, Error> {
-    let response = tokio::select! {
-        response = running => response,
+    let whole = tokio::select! {
+        whole = whole(running) => whole,
         never = keep(&app, &slot) => match never {},
     };
     let mut tx = app.publishing.db.begin().await.map_err(publishing::Error::from)?;
-    if !response.status().is_success() {
-        // The same key may try again; where something was made before the fault, it finds that.
-        idempotency::release(tx.conn(), slot.place(), app.settings.lease).await?;
-        tx.commit().await?;
-        return Ok(response);
-    }
-    let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.map_err(|error| Error::Internal(Box::new(error)))?;
+    let (parts, bytes) = match whole {
+        Ok((parts, bytes)) if parts.status.is_success() => (parts, bytes),
+        refused => {
+            // The same key may try again; where something was made before the fault, it finds that.
+            idempotency::release(tx.conn(), slot.place(), app.settings.lease).await?;
+            tx.commit().await?;
+            return refused.map(|(parts, bytes)| Response::from_parts(parts, Body::from(bytes)));
+        }
+    };
     let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
     let kept = Answer {
         digest: slot.digest.clone(),

@@ -62,7 +62,7 @@ pub fn router(app: App, pages: Router) -> Router {
     api.layer(from_fn(layers::hold_one_connection))
         .layer(from_fn_with_state(app.clone(), idempotency::once))
         .layer(from_fn_with_state(known, strict::refuse_unknown))
-        .merge(document::router(document::of(document, &app)))
+        .merge(document::router(&document::of(document, &app)))
         .merge(nodes::routes())
         .with_state(app.clone())
         .merge(pages.layer(from_fn(layers::hold_one_connection)))

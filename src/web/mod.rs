@@ -1,6 +1,7 @@
 //! Pages for people: watch, embed, home, studio and errors, rendered on the server, with the player they embed.
 
 pub mod assets;
+mod docs;
 pub mod embed;
 pub mod error;
 pub mod home;

@@ -1,5 +1,7 @@
 //! The pages' handlers: each loads what its page shows, renders it, and answers with its content security policy.
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
@@ -7,11 +9,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{embed, error, home, language, load, studio, watch};
+use super::{docs, embed, error, home, language, load, studio, watch};
 use crate::domain::{BroadcastId, Language, VideoId};
 use crate::http::csp::{self, Framing};
-use crate::http::{App, Error};
+use crate::http::{App, Error, openapi};
 
 /// What any page may be asked with.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +46,8 @@ pub fn router(app: App) -> Router {
         .route("/", get(home_page))
         .route("/watch/{id}", get(|visit: Visit| video_page(visit, Framing::Own, watch::render)))
         .route("/embed/{id}", get(|visit: Visit| video_page(visit, Framing::Anyone, embed::render)))
+        .route("/api/docs", get(docs_page))
+        .route("/api/docs/", get(docs_page))
         .route("/studio", get(studio_page))
         .route("/studio/broadcasts/{id}", get(broadcast_page))
         .with_state(app)
@@ -52,6 +57,16 @@ pub fn router(app: App) -> Router {
 async fn home_page(State(app): State<App>, Reader(reader): Reader, Query(asked): Query<Asked>) -> Response {
     let page = load::home(&app, &asked).await;
     answer(&app, &reader, Framing::Own, page, home::render)
+}
+
+/// The API's document never changes while a server runs.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
+
+/// For developers, in English as the document is. No page has it in a frame.
+async fn docs_page(State(app): State<App>) -> Response {
+    answer(&app, &Language::english(), Framing::Nobody, Ok(()), |(), _| {
+        docs::render(&DOCUMENT, &app.settings.public_url)
+    })
 }
 
 /// The studio's pages hold nothing of anybody: their script asks the API, with the key of who signs in.

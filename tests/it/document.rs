@@ -46,7 +46,11 @@ pub fn assert_refusal_is_documented(method: &str, path: &str, status: u16, probl
     let Some(operation) = operation_of(method, path) else { return };
     let told = &operation["responses"][status.to_string()]["x-codes"];
     let known = told.as_array().is_some_and(|codes| codes.iter().any(|known| known == code));
-    assert!(known, "{method} {path} ({}) refuses with {status} {code}, known are {told}", operation["operationId"]);
+    assert!(
+        known,
+        "{method} {path} ({}) refuses with {status} {code}, known are {told}",
+        operation["operationId"]
+    );
 }
 
 #[test]
@@ -91,9 +95,11 @@ fn every_answer_is_described_and_every_refusal_has_its_codes() {
             if status.as_str() < "400" {
                 continue;
             }
-            let codes = response["x-codes"].as_array().unwrap_or_else(|| panic!("{id} {status} has no codes"));
+            let codes =
+                response["x-codes"].as_array().unwrap_or_else(|| panic!("{id} {status} has no codes"));
             for code in codes.iter().map(|code| code.as_str().expect("a code")) {
-                let known = errors.contains(&format!("\"{code}\"")) || composed.iter().any(|end| code.ends_with(end));
+                let known =
+                    errors.contains(&format!("\"{code}\"")) || composed.iter().any(|end| code.ends_with(end));
                 assert!(known, "{id} {status}: nobody says {code}");
             }
         }
@@ -107,7 +113,8 @@ fn a_body_of_bytes_is_one_text_and_no_list_of_numbers() {
         for whole in responses.chain([&operation["requestBody"]]) {
             for (kind, media) in whole["content"].as_object().into_iter().flatten() {
                 assert_ne!(media["schema"]["type"], "array", "{method} {path} {kind}");
-                let is_text = kind.ends_with("json") || kind.starts_with("text/") || kind.ends_with("mpegurl");
+                let is_text =
+                    kind.ends_with("json") || kind.starts_with("text/") || kind.ends_with("mpegurl");
                 assert!(is_text || media["schema"]["format"] == "binary", "{method} {path} {kind}");
             }
         }
@@ -137,9 +144,11 @@ static HANDLE: LazyLock<Regex> = LazyLock::new(|| pattern("Handle"));
 static SLUG: LazyLock<Regex> = LazyLock::new(|| pattern("Slug"));
 static LANGUAGE: LazyLock<Regex> = LazyLock::new(|| pattern("Language"));
 static TRIM: LazyLock<Regex> = LazyLock::new(|| {
-    let operation = operation_of("GET", &format!("/play/{}/master.m3u8", VideoId::new())).expect("an operation");
+    let operation =
+        operation_of("GET", &format!("/play/{}/master.m3u8", VideoId::new())).expect("an operation");
     let trim = operation["parameters"].as_array().and_then(|all| all.iter().find(|it| it["name"] == "trim"));
-    Regex::new(trim.and_then(|trim| trim["schema"]["pattern"].as_str()).expect("a pattern")).expect("a pattern")
+    Regex::new(trim.and_then(|trim| trim["schema"]["pattern"].as_str()).expect("a pattern"))
+        .expect("a pattern")
 });
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::{App, request};
+use crate::app::{App, PUBLIC, request};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_router_refuses_is_a_problem_too() {
@@ -82,18 +82,18 @@ async fn without_its_database_the_server_says_try_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_is_served_with_a_page_to_try_it() {
+async fn the_document_is_served_with_a_page_to_read_it() {
     let app = App::small().await;
     let document = app.get("/api/openapi.json", None).await.json();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document}");
     assert!(document["paths"]["/api/v1/topics/{slug}"].is_object());
     let role = &document["components"]["schemas"]["Role"]["enum"];
     assert_eq!(role, &json!(["editor", "publisher", "admin"]));
-    let page = app.get("/api/docs/", None).await;
-    assert_eq!((page.status, page.header("content-type")), (200, "text/html"));
-    // A key is typed in there.
-    for path in ["/api/docs/", "/api/docs/swagger-ui-bundle.js"] {
-        let policy = app.get(path, None).await.header("content-security-policy").to_owned();
+    assert_eq!(document["servers"][0]["url"], PUBLIC);
+    for path in ["/api/docs", "/api/docs/"] {
+        let page = app.get(path, None).await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+        let policy = page.header("content-security-policy");
         assert!(
             policy.contains("script-src 'self';") && policy.contains("frame-ancestors 'none'"),
             "{policy}"

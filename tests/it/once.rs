@@ -23,6 +23,20 @@ use crate::world::{World, draft, english};
 /// What ended is taken for dead by then.
 const STUCK: Duration = Duration::from_mins(1);
 
+/// What streams asks the database while it is read: under a key, too, nothing may hold it meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamed_answer_under_a_key_comes_whole_and_again() {
+    for app in App::both().await {
+        for time in ["first", "again"] {
+            let headers = [("content-type", "application/json"), ("idempotency-key", "night")];
+            let asked = request("POST", "/api/v1/admin/fsck", &headers, r#"{"grace_seconds": 60}"#);
+            let reply = app.ask(asked, Some(&app.operator)).await;
+            assert_eq!(reply.status, 200, "{time}: {reply:?}");
+            assert!(reply.json()["checked"].is_object(), "{time}: {reply:?}");
+        }
+    }
+}
+
 async fn claim(world: &World, caller: Caller, (key, digest): (&str, &str)) {
     let mut tx = world.publishing.db.begin().await.expect("a transaction");
     let place = Place { api_key: caller.key, key };

@@ -22,8 +22,20 @@ type Wrong<'a> = (&'a str, As, &'a str, &'a str);
 
 /// Words of the machinery that no sentence for people has in it.
 const MACHINERY: [&str; 14] = [
-    "u8", "u32", "u64", "i64", "struct", "serde", "invalid type", "invalid value", "expected one of `", "variant",
-    "deserialize", "sequence", "untagged", "parse",
+    "u8",
+    "u32",
+    "u64",
+    "i64",
+    "struct",
+    "serde",
+    "invalid type",
+    "invalid value",
+    "expected one of `",
+    "variant",
+    "deserialize",
+    "sequence",
+    "untagged",
+    "parse",
 ];
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -83,7 +95,8 @@ async fn tell_all(app: &App, wrong: &[Wrong<'_>], headers: &[(&str, &str)], hide
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_drafts_of_videos_are_told_in_words_for_editors() {
     let app = App::small().await;
-    let long = format!(r#"{{"title": {{"en": "{}"}}, "topic": "health", "language": "en"}}"#, "x".repeat(201));
+    let long =
+        format!(r#"{{"title": {{"en": "{}"}}, "topic": "health", "language": "en"}}"#, "x".repeat(201));
     let tags = (b'a'..=b'u').map(|c| format!(r#""x{}": "t""#, char::from(c))).collect::<Vec<_>>().join(", ");
     let many = format!(r#"{{"title": {{{tags}}}, "topic": "health", "language": "en"}}"#);
     let post = "POST /api/v1/videos";
@@ -100,10 +113,25 @@ async fn wrong_drafts_of_videos_are_told_in_words_for_editors() {
         ("no title in any language", Editor, post, r#"{"title": {}, "topic": "health", "language": "en"}"#),
         ("a title too long", Editor, post, &long),
         ("a title in 21 languages", Editor, post, &many),
-        ("a title in no language", Editor, post, r#"{"title": {"!": "A"}, "topic": "health", "language": "en"}"#),
-        ("a number inside a title", Editor, post, r#"{"title": {"en": 7}, "topic": "health", "language": "en"}"#),
+        (
+            "a title in no language",
+            Editor,
+            post,
+            r#"{"title": {"!": "A"}, "topic": "health", "language": "en"}"#,
+        ),
+        (
+            "a number inside a title",
+            Editor,
+            post,
+            r#"{"title": {"en": 7}, "topic": "health", "language": "en"}"#,
+        ),
         ("a NUL", Editor, post, r#"{"title": "a\u0000b", "topic": "health", "language": "en"}"#),
-        ("a turned text", Editor, post, "{\"title\": \"a\u{202e}b\", \"topic\": \"health\", \"language\": \"en\"}"),
+        (
+            "a turned text",
+            Editor,
+            post,
+            "{\"title\": \"a\u{202e}b\", \"topic\": \"health\", \"language\": \"en\"}",
+        ),
         ("no language", Editor, post, r#"{"title": "A", "topic": "health", "language": "English!"}"#),
         ("no topic", Editor, post, r#"{"title": "A", "topic": "Health Care", "language": "en"}"#),
         ("an unknown topic", Editor, post, r#"{"title": "A", "topic": "fishing", "language": "en"}"#),
@@ -126,7 +154,12 @@ async fn wrong_drafts_of_videos_are_told_in_words_for_editors() {
             post,
             r#"{"account": "A!", "topic": 5, "title": {"en": 1, "??": "x"}, "state": "published", "description": []}"#,
         ),
-        ("a field twice", Editor, post, r#"{"title": "A", "title": "B", "topic": "health", "language": "en"}"#),
+        (
+            "a field twice",
+            Editor,
+            post,
+            r#"{"title": "A", "title": "B", "topic": "health", "language": "en"}"#,
+        ),
         ("no key", Nobody, post, "{}"),
     ];
     insta::assert_snapshot!(tell_all(&app, wrong, JSON, &[]).await);
@@ -150,7 +183,12 @@ async fn wrong_addresses_are_told_in_words_for_people() {
         ("a level there is none", Nobody, "GET /api/v1/accounts?level=galactic", ""),
         ("a handle that is none", Nobody, "GET /api/v1/accounts/A_B", ""),
         ("a topic that is none", Nobody, "GET /api/v1/topics/a//b", ""),
-        ("a revision that is none", Nobody, "GET /play/0197a0f0-0000-7000-8000-000000000001/first/poster.jpg", ""),
+        (
+            "a revision that is none",
+            Nobody,
+            "GET /play/0197a0f0-0000-7000-8000-000000000001/first/poster.jpg",
+            "",
+        ),
         (
             "a trim that is none",
             Nobody,

@@ -15,6 +15,8 @@ pub fn finish(document: &OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     let mut schemas = document["components"]["schemas"].take();
     add_examples(&mut schemas);
+    widen(&mut schemas);
+    widen(&mut document["paths"]);
     let paths = document["paths"].take();
     let paths = paths.as_object().cloned().unwrap_or_default().into_iter().map(|(path, mut item)| {
         // axum writes a step that holds slashes with a star.
@@ -107,6 +109,22 @@ fn not_null(mut schema: Value) -> Value {
     match (choices.next().cloned(), choices.next()) {
         (Some(only), None) => only,
         _ => schema,
+    }
+}
+
+/// A number of 32 bits without a sign is more than the signed one it is described as.
+fn widen(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(widen),
+        Value::Object(fields) => {
+            let is_unsigned = fields.get("minimum").and_then(Value::as_i64).is_some_and(|least| least >= 0);
+            if is_unsigned && fields.get("format").is_some_and(|format| format == "int32") {
+                fields.insert("format".to_owned(), "int64".into());
+                fields.entry("maximum").or_insert_with(|| u32::MAX.into());
+            }
+            fields.values_mut().for_each(widen);
+        }
+        _ => {}
     }
 }
 

@@ -1,25 +1,23 @@
-//! The `OpenAPI` 3.1 document, made from the code, and a page to read it on.
+//! The `OpenAPI` 3.1 document, made from the code.
 
 mod finish;
 mod refusals;
 mod words;
 
 use axum::Router;
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_SECURITY_POLICY;
-use axum::middleware::map_response;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use bytes::Bytes;
 use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::server::ServerBuilder;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
-use utoipa_swagger_ui::SwaggerUi;
 
 pub use finish::finish;
 
 use super::App;
-use super::csp::{self, Framing};
 use super::problem::{Fault, Problem};
 
 /// The document before the routes add themselves.
@@ -61,15 +59,9 @@ pub fn of(mut document: Value, app: &App) -> Value {
     document
 }
 
-/// `/api/openapi.json` and `/api/docs`. A key is typed in there: nothing from elsewhere runs beside it, and no page has
-/// it in a frame.
-pub fn router(document: Value) -> Router<App> {
-    let router: Router<App> =
-        SwaggerUi::new("/api/docs").external_url_unchecked("/api/openapi.json", document).into();
-    router.layer(map_response(async |mut response: axum::response::Response| {
-        if let Ok(policy) = HeaderValue::from_str(&csp::policy(&[], Framing::Nobody)) {
-            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-        }
-        response
-    }))
+/// `/api/openapi.json`.
+pub fn router(document: &Value) -> Router<App> {
+    let json = Bytes::from(document.to_string());
+    let answer = async move || ([(CONTENT_TYPE, "application/json")], json.clone());
+    Router::new().route("/api/openapi.json", get(answer))
 }

@@ -13,7 +13,10 @@ type Known = &'static [(&'static str, &'static [&'static str])];
 /// Uploads that take bytes.
 const RECEIVING: Known = &[
     ("403", &["role_too_low"]),
-    ("409", &["taken_over", "upload_finished", "wrong_door", "wrong_offset", "part_missing", "part_size_wrong"]),
+    (
+        "409",
+        &["taken_over", "upload_finished", "wrong_door", "wrong_offset", "part_missing", "part_size_wrong"],
+    ),
     ("410", &["upload_gone"]),
     ("413", &["past_length", "quota_exceeded", "too_large"]),
     ("503", &["too_many_uploads"]),
@@ -67,7 +70,10 @@ const OWN: &[(&str, &[Known])] = &[
     ("get_topic", &[&[("404", &["topic_not_found"])]]),
     ("create_video", &[DRAFTING]),
     ("get_video", &[&[("404", &["video_not_found"])]]),
-    ("update_video", &[OPERATORS, &[("404", &["video_not_found"]), ("422", &["trim.end_ms_invalid", "unknown_topic"])]]),
+    (
+        "update_video",
+        &[OPERATORS, &[("404", &["video_not_found"]), ("422", &["trim.end_ms_invalid", "unknown_topic"])]],
+    ),
     ("delete_video", &[OPERATORS, &[("404", &["video_not_found"])]]),
     ("publish_video", &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["wrong_state"])]]),
     ("withdraw_video", &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["wrong_state"])]]),
@@ -80,7 +86,12 @@ const OWN: &[(&str, &[Known])] = &[
             &[
                 (
                     "400",
-                    &["checksum_mismatch", "content_length_invalid", "content_md5_invalid", "repr_digest_invalid"],
+                    &[
+                        "checksum_mismatch",
+                        "content_length_invalid",
+                        "content_md5_invalid",
+                        "repr_digest_invalid",
+                    ],
                 ),
                 ("404", &["upload_not_found", "video_not_found"]),
                 ("409", &["length_known", "upload_unfinished"]),
@@ -159,7 +170,10 @@ const OWN: &[(&str, &[Known])] = &[
             ("400", &["checksum_mismatch"]),
             ("403", &["role_too_low"]),
             ("404", &["upload_not_found", "video_not_found"]),
-            ("409", &["part_missing", "part_size_wrong", "upload_finished", "upload_unfinished", "wrong_door"]),
+            (
+                "409",
+                &["part_missing", "part_size_wrong", "upload_finished", "upload_unfinished", "wrong_door"],
+            ),
             ("410", &["upload_gone"]),
             ("413", &["quota_exceeded", "too_large"]),
             ("422", &["part_number_invalid"]),
@@ -185,7 +199,10 @@ const OWN: &[(&str, &[Known])] = &[
     ),
     ("delete_target", &[OPERATORS, &[("404", &["broadcast_not_found", "target_not_found"])]]),
     ("run_fsck", &[OPERATORS]),
-    ("roll_back_video", &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["revision_gone", "wrong_state"])]]),
+    (
+        "roll_back_video",
+        &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["revision_gone", "wrong_state"])]],
+    ),
     ("list_jobs", &[OPERATORS]),
     ("retry_job", &[OPERATORS, &[("404", &["job_not_found"]), ("409", &["taken", "wrong_state"])]]),
     ("cancel_job", &[OPERATORS, &[("404", &["job_not_found"])]]),
@@ -318,7 +335,8 @@ fn of_fields(schema: &Value, schemas: &Value) -> BTreeSet<String> {
                 codes.insert(format!("{name}_{fault}"));
             }
         }
-        let inner = [field, &field["items"]].into_iter().chain(field["oneOf"].as_array().into_iter().flatten());
+        let inner =
+            [field, &field["items"]].into_iter().chain(field["oneOf"].as_array().into_iter().flatten());
         for inner in inner.map(|schema| resolved(schema, schemas)) {
             let required = inner["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
             codes.extend(required.map(|name| format!("{name}_missing")));
@@ -328,7 +346,8 @@ fn of_fields(schema: &Value, schemas: &Value) -> BTreeSet<String> {
 }
 
 fn refusal(before: &Value, status: &str, codes: &BTreeSet<String>) -> Value {
-    let said = before["description"].as_str().or_else(|| words::of(words::STATUSES, status)).unwrap_or_default();
+    let said =
+        before["description"].as_str().or_else(|| words::of(words::STATUSES, status)).unwrap_or_default();
     let list: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
     json!({
         "description": format!("{said}: {}", list.join(", ")),

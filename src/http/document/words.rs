@@ -27,10 +27,19 @@ pub const TAGS: &[(&str, &str)] = &[
 
 /// What each parameter says that has no description of its own.
 pub const PARAMETERS: &[(&str, &str)] = &[
-    ("Idempotency-Key", "A request sent again under the same key gets the first one's answer, and nothing happens twice"),
+    (
+        "Idempotency-Key",
+        "A request sent again under the same key gets the first one's answer, and nothing happens twice",
+    ),
     ("Tus-Resumable", "The version of tus: `1.0.0`"),
-    ("Upload-Checksum", "`md5`, `sha1` or `sha256`, a space, and the digest of this body in base64 (tus 1.0, checksum)"),
-    ("Upload-Concat", "`partial`, or `final;` and the addresses of the partial uploads (tus 1.0, concatenation)"),
+    (
+        "Upload-Checksum",
+        "`md5`, `sha1` or `sha256`, a space, and the digest of this body in base64 (tus 1.0, checksum)",
+    ),
+    (
+        "Upload-Concat",
+        "`partial`, or `final;` and the addresses of the partial uploads (tus 1.0, concatenation)",
+    ),
     ("Upload-Defer-Length", "`1` where the length is not known yet"),
     ("Upload-Length", "Bytes of the whole file"),
     ("Upload-Metadata", "Pairs of a name and a value in base64, with commas between"),
