@@ -372,21 +372,18 @@ impl Error {
 
     /// All that is wrong: what a look at the request found, or the one field that a verb refuses.
     fn faults(self, code: &str, detail: &str) -> Vec<Fault> {
-        let pointer = match self {
+        let fault = |pointer, parameter| {
+            vec![Fault { pointer, parameter, code: code.to_owned(), detail: detail.to_owned() }]
+        };
+        match self {
             Self::Body(faults) | Self::Parameters(faults) => {
                 let told = |fault: Fault| Fault { detail: sentence(&fault.detail), ..fault };
-                return faults.into_iter().map(told).collect();
+                faults.into_iter().map(told).collect()
             }
-            Self::Publishing(error) => pointer_of(&error),
-            _ => None,
-        };
-        let fault = pointer.map(|pointer| Fault {
-            pointer: Some(pointer),
-            parameter: None,
-            code: code.to_owned(),
-            detail: detail.to_owned(),
-        });
-        fault.into_iter().collect()
+            Self::Publishing(error) => pointer_of(&error).map_or_else(Vec::new, |at| fault(Some(at), None)),
+            Self::Invalid { field: "limit", .. } => fault(None, Some("limit".to_owned())),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -52,6 +52,7 @@ const OWN: &[(&str, &[Known])] = &[
         "*",
         &[&[
             ("400", &["parameter_unknown", "query_invalid"]),
+            ("415", &["content_encoding_unsupported"]),
             ("429", &["too_many_requests", "too_many_wrong_keys"]),
             ("500", &["internal"]),
             ("503", &["database_unavailable", "starting", "stopping", "storage_unavailable", "too_slow"]),
@@ -95,6 +96,7 @@ const OWN: &[(&str, &[Known])] = &[
                 ),
                 ("404", &["upload_not_found", "video_not_found"]),
                 ("409", &["length_known", "upload_unfinished"]),
+                ("415", &["content_type_unsupported"]),
             ],
         ],
     ),
