@@ -5,6 +5,8 @@
 
 mod api;
 mod hearing;
+#[path = "../it/ports.rs"]
+mod ports;
 mod server;
 mod tool;
 
