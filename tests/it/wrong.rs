@@ -142,6 +142,7 @@ async fn wrong_drafts_of_videos_are_told_in_words_for_editors() {
             post,
             r#"{"account": "nobody", "title": "A", "topic": "health", "language": "en"}"#,
         ),
+        ("no account", Operator, post, r#"{"title": "A", "topic": "health", "language": "en"}"#),
         ("a field nobody reads", Editor, post, r#"{"titel": "A", "topic": "health", "language": "en"}"#),
         (
             "a source by its address",

@@ -22,7 +22,8 @@ const RECEIVING: Known = &[
     ("503", &["too_many_uploads"]),
 ];
 /// What a draft is made of has to be there.
-const DRAFTING: Known = &[("403", &["role_too_low"]), ("422", &["unknown_account", "unknown_topic"])];
+const DRAFTING: Known =
+    &[("403", &["role_too_low"]), ("422", &["account_missing", "unknown_account", "unknown_topic"])];
 /// What a fault of the words in `Upload-Metadata` is called.
 const METADATA: Known = &[(
     "422",
