@@ -1,10 +1,12 @@
 //! Sources with new parameter sets, without clean keyframes, damaged or cut: what comes out, and what is told.
 
+use std::fs::File;
 use std::path::Path;
 
 use super::{RATE, S, X264, boundaries, two_rungs};
 use crate::domain::media::Coding;
-use crate::media::proof::{Clip, Heard, chunk, clip, encoded, pictures, probe, rung, split};
+use crate::media::encode::Reader;
+use crate::media::proof::{Clip, Heard, chunk, clip, encoded, pictures, probe, rung, split, video};
 use crate::media::task::Chunk;
 
 /// What pictures are compared in: small enough to leave coding aside, large enough for a smear to be seen.
@@ -102,6 +104,18 @@ fn a_chunk_in_which_nothing_decodes_is_filled_with_what_was_before_and_told() {
     let (heard, _) = encoded(&clip, &[second]);
     let held = &seen(&clip.beside("held.mp4", &heard.tracks["180p"].whole()))[0];
     assert!(difference(held, &seen(&clip.path)[99]) < SAME, "it is not the last picture before");
+}
+
+#[test]
+fn a_source_that_can_t_be_gone_back_in_is_opened_anew() {
+    // Nothing in an SWF file leads to a time.
+    let clip = clip("a.swf", "-f lavfi -i testsrc2=s=160x90:r=25:d=4 -c:v flv1 -g 25");
+    let bytes = File::open(&clip.path).expect("a clip");
+    let mut reader = Reader::open(bytes, &video(&clip.path)).expect("opened");
+    let first = reader.next().expect("a packet").data().map(<[u8]>::to_vec);
+    (0..60).for_each(|_| drop(reader.next()));
+    reader.seek(2 * S, true);
+    assert_eq!(reader.next().expect("a packet").data().map(<[u8]>::to_vec), first);
 }
 
 #[test]
