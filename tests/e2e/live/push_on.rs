@@ -170,7 +170,8 @@ async fn targets_that_hang_disturb_nobody() {
     assert!(encoder.wait().await.expect("ffmpeg").success());
     let begun = Instant::now();
     broadcast.wait_for("interrupted").await;
-    assert!(begun.elapsed() < Duration::from_secs(2), "the end waited for a target");
+    // A goodbye may take five seconds, and a stall is one after ten.
+    assert!(begun.elapsed() < Duration::from_secs(5), "the end waited for a target");
     // The encoder may come back at once.
     let mut again = clip.begin(&broadcast.url);
     broadcast.wait_for("live").await;
