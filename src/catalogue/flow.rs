@@ -12,6 +12,7 @@ use sqlx::types::Json;
 
 use super::dialect::{Dialect, each};
 use super::{Conn, Error, Tx, dialect, on};
+use crate::domain::job::{JobState, Lane};
 use crate::domain::{JobId, Timestamp};
 
 /// The flow of everything that an operator asks for in bulk, whichever accounts it is for.
@@ -76,9 +77,10 @@ const RECALL: &str = concat!(
     flow!(),
     " on conflict do nothing"
 );
+const BY_LANE: &str = "select lane, count(*), min(run_at) from job where state = $1 group by lane";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[ARRIVE, WAITING, RUNNING, CHARGE, HAS_READY, CLOSE, RECALL];
+pub(super) const STATEMENTS: &[&str] = &[ARRIVE, WAITING, RUNNING, CHARGE, HAS_READY, CLOSE, RECALL, BY_LANE];
 /// The same of those that each engine has words of its own for.
 pub(super) const DIALECT: &[Dialect] = &[NOTED, ADMIT, OPEN];
 
@@ -186,6 +188,17 @@ pub(super) async fn close(tx: &mut Tx, flow: &str) -> Result<(), Error> {
 pub async fn recall(conn: Conn<'_>) -> Result<(), Error> {
     on!(conn, c => sqlx::query(RECALL).execute(c).await.map(drop)?);
     Ok(())
+}
+
+/// How many jobs of a state each lane has, and when the first of them is or was due.
+pub async fn count_by_lane(conn: Conn<'_>, state: JobState) -> Result<Vec<(Lane, u64, Timestamp)>, Error> {
+    let rows: Vec<(i64, i64, Timestamp)> =
+        on!(conn, c => sqlx::query_as(BY_LANE).bind(state).fetch_all(c).await?);
+    let known = rows.into_iter().filter_map(|(lane, count, due)| {
+        let lane = Lane::ALL.into_iter().find(|known| *known as i64 == lane)?;
+        Some((lane, u64::try_from(count).unwrap_or(0), due))
+    });
+    Ok(known.collect())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 
-pub use super::flow::recall;
 use super::flow::{self, BULK, URGENT, flow};
+pub use super::flow::{count_by_lane, recall};
 use super::{Conn, Error, Page, Tx, dialect, on};
 use crate::domain::job::{Job, JobKind, JobState, backoff};
 use crate::domain::{AccountId, JobId, Timestamp, VideoId};

@@ -88,6 +88,21 @@ impl From<MigrateError> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        let error = Self::of(error);
+        let kind = match &error {
+            Self::Unavailable(_) => "unavailable",
+            Self::Full(_) => "full",
+            Self::Refused(_) => "refused",
+            // What somebody sent is no fault of the database.
+            Self::Taken { .. } | Self::Character(_) | Self::Migrate(_) | Self::Newer { .. } => return error,
+        };
+        metrics::counter!("policast_database_errors_total", "kind" => kind).increment(1);
+        error
+    }
+}
+
+impl Error {
+    fn of(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
             E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Protocol(_) => {

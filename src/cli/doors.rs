@@ -49,6 +49,13 @@ impl Doors {
         Ok(Self { rtmp, rtmps, srt: open_srt(config)? })
     }
 
+    /// RTMP's, RTMPS' and SRT's.
+    pub fn bound(&self) -> std::io::Result<[Option<SocketAddr>; 3]> {
+        let rtmps = self.rtmps.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
+        let rtmp = self.rtmp.as_ref().map(TcpListener::local_addr).transpose()?;
+        Ok([rtmp, rtmps, self.srt.as_ref().map(srt::Listener::local_addr)])
+    }
+
     /// Where encoders send to, by the host that browsers use.
     pub fn addresses(&self, config: &Config) -> anyhow::Result<http::Ingest> {
         let host = host_of(&config.public_url());

@@ -10,6 +10,7 @@ mod folder;
 mod health;
 mod output;
 mod ports;
+mod queue;
 mod serve;
 mod settings;
 mod start;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::catalogue::one_connection;
@@ -69,6 +71,8 @@ enum Command {
     Health(health::Args),
 }
 
+/// The log of a command that is no server.
+const QUIET: &str = "warn";
 /// The status of a command that was called wrongly, as clap has it.
 const WRONG_USE: u8 = 2;
 /// And of one that ended because nobody read on: what a shell says of a program that SIGPIPE ended.
@@ -93,9 +97,17 @@ pub fn main() -> ExitCode {
 fn start() -> anyhow::Result<ExitCode> {
     folder::keep_to_ourselves();
     let (cli, given) = parse()?;
-    observability::start_logs(&cli.log, cli.log_format).context("POLICAST_LOG")?;
+    observability::start_logs(filter(&cli, &given), cli.log_format).context("POLICAST_LOG")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads")?;
     runtime.block_on(one_connection(run(cli.command, &given)))
+}
+
+/// What is logged: of a command that does one thing and ends, what went wrong, unless somebody asks for more.
+fn filter<'a>(cli: &'a Cli, given: &Given) -> &'a str {
+    let is_server = matches!(cli.command, Command::Serve(_) | Command::Worker(_) | Command::Demo(_));
+    let is_default = given.matches.value_source("log") == Some(ValueSource::DefaultValue);
+    let in_file = given.file.as_ref().is_some_and(|file| file.has("POLICAST_LOG"));
+    if is_server || !is_default || in_file { &cli.log } else { QUIET }
 }
 
 /// The command line, over the environment, over the file.

@@ -53,6 +53,12 @@ impl Ports {
         Ok(ports)
     }
 
+    /// The API's, the object store's and the metrics'.
+    pub fn addresses(&self) -> std::io::Result<[Option<SocketAddr>; 3]> {
+        let of = |listener: &Option<TcpListener>| listener.as_ref().map(TcpListener::local_addr).transpose();
+        Ok([of(&self.api)?, of(&self.objects)?, of(&self.metrics)?])
+    }
+
     /// Serves all of them: those for clients until the drain, the metrics until all is done.
     pub fn serve(
         self,

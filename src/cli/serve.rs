@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::assemble::{self, Rooms};
 use super::doors::Doors;
 use super::ports::Ports;
-use super::start;
+use super::{queue, start};
 use crate::config::{Config, Connections, Role};
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::domain::secret::Keys;
@@ -56,7 +56,10 @@ impl Shutdown {
         if self.leave.is_cancelled() {
             self.drain();
             self.cut.cancel();
-        } else if asked == Asked::Interrupt {
+            tracing::info!("stopping at once: work under way is handed over");
+            return;
+        }
+        if asked == Asked::Interrupt {
             self.drain();
         }
         self.leave.cancel();
@@ -122,8 +125,10 @@ impl Server {
     /// Binds every listener, so that an address is known before anything is served, and opens what is on this machine.
     pub async fn bind(config: &Config, first_key: FirstKey) -> anyhow::Result<Self> {
         let mut config = config.clone();
+        start::announce(&config);
         let ports = Ports::bind(&mut config).await?;
         let doors = Doors::open(&config).await?;
+        start::announce_listeners(&ports, &doors)?;
         let bucket = assemble::open_storage(&config).await?;
         if config.is_embedded() && bucket.1.is_none() {
             bail!(
@@ -178,6 +183,7 @@ impl Server {
         if let Some(db) = ended? {
             db.close().await;
         }
+        tracing::info!("stopped");
         Ok(())
     }
 
@@ -220,7 +226,14 @@ impl Server {
             tasks,
         ));
         if self.config.has(Role::Api) {
-            tracing::info!(url = self.config.public_url(), "serving");
+            tracing::info!(
+                url = self.config.public_url(),
+                "serving: the database and the object store are there"
+            );
+        }
+        if self.config.metrics_listen.is_some() {
+            let (db, clock) = (publishing.db.clone(), publishing.clock.clone());
+            tasks.spawn(done.clone().run_until_cancelled_owned(queue::measure(db, clock)));
         }
         if let Some(ready) = self.ready {
             // Who asked may have given up.

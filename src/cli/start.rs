@@ -1,9 +1,15 @@
-//! Waits at start for what is out of reach now; what is wrong stays wrong, and ends the start.
+//! Tells what starts, and waits for what is out of reach now; what is wrong stays wrong, and ends the start.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use clap::ValueEnum;
+use tracing::field::display;
+use url::Url;
 
+use super::doors::Doors;
+use super::ports::Ports;
+use crate::config::Config;
 use crate::http::gate::Gate;
 use crate::{catalogue, storage};
 
@@ -11,6 +17,41 @@ use crate::{catalogue, storage};
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest: what is back is noticed so soon.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Says which policast this is, what it does, and where it keeps everything.
+pub fn announce(config: &Config) {
+    let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let folder = config.keeps_here().then(|| folder.display().to_string());
+    let roles: Vec<String> = config
+        .roles
+        .iter()
+        .filter_map(|role| Some(role.to_possible_value()?.get_name().to_owned()))
+        .collect();
+    let database = config.database_url.as_deref().map_or("SQLite in the folder".to_owned(), place_of);
+    let objects = if config.is_embedded() {
+        "embedded in the folder".to_owned()
+    } else {
+        let endpoint = config.s3.s3_endpoint.as_deref().unwrap_or("Amazon S3");
+        format!("bucket {} at {endpoint}", config.bucket())
+    };
+    let (roles, version) = (roles.join(","), env!("CARGO_PKG_VERSION"));
+    tracing::info!(roles, folder, database, objects, "policast {version} starts");
+}
+
+/// Says on which addresses it is reached.
+pub fn announce_listeners(ports: &Ports, doors: &Doors) -> std::io::Result<()> {
+    let [api, objects, metrics] = ports.addresses()?.map(|address| address.map(display));
+    let [rtmp, rtmps, srt] = doors.bound()?.map(|address| address.map(display));
+    tracing::info!(api, objects, metrics, rtmp, rtmps, srt, "listening");
+    Ok(())
+}
+
+/// Host, port and name of a database, without who logs in.
+fn place_of(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return "PostgreSQL".to_owned() };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("PostgreSQL at {}{port}{}", url.host_str().unwrap_or("this machine"), url.path())
+}
 
 /// Tries until it succeeds or will never; meanwhile the gate says what is waited for.
 pub async fn until_there<T>(
@@ -53,6 +94,13 @@ mod tests {
     use anyhow::{Context, bail};
 
     use super::*;
+
+    #[test]
+    fn a_database_is_told_without_who_logs_in() {
+        let told =
+            place_of("postgres://policast:secret@db.example.gov:5433/video?sslmode=disable&password=secret");
+        assert_eq!(told, "PostgreSQL at db.example.gov:5433/video");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_out_of_reach_is_waited_for_and_what_is_wrong_is_told_at_once() {

@@ -333,6 +333,11 @@ impl Config {
         self.s3.s3_endpoint.is_none() && self.s3.s3_bucket.is_none()
     }
 
+    /// The data folder is used.
+    pub fn keeps_here(&self) -> bool {
+        self.is_embedded() || self.database_url.is_none()
+    }
+
     /// This process has the role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)

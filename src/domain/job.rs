@@ -79,6 +79,21 @@ pub enum Lane {
     Housekeeping = 3,
 }
 
+impl Lane {
+    /// All of them, in their order.
+    pub const ALL: [Self; 4] = [Self::Steps, Self::Stills, Self::Encodes, Self::Housekeeping];
+
+    /// What it is called by monitoring.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Stills => "stills",
+            Self::Encodes => "encodes",
+            Self::Housekeeping => "housekeeping",
+        }
+    }
+}
+
 impl Job {
     /// What kind of job it is.
     pub fn kind(&self) -> JobKind {

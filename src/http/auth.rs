@@ -50,6 +50,9 @@ pub(super) async fn find_caller(headers: &HeaderMap, app: &App) -> Result<Option
     }
     let digest = Secret::new(secret.trim()).digest();
     let found = key::find_caller(app.read().await?.conn(), &digest).await?;
+    if let Some(caller) = &found {
+        tracing::Span::current().record("key", tracing::field::display(caller.key));
+    }
     found.map(Some).ok_or(Error::KeyInvalid)
 }
 

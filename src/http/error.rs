@@ -1,14 +1,13 @@
 //! The table of errors: each variant with its status and its stable code. Nobody else knows status codes.
 
 use std::borrow::Cow;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::problem::{Fault, Problem};
+use super::problem::{Code, Fault, Problem, Unreadiness, sentence, story};
 use crate::domain::video::TextError;
 use crate::{catalogue, publishing, storage};
 
@@ -111,6 +110,9 @@ pub enum Error {
     /// One answer served several requests.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
+    /// What `/health/ready` found: asked for every few seconds, and told when it changes.
+    #[error(transparent)]
+    Unready(Box<Error>),
     #[error("a handler panicked: {0}")]
     Panic(String),
     #[error("an answer could not be made")]
@@ -178,6 +180,7 @@ impl Error {
             }
             Self::Object(error) => of_storage(error),
             Self::Shared(error) => error.rule(),
+            Self::Unready(error) => error.rule(),
             Self::Panic(_) | Self::Internal(_) => rule(S::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -344,20 +347,16 @@ impl Error {
 
     /// Told once, with every cause, to whoever runs this.
     fn log(&self, status: StatusCode, code: &str) {
-        let is_expected =
-            matches!(self, Self::Starting { .. } | Self::Leaving | Self::Stalled | Self::TooManyUploads);
+        let is_expected = matches!(
+            self,
+            Self::Starting { .. } | Self::Leaving | Self::Stalled | Self::TooManyUploads | Self::Unready(_)
+        );
+        let chain = story(self);
         if !status.is_server_error() || is_expected {
-            tracing::debug!(status = status.as_u16(), code, "{self}");
-            return;
+            tracing::debug!(status = status.as_u16(), code, "{chain}");
+        } else {
+            tracing::error!(status = status.as_u16(), code, "{chain}");
         }
-        let mut chain = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            chain.push_str(": ");
-            chain.push_str(&error.to_string());
-            cause = error.source();
-        }
-        tracing::error!(status = status.as_u16(), code, "{chain}");
     }
 
     /// The problem it is told as.
@@ -387,14 +386,6 @@ impl Error {
     }
 }
 
-/// `offset is 1` becomes `Offset is 1.`
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, _) = self.rule();
@@ -404,7 +395,11 @@ impl IntoResponse for Error {
             Self::TooManyRequests { wait } | Self::TooManyWrongKeys { wait } => wait,
             _ => Duration::ZERO,
         };
+        let unready = matches!(self, Self::Unready(_)).then(|| Unreadiness(story(&self)));
         let mut response = (status, self.into_problem()).into_response();
+        if let Some(unready) = unready {
+            response.extensions_mut().insert(unready);
+        }
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {
@@ -451,7 +446,10 @@ pub(super) fn complete(response: Response, request_id: &str) -> Response {
         None => response,
     };
     match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => problem.with_request_id(request_id).fill(response),
+        Some(problem) => {
+            response.extensions_mut().insert(Code(problem.code.clone()));
+            problem.with_request_id(request_id).fill(response)
+        }
         None => response,
     }
 }

@@ -10,10 +10,11 @@ use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 
+use super::problem::{Code, Unreadiness};
 use super::{Error, health, layers};
 
-const LIVE: &str = "/health/live";
-const READY: &str = "/health/ready";
+pub(super) const LIVE: &str = "/health/live";
+pub(super) const READY: &str = "/health/ready";
 
 /// The gate of one process; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +31,25 @@ struct Inner {
 struct Status {
     missing: Mutex<&'static str>,
     is_leaving: AtomicBool,
+    /// What `/health/ready` answered last; `None` before it was asked.
+    was_ready: Mutex<Option<bool>>,
+}
+
+impl Status {
+    /// Tells of an answer to `/health/ready` where it is another than the one before.
+    fn note(&self, response: &Response) {
+        let is_ready = response.status().is_success();
+        let before = self.was_ready.lock().unwrap_or_else(PoisonError::into_inner).replace(is_ready);
+        if before == Some(is_ready) {
+            return;
+        }
+        let code = response.extensions().get::<Code>().map(|code| code.0.as_str());
+        match response.extensions().get::<Unreadiness>() {
+            Some(Unreadiness(cause)) => tracing::warn!(code, cause, "not ready"),
+            None if is_ready => tracing::info!("ready: the database and the object store answer"),
+            None => tracing::info!(code, "not ready"),
+        }
+    }
 }
 
 impl Default for Gate {
@@ -66,14 +86,18 @@ impl Gate {
     pub async fn answer(self, request: Request) -> Response {
         let is_leaving = self.0.status.is_leaving.load(Ordering::Relaxed);
         let path = request.uri().path();
+        let is_readiness = path == READY;
         let router = match self.0.router.get() {
-            Some(router) if !(is_leaving && path == READY) => router,
+            Some(router) if !(is_leaving && is_readiness) => router,
             _ => &self.0.closed,
         };
         let mut response = match router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
+        if is_readiness {
+            self.0.status.note(&response);
+        }
         if is_leaving {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -41,5 +41,6 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Error> {
         app.publishing.storage.check().await?;
         Ok(Json(Health { status: "ok" }))
     };
-    timeout(PATIENCE, check).await.unwrap_or(Err(Error::TooSlow))
+    let checked = timeout(PATIENCE, check).await.unwrap_or(Err(Error::TooSlow));
+    checked.map_err(|error| Error::Unready(Box::new(error)))
 }

@@ -12,6 +12,8 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 use sha2::{Digest, Sha256};
 
+use tracing::Instrument;
+
 use super::body::broken;
 use super::uploads::protocol;
 use super::{App, Error, MAX_JSON_BYTES, auth, error, headers};
@@ -70,7 +72,8 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Resul
     // In a task of its own: a client that hangs up must not leave its key claimed for ever.
     let attempt = once::Attempt { api_key: slot.api_key, key: slot.key.clone(), made };
     let running = once::attempt(attempt, next.run(request));
-    let task = app.tasks.spawn(answer(app.clone(), slot, running));
+    let answering = answer(app.clone(), slot, running).in_current_span();
+    let task = app.tasks.spawn(answering);
     task.await.map_err(|error| Error::Internal(Box::new(error)))?
 }
 

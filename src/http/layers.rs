@@ -11,9 +11,11 @@ use axum::response::{IntoResponse, Response};
 use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowHeaders, Any as Anyone, CorsLayer};
 use tracing::Instrument;
+use tracing::field::Empty;
 use uuid::Uuid;
 
-use super::{Error, error};
+use super::problem::Code;
+use super::{Error, error, gate};
 use crate::catalogue::one_connection;
 use crate::domain::printable;
 
@@ -36,7 +38,11 @@ pub async fn identify(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let playback = path.starts_with(PLAYBACK);
-    let span = tracing::info_span!("request", %id, %method, path = %printable(&path));
+    // Asked for every few seconds for ever; the gate tells when the answer changes.
+    let is_poll = path == gate::LIVE || path == gate::READY;
+    let shown = printable(method.as_str());
+    // The key's id is filled in by whoever looks it up.
+    let span = tracing::info_span!("request", %id, method = %shown, path = %printable(&path), key = Empty);
     async move {
         let begun = Instant::now();
         let mut response = error::complete(next.run(request).await, &id);
@@ -45,11 +51,14 @@ pub async fn identify(request: Request, next: Next) -> Response {
         }
         let (status, latency) = (response.status().as_u16(), begun.elapsed());
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        let code = response.extensions().get::<Code>().map(|code| code.0.as_str());
         // Each player asks several times a second.
-        if playback && status < 400 {
-            tracing::debug!(status, latency_ms, "answered");
-        } else {
+        if is_poll || (playback && status < 400) {
+            tracing::debug!(status, code, latency_ms, "answered");
+        } else if status < 400 {
             tracing::info!(status, latency_ms, "answered");
+        } else {
+            tracing::info!(status, code, latency_ms, "refused");
         }
         let labels = [("method", label(&method).to_owned()), ("status", status.to_string())];
         metrics::counter!("policast_http_requests_total", &labels).increment(1);

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::printable::is_unprintable;
+
 /// Why a request was refused.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -87,4 +89,32 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// The code of a refusal, for the line in the log.
+#[derive(Debug, Clone)]
+pub(super) struct Code(pub String);
+
+/// Why this node isn't ready, with every cause, for whoever runs it.
+#[derive(Debug, Clone)]
+pub(super) struct Unreadiness(pub String);
+
+/// An error with every cause, in which what a stranger sent is only shown.
+pub(super) fn story(error: &dyn std::error::Error) -> String {
+    let mut story = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        story.push_str(": ");
+        story.push_str(&error.to_string());
+        cause = error.source();
+    }
+    story.chars().map(|c| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// `offset is 1` becomes `Offset is 1.`
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }

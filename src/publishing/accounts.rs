@@ -212,6 +212,8 @@ impl Publishing {
         }
         once::note(&mut tx, key.id).await?;
         tx.commit().await?;
+        let account = key.account.as_ref().map(ToString::to_string);
+        tracing::info!(issued = %key.id, role = %key.role, account, "key issued");
         Ok(key)
     }
 
@@ -227,6 +229,7 @@ impl Publishing {
         key::revoke(tx.conn(), id, self.clock.now()).await?;
         tx.commit().await?;
         self.changes.tell_keys();
+        tracing::info!(revoked = %id, "key revoked");
         Ok(())
     }
 }

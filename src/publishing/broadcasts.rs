@@ -52,6 +52,8 @@ impl Publishing {
         once::note(&mut tx, broadcast.id).await?;
         tx.commit().await?;
         self.changes.tell(video.id);
+        let (account, key) = (&video.account, caller.key);
+        tracing::info!(broadcast = %broadcast.id, video = %video.id, %account, %key, "broadcast announced");
         Ok((broadcast, video, secret))
     }
 
@@ -141,6 +143,8 @@ impl Publishing {
         let broadcast = broadcast::find(tx.conn(), id).await?.ok_or(Error::NotFound("broadcast"))?;
         tx.commit().await?;
         self.changes.tell(broadcast.video_id);
+        let (video, key) = (broadcast.video_id, caller.key);
+        tracing::info!(broadcast = %id, %video, %key, state = %broadcast.state, "broadcast asked to end");
         Ok(broadcast)
     }
 }

@@ -164,6 +164,7 @@ impl Publishing {
         log(&mut tx, broadcast.id, ("encoder_came", "an encoder took the channel"), now).await?;
         tx.commit().await?;
         self.changes.tell(video.id);
+        tracing::info!(broadcast = %broadcast.id, video = %video.id, owner, "an encoder took the channel");
         Ok(Ingest { broadcast, video, tenure, revision })
     }
 

@@ -12,7 +12,7 @@ use crate::catalogue::rung::Rung;
 use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{Ladder, MediaState, RungState, Segment};
-use crate::domain::{Nonce, Refusal, RefusalCode, Timestamp, UploadId, VideoId};
+use crate::domain::{Nonce, Refusal, RefusalCode, Timestamp, UploadId, VideoId, printable};
 use crate::storage::Folder;
 
 /// A pack that is in the bucket.
@@ -102,6 +102,8 @@ impl Publishing {
         job::end(&mut tx, fence, (JobState::Done, Some(&refusal.to_string())), now).await?;
         self.refuse(&mut tx, id, refusal, now).await?;
         tx.commit().await?;
+        let (code, reason) = (&refusal.code, printable(&refusal.message));
+        tracing::info!(video = %id.0, revision = id.1, %code, %reason, "source refused");
         self.changes.tell(id.0);
         Ok(())
     }

@@ -43,6 +43,7 @@ impl Publishing {
         if let Some(id) = upload.video_id {
             self.changes.tell(id);
         }
+        tracing::info!(upload = %upload.id, key = %upload.api_key_id, reason = %why, "source refused");
         self.clean_up(upload.id).await;
         Err(why)
     }

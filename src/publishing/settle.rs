@@ -12,7 +12,7 @@ use crate::catalogue::{Tx, job, pack, revision, rung, upload, video};
 use crate::domain::cdn::CacheTag;
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{MediaState, RungState};
-use crate::domain::{Refusal, RefusalCode, Timestamp, VideoId};
+use crate::domain::{Refusal, RefusalCode, Timestamp, VideoId, printable};
 
 /// What a worker had under way when it lost its lease has arrived in the bucket by then.
 const LATE_WRITES: Duration = Duration::from_mins(1);
@@ -132,6 +132,10 @@ impl Publishing {
         let finished_at = verdict.settled.then_some(now);
         let told = (verdict.state, verdict.error.as_ref());
         revision::set_state(tx.conn(), (id, number), told, finished_at).await?;
+        if verdict.state != revision.state {
+            let reason = verdict.error.as_ref().map(|error| printable(&error.message).into_owned());
+            tracing::info!(video = %id, revision = number, reason, "media {}", verdict.state);
+        }
         if verdict.settled {
             settle_rungs(tx, (id, number)).await?;
             sweep_later(tx, (id, number), now).await?;

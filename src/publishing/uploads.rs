@@ -56,11 +56,15 @@ impl Publishing {
             let found = upload::find(self.db.read().await?.conn(), id).await?;
             return found.ok_or(Error::NotFound("upload"));
         }
+        let is_new = matches!(incoming.target, Target::New(_));
         let mut tx = self.db.begin().await?;
         let upload = self.begin_in(&mut tx, caller, incoming).await?;
         once::note(&mut tx, upload.id).await?;
         tx.commit().await?;
         self.changes.tell_work();
+        if let Some(video) = upload.video_id.filter(|_| is_new) {
+            tracing::info!(%video, key = %caller.key, "video drafted");
+        }
         Ok(upload)
     }
 
@@ -363,6 +367,10 @@ impl Publishing {
         tx.commit().await?;
         if let Some(id) = upload.video_id {
             self.changes.tell(id);
+            if fresh {
+                let (door, key) = (upload.door, upload.api_key_id);
+                tracing::info!(video = %id, upload = %upload.id, bytes = size, %door, %key, "source received");
+            }
         }
         self.clean_up(upload.id).await;
         Ok(())

@@ -53,6 +53,7 @@ impl Publishing {
         let video = self.draft_in(tx.conn(), caller, draft).await?;
         once::note(&mut tx, video.id).await?;
         tx.commit().await?;
+        tracing::info!(video = %video.id, account = %video.account, key = %caller.key, "video drafted");
         Ok(video)
     }
 
@@ -172,6 +173,8 @@ impl Publishing {
         }
         tx.commit().await?;
         self.changes.tell(of.id);
+        let (account, key) = (&video.account, caller.key);
+        tracing::info!(video = %of.id, %account, %key, before = %before.state, "video {}", video.state);
         Ok(video)
     }
 
@@ -198,6 +201,7 @@ impl Publishing {
         self.invalidate(tx.conn(), CacheTag::Video(video.id)).await?;
         tx.commit().await?;
         self.changes.tell(video.id);
+        tracing::info!(video = %video.id, account = %video.account, key = %caller.key, "video deleted");
         Ok(())
     }
 }

@@ -54,7 +54,20 @@ impl Error {
     }
 
     pub(super) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Unavailable { source: source.into() }
+        Self::Unavailable { source: source.into() }.counted()
+    }
+
+    /// Counts what is wrong with the bucket; an object that isn't there may well be none.
+    fn counted(self) -> Self {
+        let kind = match &self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::BucketMissing { .. } => "bucket_missing",
+            Self::Full => "full",
+            Self::Refused { .. } => "refused",
+            _ => return self,
+        };
+        metrics::counter!("policast_storage_errors_total", "kind" => kind).increment(1);
+        self
     }
 }
 
@@ -84,7 +97,8 @@ impl Asked<'_> {
                     what: self.what(),
                     code: "InvalidRequest".to_owned(),
                     message: aws_sdk_s3::error::DisplayErrorContext(&error).to_string(),
-                },
+                }
+                .counted(),
                 error => Error::unavailable(error),
             };
         };
@@ -95,7 +109,7 @@ impl Asked<'_> {
             408 | 429 | 500.. => Error::unavailable(error),
             _ => {
                 let code = if code.is_empty() { status.to_string() } else { code };
-                Error::Refused { what: self.what(), code, message }
+                Error::Refused { what: self.what(), code, message }.counted()
             }
         })
     }
@@ -106,7 +120,7 @@ impl Asked<'_> {
             "InternalError" | "ServiceUnavailable" | "SlowDown" | "RequestTimeout" | "OperationAborted" => {
                 Error::unavailable(format!("{code}: {message}"))
             }
-            _ => Error::Refused { what: self.what(), code: code.to_owned(), message },
+            _ => Error::Refused { what: self.what(), code: code.to_owned(), message }.counted(),
         })
     }
 
@@ -115,6 +129,10 @@ impl Asked<'_> {
     }
 
     fn by_code(self, status: u16, code: &str) -> Option<Error> {
+        self.known_by_code(status, code).map(Error::counted)
+    }
+
+    fn known_by_code(self, status: u16, code: &str) -> Option<Error> {
         let key = self.key.to_owned();
         match (code, status) {
             ("NoSuchBucket", _) => Some(Error::BucketMissing { bucket: self.bucket.to_owned() }),

@@ -28,7 +28,7 @@ use crate::catalogue::job::{Claim, Row};
 use crate::catalogue::{self, job, one_connection, upload};
 use crate::domain::job::Job;
 use crate::domain::upload::{Door, UploadState};
-use crate::domain::{Refusal, RefusalCode, UploadId};
+use crate::domain::{Refusal, RefusalCode, UploadId, printable};
 use crate::media::cage::CageLimits;
 use crate::media::ladder::LadderSettings;
 use crate::media::task::Limits;
@@ -191,26 +191,19 @@ impl Worker {
         let progress = lease::Progress::default();
         let begun = tokio::time::Instant::now();
         tracing::debug!(job = %row.name, attempt = row.attempt, "job begun");
-        let ended = tokio::select! {
+        let (outcome, ended) = tokio::select! {
             done = Box::pin(one_connection(caught(self.carry_out(&row, &progress)))) => match done {
-                Ok(()) => {
-                    metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "done").increment(1);
-                    Ok(())
-                }
-                Err(error) if error.is_lost() => Ok(()),
-                Err(error) => {
-                    metrics::counter!("policast_jobs_total", "kind" => row.kind.as_str(), "outcome" => "failed").increment(1);
-                    self.give_back(&row, &error).await
-                }
+                Ok(()) => ("done", Ok(())),
+                Err(error) if error.is_lost() => ("lost", Ok(())),
+                Err(error) => ("failed", self.give_back(&row, &error).await),
             },
             lease = self.keep_lease(&row, &progress) => match lease {
-                lease::Lease::Lost => Ok(()),
-                lease::Lease::Cancelled => self.publishing.finish_cancelled(fence, &work).await,
+                lease::Lease::Lost => ("lost", Ok(())),
+                lease::Lease::Cancelled => ("called off", self.publishing.finish_cancelled(fence, &work).await),
             },
-            () = cut.cancelled() => self.publishing.hand_over(fence).await,
+            () = cut.cancelled() => ("handed over", self.publishing.hand_over(fence).await),
         };
-        let kind = row.kind.as_str();
-        metrics::histogram!("policast_job_seconds", "kind" => kind).record(begun.elapsed());
+        record(&row, outcome, begun.elapsed());
         if let Err(error) = ended {
             tracing::warn!(job = %row.name, error = %Error::from(error).story(), "outcome could not be told; the lease will run out");
         }
@@ -252,13 +245,18 @@ impl Worker {
     }
 
     async fn give_back(&self, row: &Row, error: &Error) -> Result<(), publishing::Error> {
-        let story = error.story();
-        tracing::warn!(job = %row.name, attempt = row.attempt, error = %story, "attempt came to nothing");
-        let fence = fence_of(row);
+        let (story, fence) = (error.story(), fence_of(row));
+        let last = row.attempt >= row.max_attempts || error.is_for_good();
+        let next = match (error.is_outage() || error.is_early(), last) {
+            (true, _) => "tried again when what it needs is there",
+            (false, true) => "given up",
+            (false, false) => "tried again",
+        };
+        let (attempt, attempts) = (row.attempt, row.max_attempts);
+        tracing::warn!(job = %row.name, attempt, attempts, error = %printable(&story), next, "attempt came to nothing");
         if error.is_outage() || error.is_early() {
             return self.publishing.put_off(fence, &story).await;
         }
-        let last = row.attempt >= row.max_attempts || error.is_for_good();
         match (&row.work.0, error) {
             (Job::Probe { video, revision }, Error::Media(media)) if last => {
                 self.publishing.refuse_source(fence, (*video, *revision), &refusal_of(media)).await
@@ -301,6 +299,14 @@ impl Worker {
             }
         }
     }
+}
+
+/// Tells of an attempt's end. Another worker has what was lost, and tells how that ends.
+fn record(row: &Row, outcome: &'static str, took: Duration) {
+    let kind = row.kind.as_str();
+    metrics::counter!("policast_jobs_total", "kind" => kind, "outcome" => outcome).increment(1);
+    metrics::histogram!("policast_job_seconds", "kind" => kind).record(took);
+    tracing::info!(job = %row.name, attempt = row.attempt, ?took, "job {outcome}");
 }
 
 /// What an editor is told of a file that no attempt got through.

@@ -11,6 +11,7 @@ mod generated;
 mod kill;
 mod live;
 mod messages;
+mod observed;
 mod outage;
 mod pictures;
 mod playlist;

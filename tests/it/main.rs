@@ -41,6 +41,7 @@ mod rename;
 mod reprocessing;
 mod rights;
 mod rtmp;
+mod schema;
 mod secrets;
 mod shares;
 mod sources;

@@ -51,7 +51,6 @@ impl Guarded {
     pub async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         if let Err(refusal) = check(&parts) {
-            tracing::debug!(%refusal, "the embedded object store refuses a request");
             return refusal.to_http_response().map_err(|error| HttpError::new(Box::new(error)));
         }
         self.service.call(Request::from_parts(parts, body)).await
