@@ -1,7 +1,7 @@
 // The script of the watch and embed pages: mounts the player, or waits until there is something to play.
+import './language.js';
 import 'media-chrome';
 import 'media-chrome/menu';
-import 'media-chrome/dist/lang/zh-CN.js';
 import 'hls-video-element';
 
 import { attend } from './broadcast.js';

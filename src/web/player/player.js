@@ -4,6 +4,7 @@ import { Hls } from 'hls-video-element';
 import { common } from './hls.js';
 import { keyboard } from './keyboard.js';
 import * as live from './live.js';
+import { nameMenus } from './menus.js';
 import { isMuted, remember, startOf } from './start.js';
 
 let current = null;
@@ -27,6 +28,8 @@ export function mount(stage, { live: isLive = false, eager = false } = {}) {
 
   addPoster(controller, poster);
   addThumbnails(video, storyboard);
+  nameMenus(controller, phrases);
+  shape(stage, video);
   hold(video);
   persist(current);
   load(isLive ? -1 : startOf(id));
@@ -142,6 +145,17 @@ function attend(start) {
   window.policast = { hls: video.api ?? null, video: video.nativeEl };
   if (video.api) video.api.on(Hls.Events.ERROR, (_, data) => data.fatal && recover(data));
   else if (start > 0) video.addEventListener('loadedmetadata', () => (video.currentTime = start), { once: true });
+}
+
+/** What is higher than wide gets a stage of its own shape; what is live may be turned while it is watched. */
+function shape(stage, video) {
+  const look = () => {
+    const { videoWidth: width, videoHeight: height } = video;
+    if (!width || !height) return;
+    stage.classList.toggle('portrait', height > width);
+    stage.style.setProperty('--shape', (width / height).toFixed(4));
+  };
+  for (const moment of ['loadedmetadata', 'resize']) video.addEventListener(moment, look);
 }
 
 /**

@@ -1,7 +1,7 @@
 // The page of one broadcast: follows it by asking, and does what its people want done.
 
 import { encoder } from './encoder.js';
-import { at, element, hide, problem, row, spoken, write } from './page.js';
+import { at, element, hide, problem, row, solved, spoken, write } from './page.js';
 import { poster } from './poster.js';
 import { advice, event, moment, values, when } from './words.js';
 
@@ -11,7 +11,7 @@ const paces = { live: 1000, interrupted: 1000, scheduled: 2000, waiting: 2000 };
 const patience = 3000;
 
 export function show(studio) {
-  const { api, phrases, broadcast: id, language, leave } = studio;
+  const { api, phrases, broadcast: id, language, leave, may } = studio;
   const states = new Map(phrases.states);
   const ingest = encoder(studio);
   const picture = poster(studio, told);
@@ -33,20 +33,20 @@ export function show(studio) {
         picture.render(video);
       }
       render(found);
-      problem('');
+      solved('look');
       pace = paces[found.state];
     } catch (error) {
       if (mine !== turn) return;
-      told(error);
+      told(error, 'look');
       if (error.status === 404 || error.status === 401) return;
     }
     if (pace) timer = setTimeout(look, pace);
   }
 
-  function told(error) {
+  function told(error, source) {
     if (error.status === 401) return leave(phrases.errors.key);
     if (!error.words) throw error;
-    write(problem(), error.words(phrases));
+    problem(error.words(phrases), source);
   }
 
   function render(found) {
@@ -55,19 +55,20 @@ export function show(studio) {
     renderHealth(found);
     renderLog(found.log);
     preview(found.state);
-    ingest.render(found);
+    ingest.render(found, may.edit(video));
   }
 
   function renderHead({ state, ...rest }) {
     const { text, lang } = spoken(video.title, language);
     write(at('title'), { text, lang });
-    document.title = `${text} · policast`;
+    document.title = `${text} · ${at('studio').dataset.site}`;
     write(at('state'), { text: states.get(state) ?? state });
     at('state').dataset.state = state;
     write(at('when'), { text: when({ state, ...rest }, { phrases, language, now: Date.now() + api.ahead }) });
     at('watch').href = here(video.watch);
     hide('draft', video.state !== 'draft');
-    hide('end', state === 'ended');
+    hide('publish', !may.publish);
+    hide('end', state === 'ended' || !may.publish);
   }
 
   function renderHealth(found) {

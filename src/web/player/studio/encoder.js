@@ -11,7 +11,7 @@ export function encoder({ broadcast: id, phrases }) {
   let revoked = false;
   sessionStorage.removeItem(kept);
 
-  function put(ingest) {
+  function put(ingest, mayEdit = false) {
     for (const field of fields) {
       const input = at(field);
       const value = ingest[field] ?? '';
@@ -21,7 +21,8 @@ export function encoder({ broadcast: id, phrases }) {
     hide('key-once', !own);
     const { made, revoked: none } = at('key-hidden').dataset;
     write(at('key-hidden'), { text: own ? '' : revoked ? none : made });
-    hide('revoke', revoked);
+    hide('revoke', revoked || !mayEdit);
+    hide('rotate', !mayEdit);
   }
 
   async function copy(field) {
@@ -38,9 +39,9 @@ export function encoder({ broadcast: id, phrases }) {
     button.addEventListener('click', () => copy(button.dataset.copy), { signal: quit.signal });
   }
   return {
-    render({ state, ingest }) {
+    render({ state, ingest }, mayEdit) {
       hide('encoder', state === 'ended');
-      put(own ?? ingest);
+      put(own ?? ingest, mayEdit);
     },
     /** The key was replaced, or is none any more. */
     changed(how, answer) {

@@ -1,13 +1,13 @@
 // The list of a key's broadcasts, and the form that announces one.
 
-import { at, element, hide, problem, row, spoken, write } from './page.js';
+import { at, element, hide, problem, row, solved, spoken, write } from './page.js';
 import { moment } from './words.js';
 
 /** States change by themselves; this often the list is read again while somebody looks at it. */
 const pace = 10_000;
 
 export function show(studio) {
-  const { api, phrases, language, leave } = studio;
+  const { api, phrases, language, leave, me } = studio;
   const titles = new Map();
   const states = new Map(phrases.states);
   let timer = null;
@@ -56,11 +56,11 @@ export function show(studio) {
       hide('none', items.length > 0);
       hide('list', items.length === 0);
       hide('more', !more);
-      problem('');
+      solved('list');
     } catch (error) {
       if (error.status === 401) return leave(phrases.errors.key);
       if (!error.words) throw error;
-      write(problem(), error.words(phrases));
+      problem(error.words(phrases), 'list');
     }
     timer = setTimeout(look, pace);
   }
@@ -86,7 +86,6 @@ export function show(studio) {
     const accounts = await api.all('/accounts').catch(() => []);
     at('account').replaceChildren(...accounts.map(({ handle, name }) => option(handle, spoken(name, language))));
     hide('account-field', false);
-    at('account').focus();
   }
 
   async function announce(event) {
@@ -105,7 +104,9 @@ export function show(studio) {
       if (error.status === 401) return leave(phrases.errors.key);
       if (!error.words) throw error;
       write(at('refused'), error.words(phrases));
-      if (error.code === 'account_missing') await offerAccounts();
+      if (error.code !== 'account_missing') return;
+      await offerAccounts();
+      at('account').focus();
     }
   }
 
@@ -119,6 +120,7 @@ export function show(studio) {
   });
   look();
   offerTopics();
+  if (me?.account === null) offerAccounts();
   return {
     close() {
       over = true;

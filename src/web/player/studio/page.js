@@ -19,10 +19,19 @@ function speak(element, lang) {
   else if (!lang) element.removeAttribute('lang');
 }
 
-/** The sentence on top of the page; without one to tell, the element itself. */
-export function problem(text) {
-  if (text !== undefined) write(at('problem'), { text });
-  return at('problem');
+/**
+ * Tells on top of the page what went wrong, and leaves it there until its reader closes it. What comes again and again
+ * by itself, such as a server out of reach, has a `source` and goes once that is well again.
+ */
+export function problem({ text = '', lang = '' } = {}, source = '') {
+  write(at('problem-text'), { text, lang });
+  at('problem').dataset.source = source;
+  hide('problem', !text);
+}
+
+/** What this source told is over; what others told stays. */
+export function solved(source) {
+  if (at('problem').dataset.source === source) problem();
 }
 
 /** A row of a table. */

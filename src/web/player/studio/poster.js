@@ -7,13 +7,14 @@ import { at, hide, write } from './page.js';
 const pace = 1000;
 
 /** `told` hears of what goes wrong with the key. */
-export function poster({ api, phrases }, told) {
+export function poster({ api, phrases, may }, told) {
   const states = new Map(phrases.posters);
   let path = '';
   let timer = null;
   let over = false;
 
-  function render({ id, language, media, poster_upload: upload }) {
+  function render(video) {
+    const { id, language, media, poster_upload: upload } = video;
     clearTimeout(timer);
     if (over) return;
     path = `/videos/${id}`;
@@ -21,7 +22,10 @@ export function poster({ api, phrases }, told) {
     write(at('poster-state'), { text: states.get(upload?.state) });
     const error = upload?.error && new Refused(422, { code: upload.error.code, detail: upload.error.message });
     write(at('poster-why'), error?.words(phrases));
-    hide('poster-remove', !upload);
+    const mayEdit = may.edit(video);
+    hide('poster-choose', !mayEdit);
+    at('poster-alt').readOnly = !mayEdit;
+    hide('poster-remove', !upload || !mayEdit);
     if (upload?.state === 'processing') timer = setTimeout(look, pace);
   }
 
