@@ -52,6 +52,7 @@ const LIST_OF_BOTH: &str = select!(
     "where (a.sector, a.level) <= ($4, $3) and (a.sector, a.level, a.handle) > ($4, $3, coalesce($1, ''))
      order by a.sector, a.level, a.handle limit $2"
 );
+const LIST_BELOW: &str = select!("where a.parent_id = $1 order by a.handle limit $2");
 const INSERT: &str =
     "insert into account (id, handle, name, sector, level, region, parent_id, max_video_bytes,
     quota_bytes, created_at, updated_at)
@@ -74,6 +75,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_OF_LEVEL,
     LIST_OF_SECTOR,
     LIST_OF_BOTH,
+    LIST_BELOW,
     INSERT,
     UPDATE,
     LOCK,
@@ -122,6 +124,11 @@ pub async fn list(conn: Conn<'_>, filter: &Filter) -> Result<Page<Account>, Erro
         .await?
     });
     Ok(Page::of(rows, filter.limit, |account| account.handle.to_string()))
+}
+
+/// The accounts right below one, by handle; at most so many.
+pub async fn list_below(conn: Conn<'_>, id: AccountId, most: u32) -> Result<Vec<Account>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(LIST_BELOW).bind(id).bind(i64::from(most)).fetch_all(c).await?))
 }
 
 /// Adds an account; `Taken` where the handle is.

@@ -14,6 +14,7 @@ pub mod key;
 pub mod news;
 pub mod overview;
 pub mod pack;
+pub mod published;
 pub mod push_target;
 pub mod revision;
 pub mod rung;
@@ -24,6 +25,7 @@ pub mod topic;
 pub mod upload;
 pub mod video;
 mod video_list;
+pub mod words;
 
 use sqlx::migrate::MigrateError;
 
@@ -167,6 +169,7 @@ fn statements(is_sqlite: bool) -> impl Iterator<Item = String> {
         job::STATEMENTS,
         key::STATEMENTS,
         pack::STATEMENTS,
+        published::STATEMENTS,
         push_target::STATEMENTS,
         revision::STATEMENTS,
         rung::STATEMENTS,

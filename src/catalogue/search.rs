@@ -1,10 +1,9 @@
-//! Search in every script: tokens made by one function of ours, because neither engine splits Chinese into words.
+//! Search in every script: which words a video has.
 
 use sqlx::types::Json;
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 use super::dialect::{Dialect, each};
+use super::words::{characters, distinct, words};
 use super::{Conn, Error, on};
 use crate::domain::topic::Slug;
 use crate::domain::{AccountId, VideoId};
@@ -22,18 +21,66 @@ const INSERT: Dialect = each!(
     "where v.id = $1 on conflict do nothing"
 );
 
+const MARK: &str = "update video set indexed = 1 where id = $1 and indexed = 0";
+const LIST_STALE: &str =
+    "select v.id from video v where v.indexed = 0 and v.deleted_at is null order by v.id desc limit $1";
+const FORGET_ACCOUNT: &str = "update video set indexed = 0 where account_id = $1 and indexed <> 0";
+const FORGET_TOPIC: &str = "update video set indexed = 0
+    where id in (select k.video_id from video_token k where k.token = $1) and indexed <> 0";
+
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[CLEAR];
+pub(super) const STATEMENTS: &[&str] = &[CLEAR, MARK, LIST_STALE, FORGET_ACCOUNT, FORGET_TOPIC];
 /// The same of those that each engine has words of its own for.
 pub(super) const DIALECT: &[Dialect] = &[INSERT];
 
+/// What a video is found by.
+#[derive(Debug, Default)]
+pub struct Text {
+    /// Its title, and the names of who speaks and of what it is about; each of their characters is found too.
+    pub names: String,
+    /// What is said of it, as far as there is room.
+    pub description: String,
+}
+
+impl Text {
+    fn tokens(&self) -> Vec<String> {
+        let names = words(&self.names).into_iter().chain(characters(&self.names));
+        let mut tokens = distinct(names.chain(words(&self.description)).collect());
+        tokens.truncate(MAX_TOKENS);
+        tokens
+    }
+}
+
 /// Indexes a video under this text and its topic instead of whatever was before.
-pub async fn index(mut conn: Conn<'_>, video: VideoId, topic: &Slug, text: &str) -> Result<(), Error> {
+pub async fn index(mut conn: Conn<'_>, video: VideoId, topic: &Slug, text: &Text) -> Result<(), Error> {
     on!(conn.again(), c => sqlx::query(CLEAR).bind(video).execute(c).await.map(drop)?);
     let topics = topic.path().iter().map(topic_token).collect::<Vec<_>>();
-    let tokens = Json(tokens(text).into_iter().take(MAX_TOKENS).chain(topics).collect::<Vec<_>>());
+    let tokens = Json(text.tokens().into_iter().chain(topics).collect::<Vec<_>>());
     let insert = INSERT.on(&conn);
-    on!(conn, c => sqlx::query(insert).bind(video).bind(tokens).execute(c).await.map(drop)?);
+    on!(conn.again(), c => sqlx::query(insert).bind(video).bind(tokens).execute(c).await.map(drop)?);
+    mark(conn, video).await.map(drop)
+}
+
+/// The index of a video counts as right from the end of the transaction on; false where it did before.
+pub async fn mark(conn: Conn<'_>, video: VideoId) -> Result<bool, Error> {
+    let rows = on!(conn, c => sqlx::query(MARK).bind(video).execute(c).await?.rows_affected());
+    Ok(rows > 0)
+}
+
+/// Videos whose index is older than the words or names it is made of, the newest first.
+pub async fn list_stale(conn: Conn<'_>, most: u32) -> Result<Vec<VideoId>, Error> {
+    Ok(on!(conn, c => sqlx::query_scalar(LIST_STALE).bind(i64::from(most)).fetch_all(c).await?))
+}
+
+/// An account has another name.
+pub async fn forget_account(conn: Conn<'_>, account: AccountId) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(FORGET_ACCOUNT).bind(account).execute(c).await.map(drop)?);
+    Ok(())
+}
+
+/// A topic has another name, which all below it are found by too.
+pub async fn forget_topic(conn: Conn<'_>, topic: &Slug) -> Result<(), Error> {
+    on!(conn, c => sqlx::query(FORGET_TOPIC).bind(topic_token(topic)).execute(c).await.map(drop)?);
     Ok(())
 }
 
@@ -45,44 +92,4 @@ pub(super) fn account_token(account: AccountId) -> String {
 /// The token of all videos of a topic or below it: they lie together in one index, whichever topic each is of.
 pub(super) fn topic_token(topic: &Slug) -> String {
     format!("/{topic}")
-}
-
-/// The tokens of a text: words in lower case without diacritics, and every two neighbours of a CJK run.
-pub fn tokens(text: &str) -> Vec<String> {
-    let folded: String =
-        text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect();
-    let mut tokens: Vec<String> = Vec::new();
-    for word in folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        let chars: Vec<char> = word.chars().collect();
-        for run in chars.chunk_by(|a, b| is_cjk(*a) == is_cjk(*b)) {
-            match run {
-                [first, _, ..] if is_cjk(*first) => {
-                    tokens.extend(run.windows(2).map(|pair| pair.iter().collect::<String>()));
-                }
-                _ => tokens.push(run.iter().take(64).collect()),
-            }
-        }
-    }
-    tokens.sort_unstable();
-    tokens.dedup();
-    tokens
-}
-
-fn is_cjk(c: char) -> bool {
-    matches!(u32::from(c), 0x3040..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xac00..=0xd7af | 0x20000..=0x2ffff)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chinese_is_found_by_any_two_neighbours() {
-        assert_eq!(tokens("空气质量2026"), ["2026", "气质", "空气", "质量"]);
-    }
-
-    #[test]
-    fn case_and_diacritics_make_no_difference() {
-        assert_eq!(tokens("Qualité de l’AIR"), tokens("qualite DE l'air"));
-    }
 }

@@ -23,12 +23,14 @@ const SELECT_BY_ID: &str = "select id, slug, name, version, created_at, updated_
 const LIST: &str = "select id, slug, name, version, created_at, updated_at from topic
     where slug > coalesce($1, '') and (slug = $2 or slug like $3 or $2 is null)
     order by slug limit $4";
+const LIST_BELOW: &str = "select id, slug, name, version, created_at, updated_at from topic
+    where slug > $1 and slug like $1 || '/%' and slug not like $1 || '/%/%' order by slug";
 const INSERT: &str = "insert into topic (id, slug, name, created_at, updated_at) values ($1, $2, $3, $4, $5)";
 const UPDATE: &str = "update topic set name = $2, version = version + 1, updated_at = $3 where id = $1";
 const LOCK: &str = "update topic set updated_at = updated_at where id = $1";
 
 /// Every statement, to be prepared as a check of the schema.
-pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, INSERT, UPDATE, LOCK];
+pub(super) const STATEMENTS: &[&str] = &[SELECT, SELECT_BY_ID, LIST, LIST_BELOW, INSERT, UPDATE, LOCK];
 
 /// The topic of a slug.
 pub async fn find(conn: Conn<'_>, slug: &Slug) -> Result<Option<Topic>, Error> {
@@ -64,6 +66,11 @@ pub async fn list(
         .fetch_all(c)
         .await?);
     Ok(Page::of(rows, limit, |topic| topic.slug.to_string()))
+}
+
+/// The topics right below one, by slug.
+pub async fn list_below(conn: Conn<'_>, slug: &Slug) -> Result<Vec<Topic>, Error> {
+    Ok(on!(conn, c => sqlx::query_as(LIST_BELOW).bind(slug).fetch_all(c).await?))
 }
 
 /// Adds a topic; `Taken` where the slug is.

@@ -13,6 +13,7 @@ mod ports;
 mod queue;
 mod serve;
 mod settings;
+mod site;
 mod start;
 mod upload;
 

@@ -14,10 +14,11 @@ use tokio_util::task::TaskTracker;
 use super::assemble::{self, Rooms};
 use super::doors::Doors;
 use super::ports::Ports;
-use super::{queue, start};
+use super::{queue, site, start};
 use crate::config::{Config, Connections, Role};
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::domain::secret::Keys;
+use crate::domain::site::Site;
 use crate::http::gate::Gate;
 use crate::http::rate::RateLimits;
 use crate::live::Live;
@@ -91,6 +92,7 @@ pub struct Server {
     gate: Gate,
     config: Config,
     first_key: FirstKey,
+    site: Site,
     ready: Option<oneshot::Sender<Publishing>>,
 }
 
@@ -125,6 +127,7 @@ impl Server {
     /// Binds every listener, so that an address is known before anything is served, and opens what is on this machine.
     pub async fn bind(config: &Config, first_key: FirstKey) -> anyhow::Result<Self> {
         let mut config = config.clone();
+        let site = site::site(&config.site)?;
         start::announce(&config);
         let ports = Ports::bind(&mut config).await?;
         let doors = Doors::open(&config).await?;
@@ -136,7 +139,7 @@ impl Server {
                 config.data_dir.display()
             );
         }
-        Ok(Self { bucket, ports, doors, gate: Gate::default(), config, first_key, ready: None })
+        Ok(Self { bucket, ports, doors, gate: Gate::default(), config, first_key, site, ready: None })
     }
 
     /// Gets the verbs once they can be used.
@@ -222,7 +225,7 @@ impl Server {
         self.gate.open(router(
             &self.config,
             (publishing.clone(), live.clone()),
-            (ingest, secrets.playback),
+            (ingest, secrets.playback, self.site),
             tasks,
         ));
         if self.config.has(Role::Api) {
@@ -311,7 +314,7 @@ fn live_settings(config: &Config, keys: &Keys) -> live::Settings {
 fn router(
     config: &Config,
     (publishing, live): (Publishing, Live),
-    (ingest, token_keys): (http::Ingest, Keys),
+    (ingest, token_keys, site): (http::Ingest, Keys, Site),
     tasks: &TaskTracker,
 ) -> Router {
     let settings = http::Settings {
@@ -325,6 +328,7 @@ fn router(
         cdn_url: config.delivery.cdn_url.clone(),
         cache_bytes: config.delivery.cache_bytes,
         ingest,
+        site,
     };
     let app = http::App::new(publishing, live, settings, tasks.clone());
     http::router(app.clone(), web::router(app))

@@ -4,6 +4,7 @@ mod connections;
 mod environment;
 mod file;
 mod refusal;
+mod site;
 mod span;
 mod value;
 
@@ -17,6 +18,7 @@ pub use connections::Connections;
 pub use environment::check_names;
 pub use file::Settings;
 pub use refusal::{Refusal, masked, refusal};
+pub use site::Site;
 pub use span::{ParseSpanError, Span};
 pub use value::{http_url, log_filter};
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub delivery: Delivery,
     #[command(flatten)]
     pub live: Live,
+    #[command(flatten)]
+    pub site: Site,
 }
 
 /// libx264's, from the quickest to the smallest.

@@ -13,6 +13,7 @@ pub mod printable;
 pub mod push;
 pub mod refusal;
 pub mod secret;
+pub mod site;
 pub mod text;
 pub mod time;
 pub mod topic;

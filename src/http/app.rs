@@ -17,6 +17,7 @@ use crate::catalogue::Read;
 use crate::catalogue::video::Video;
 use crate::domain::VideoId;
 use crate::domain::secret::Keys;
+use crate::domain::site::Site;
 use crate::live::Live;
 use crate::publishing::{Error, Publishing, Recent};
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Where encoders send to.
     pub ingest: Ingest,
+    /// How the pages present themselves.
+    pub site: Site,
 }
 
 /// The addresses of the doors for encoders; `None` where a door is shut.

@@ -211,6 +211,7 @@ fn of_publishing(error: &publishing::Error) -> Rule {
         E::HandleTaken(_) => rule(S::CONFLICT, "handle_taken"),
         E::SlugTaken(_) => rule(S::CONFLICT, "slug_taken"),
         E::ParentCycle(_) => rule(S::UNPROCESSABLE_ENTITY, "parent_invalid"),
+        E::NoMedia(_) => rule(S::CONFLICT, "media_missing"),
         E::Move { .. } | E::JobState(_) | E::StillWorking => rule(S::CONFLICT, "wrong_state"),
         E::Offset { .. } => rule(S::CONFLICT, "wrong_offset"),
         E::TooLarge { .. } | E::PosterTooLarge { .. } => rule(S::PAYLOAD_TOO_LARGE, "too_large"),

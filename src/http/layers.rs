@@ -25,7 +25,7 @@ const PLAYBACK: &str = "/play/";
 /// Answers carry keys, stream keys and tokens, and differ by who asks: no cache keeps one.
 const API: &str = "/api/v1/";
 /// What answers programs: nothing of it is a page.
-const PROGRAMS: &str = "/api/";
+pub(super) const PROGRAMS: &str = "/api/";
 /// A longer request id is somebody's idea of a joke.
 const MAX_REQUEST_ID: usize = 128;
 /// How long an answer that isn't a stream may take.

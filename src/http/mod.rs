@@ -8,6 +8,7 @@ mod body;
 mod broadcasts;
 mod buffers;
 mod check;
+mod compress;
 mod coverage;
 pub mod csp;
 mod document;
@@ -20,8 +21,10 @@ mod health;
 mod idempotency;
 mod keys;
 mod layers;
+mod me;
 mod nodes;
 mod page;
+mod pages;
 pub mod play;
 mod poster;
 mod precondition;
@@ -50,12 +53,14 @@ use utoipa_axum::routes;
 
 pub use app::{App, Ingest, Settings};
 pub use error::Error;
+pub use pages::{Pages, Refusal};
 
 /// Bytes a JSON body may have.
 const MAX_JSON_BYTES: usize = 1 << 20;
 
 /// Everything there is to be asked, with the pages for people beside it.
-pub fn router(app: App, pages: Router) -> Router {
+pub fn router(app: App, pages: impl Into<Pages>) -> Router {
+    let Pages { routes: pages, refusal } = pages.into();
     let (api, document) = api().split_for_parts();
     let document = document::finish(&document);
     let known = Arc::new(strict::Known::of(&document));
@@ -71,6 +76,8 @@ pub fn router(app: App, pages: Router) -> Router {
         .layer(from_fn(layers::harden))
         .layer(CatchPanicLayer::custom(layers::catch))
         .layer(from_fn(layers::identify))
+        .layer(from_fn_with_state(refusal, pages::tell_people))
+        .layer(from_fn(compress::compress))
 }
 
 /// The `OpenAPI` document, for `policast openapi`.
@@ -94,6 +101,7 @@ fn questions() -> OpenApiRouter<App> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         // Members, for what is their account's.
+        .routes(routes!(me::me))
         .routes(routes!(videos::list, videos::add))
         .routes(routes!(videos::find, videos::change, videos::delete))
         .routes(routes!(preview::call_back))

@@ -14,8 +14,9 @@ use super::reply::{Created, Gone};
 use super::video::{UploadTo, Video, describe, describe_page, look};
 use super::words::{self, Words};
 use super::{App, Error};
+use crate::catalogue::account;
 use crate::catalogue::video::{self, Filter, Sight};
-use crate::catalogue::{account, search};
+use crate::catalogue::words::searched;
 use crate::domain::account::Handle;
 use crate::domain::key::Caller;
 use crate::domain::media::MediaState;
@@ -117,7 +118,12 @@ pub async fn list(
     viewer: Viewer,
     Query(narrowing): Query<Narrowing>,
 ) -> Result<Json<Page<Video>>, Error> {
+    let is_searched = narrowing.q.as_deref().is_some_and(|q| !q.trim().is_empty());
     let filter = filter(viewer, narrowing)?;
+    if is_searched && filter.tokens.is_empty() {
+        // Signs alone are no word: they find nothing, not everything.
+        return Ok(Json(Page { items: Vec::new(), next: None }));
+    }
     let page = video::list(app.read().await?.conn(), &filter).await?;
     let items = describe_page(&app, viewer, &page.items).await?;
     Ok(Json(Page { items, next: page.next }))
@@ -140,7 +146,7 @@ fn filter(viewer: Viewer, narrowing: Narrowing) -> Result<Filter, Error> {
         topic: narrowing.topic,
         state,
         media_state,
-        tokens: search::tokens(narrowing.q.as_deref().unwrap_or_default()),
+        tokens: searched(narrowing.q.as_deref().unwrap_or_default()),
         cursor: narrowing.cursor,
         limit: limit(narrowing.limit)?,
     })
@@ -263,20 +269,34 @@ pub async fn delete(
     Ok(Gone)
 }
 
+/// How a video is published.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Publication {
+    /// Publish also where nothing can be played yet, and no broadcast is announced that will bring it.
+    without_media: Option<bool>,
+}
+
 /// Show a video to everybody
 ///
-/// Takes a publisher's key. A withdrawn video may be published again.
+/// Takes a publisher's key. A withdrawn video may be published again. One that has nothing to play is refused with
+/// `media_missing`, unless that is meant.
 #[utoipa::path(post, path = "/api/v1/videos/{id}/publish", operation_id = "publish_video", tag = "videos",
     security(("key" = [])),
-    params(("id" = String, Path, format = Uuid), IfMatchHeader),
+    params(("id" = String, Path, format = Uuid), Publication, IfMatchHeader),
     responses((status = 200, description = "The published video", body = Video, headers(("ETag" = String)))))]
 pub async fn publish(
     State(app): State<App>,
     Publisher(caller): Publisher,
     Path(id): Path<VideoId>,
+    Query(publication): Query<Publication>,
     version: IfMatch,
 ) -> Result<Versioned<Json<Video>>, Error> {
-    let video = app.publishing.publish(caller, version.of(id)).await?;
+    let video = if publication.without_media.unwrap_or(false) {
+        app.publishing.publish_without_media(caller, version.of(id)).await?
+    } else {
+        app.publishing.publish(caller, version.of(id)).await?
+    };
     changed(&app, caller, &video).await
 }
 

@@ -6,7 +6,7 @@ use super::{Error, Publishing, once};
 use crate::catalogue::account::Account;
 use crate::catalogue::key::Key;
 use crate::catalogue::topic::Topic;
-use crate::catalogue::{self, Conn, account, key, setting, topic};
+use crate::catalogue::{self, Conn, account, key, search, setting, topic};
 use crate::domain::account::{Handle, Level};
 use crate::domain::key::{Role, Secret};
 use crate::domain::topic::Slug;
@@ -93,6 +93,7 @@ impl Publishing {
             return Err(Error::Version { actual: before.version });
         }
         let draft = change(draft_of(&before));
+        let is_renamed = draft.name != before.name.0;
         let account = Account {
             name: Json(draft.name),
             sector: draft.sector,
@@ -107,6 +108,9 @@ impl Publishing {
         };
         check_account(tx.conn(), &account).await?;
         account::update(tx.conn(), &account).await?;
+        if is_renamed {
+            search::forget_account(tx.conn(), account.id).await?;
+        }
         tx.commit().await?;
         Ok(account)
     }
@@ -177,6 +181,7 @@ impl Publishing {
         let version = before.version + 1;
         let topic = Topic { name: Json(name), version, updated_at: self.clock.now(), ..before };
         topic::update(tx.conn(), &topic).await?;
+        search::forget_topic(tx.conn(), &topic.slug).await?;
         tx.commit().await?;
         Ok(topic)
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::account::Handle;
+use crate::domain::media::MediaState;
 use crate::domain::topic::Slug;
 use crate::domain::video::{TextError, VideoState};
 use crate::{catalogue, storage};
@@ -36,6 +37,8 @@ pub enum Error {
     ParentCycle(Handle),
     #[error("a video that is {from} can't be {to}")]
     Move { from: VideoState, to: VideoState },
+    #[error("{}", nothing_to_play(*.0))]
+    NoMedia(MediaState),
     #[error("offset is {offset}, expected {expected}")]
     Offset { offset: u64, expected: u64 },
     #[error("source has {size} bytes, at most {most} are allowed")]
@@ -124,6 +127,19 @@ impl Error {
     /// The client hung up: nobody's fault, nothing to log.
     pub fn is_goodbye(&self) -> bool {
         matches!(self, Self::ClientGone)
+    }
+}
+
+fn nothing_to_play(state: MediaState) -> &'static str {
+    match state {
+        MediaState::Failed => {
+            "the video can't be published: its source could not be processed; upload another one, or publish the page \
+             without media on purpose (without_media=true)"
+        }
+        _ => {
+            "the video can't be published: no source was uploaded; upload one first, or publish the page without media \
+             on purpose (without_media=true)"
+        }
     }
 }
 

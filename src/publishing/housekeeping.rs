@@ -22,6 +22,7 @@ impl Publishing {
         report("expire uploads", self.expire_uploads().await);
         report("retire revisions", self.retire_due().await);
         report("forget the old", self.forget_old().await);
+        report("index what is stale", self.index_stale(until).await);
         report("sweep uploads", self.sweep_uploads(until).await);
         let before = self.clock.now().minus(self.limits.upload_ttl);
         report("abort strays", self.abort_strays(before, until).await);

@@ -26,6 +26,7 @@ mod rename;
 mod reprocess;
 mod retire;
 mod rights;
+mod searchable;
 mod secrets;
 mod settle;
 mod story;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use sqlx::types::Json;
 
 use super::rights::{Takes, owned};
-use super::{Error, Publishing, once};
+use super::{Error, Publishing, once, searchable};
 use crate::catalogue::video::{Changed, Moved, Video};
-use crate::catalogue::{Conn, Tx, account, job, search, topic, video};
+use crate::catalogue::{Conn, Tx, account, broadcast, job, topic, video};
 use crate::domain::account::Handle;
+use crate::domain::broadcast::BroadcastState;
 use crate::domain::cdn::CacheTag;
 use crate::domain::job::Job;
 use crate::domain::key::Caller;
@@ -19,7 +20,7 @@ use crate::domain::version::Guarded;
 use crate::domain::video::{
     MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS, MAX_TITLE_CHARS, VideoState, check_length, check_texts,
 };
-use crate::domain::{Language, Nonce, PosterId, TextChange, Texts, VideoId};
+use crate::domain::{Language, Nonce, PosterId, TextChange, Texts, Timestamp, VideoId};
 
 /// What is said of a new video.
 #[derive(Debug, Clone)]
@@ -100,7 +101,7 @@ impl Publishing {
         };
         check_video(&video)?;
         video::insert(conn.again(), &video).await?;
-        search::index(conn, video.id, &video.topic, &searchable(&video)).await?;
+        searchable::index(conn, &video).await?;
         Ok(video)
     }
 
@@ -118,21 +119,34 @@ impl Publishing {
         video::change(tx.conn(), id, &changed, self.clock.now()).await?;
         let video = owned(tx.conn(), caller, id).await?;
         check_video(&video)?;
-        search::index(tx.conn(), id, &video.topic, &searchable(&video)).await?;
+        searchable::index(tx.conn(), &video).await?;
         tx.commit().await?;
         self.changes.tell(id);
         Ok(video)
     }
 
-    /// Shows a video to everybody, from now on.
+    /// Shows a video to everybody, from now on. `NoMedia` where it has nothing to play and no broadcast is announced
+    /// that will bring it.
     pub async fn publish(&self, caller: Caller, of: impl Into<Guarded<VideoId>>) -> Result<Video, Error> {
         let now = self.clock.now();
-        self.move_video(caller, of.into(), |video| {
-            let shown = video.published_at.filter(|_| video.state == VideoState::Published);
-            let state = VideoState::Published;
-            Ok(Moved { state, published_at: shown.or(Some(now)), withdrawn_reason: None })
+        self.move_video(caller, of.into(), |video, has_broadcast| {
+            let is_empty = matches!(video.media_state, MediaState::Waiting | MediaState::Failed);
+            if is_empty && !has_broadcast && video.state != VideoState::Published {
+                return Err(Error::NoMedia(video.media_state));
+            }
+            Ok(published(video, now))
         })
         .await
+    }
+
+    /// The same for a video whose source is still to come: its page says so until then.
+    pub async fn publish_without_media(
+        &self,
+        caller: Caller,
+        of: impl Into<Guarded<VideoId>>,
+    ) -> Result<Video, Error> {
+        let now = self.clock.now();
+        self.move_video(caller, of.into(), |video, _| Ok(published(video, now))).await
     }
 
     /// Takes a published video back, with a reason that everybody may read.
@@ -143,7 +157,7 @@ impl Publishing {
         reason: impl Into<TextChange>,
     ) -> Result<Video, Error> {
         let reason = reason.into();
-        self.move_video(caller, of.into(), |video| {
+        self.move_video(caller, of.into(), |video, _| {
             let reason = reason.apply(&Texts::default(), &video.language);
             check_texts("reason", &reason, MAX_NAME_CHARS)?;
             let state = VideoState::Withdrawn;
@@ -159,11 +173,13 @@ impl Publishing {
         &self,
         caller: Caller,
         of: Guarded<VideoId>,
-        decide: impl FnOnce(&Video) -> Result<Moved, Error>,
+        decide: impl FnOnce(&Video, bool) -> Result<Moved, Error>,
     ) -> Result<Video, Error> {
         let mut tx = self.db.begin().await?;
         let before = self.lock_video(&mut tx, (caller, Takes::Publishing), &of).await?;
-        video::set_state(tx.conn(), of.id, &decide(&before)?, self.clock.now()).await?;
+        let broadcast = broadcast::find_by_video(tx.conn(), of.id).await?;
+        let has_broadcast = broadcast.is_some_and(|broadcast| broadcast.state != BroadcastState::Ended);
+        video::set_state(tx.conn(), of.id, &decide(&before, has_broadcast)?, self.clock.now()).await?;
         let video = owned(tx.conn(), caller, of.id).await?;
         if video.state == VideoState::Withdrawn {
             self.invalidate(tx.conn(), CacheTag::Video(of.id)).await?;
@@ -206,6 +222,12 @@ impl Publishing {
     }
 }
 
+/// Public from `now` on; a video that is public already stays so since when it was.
+fn published(video: &Video, now: Timestamp) -> Moved {
+    let shown = video.published_at.filter(|_| video.state == VideoState::Published);
+    Moved { state: VideoState::Published, published_at: shown.or(Some(now)), withdrawn_reason: None }
+}
+
 /// The columns that a change writes; texts in the video's own language are laid over those that are there.
 async fn changed(tx: &mut Tx, before: &Video, change: VideoChange) -> Result<Changed, Error> {
     let topic = match change.topic {
@@ -237,13 +259,4 @@ fn check_video(video: &Video) -> Result<(), Error> {
 fn check_trim(trim: Trim) -> Result<(), Error> {
     let least = Duration::from_millis(u64::try_from(trim.start_ms).unwrap_or(0) + 1);
     if trim.is_sound() { Ok(()) } else { Err(Error::Span { field: "trim.end_ms", least, most: None }) }
-}
-
-fn searchable(video: &Video) -> String {
-    let texts = video.title.0.0.values().chain(video.description.0.0.values());
-    texts
-        .map(String::as_str)
-        .chain([video.account.as_str(), video.topic.as_str()])
-        .collect::<Vec<_>>()
-        .join(" ")
 }

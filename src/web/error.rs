@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::phrases::{self, Phrases, Sentence, Wrong};
+use super::frame::{Frame, Reader};
+use super::phrases::{Phrases, Sentence, Wrong};
 use super::{assets, links};
-use crate::domain::Language;
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,20 +14,22 @@ pub struct Page {
 }
 
 /// The error page as HTML; an unknown status is told by its class.
-pub fn render(page: &Page, language: &Language) -> Result<String, askama::Error> {
-    let phrases = phrases::of(language);
-    Error { phrases, sentence: sentence(&phrases.wrong, page.status), status: page.status }.render()
+pub fn render(page: &Page, reader: Reader<'_>) -> Result<String, askama::Error> {
+    let phrases = reader.phrases();
+    let sentence = sentence(&phrases.wrong, page.status);
+    Error { phrases, frame: Frame::new(reader), sentence, status: page.status }.render()
 }
 
 #[derive(Template)]
 #[template(path = "error.html")]
-struct Error {
+struct Error<'a> {
     phrases: &'static Phrases,
+    frame: Frame<'a>,
     sentence: &'static Sentence,
     status: u16,
 }
 
-impl Error {
+impl Error<'_> {
     fn other_link(&self) -> String {
         links::here(self.phrases.other_tag, None)
     }
@@ -47,10 +49,11 @@ fn sentence(wrong: &'static Wrong, status: u16) -> &'static Sentence {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::tests::reader;
     use super::*;
 
     fn html(status: u16, tag: &str) -> String {
-        render(&Page { status }, &tag.parse().expect("a tag")).expect("a page")
+        render(&Page { status }, reader(&tag.parse().expect("a tag"))).expect("a page")
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Turns rows into what pages show, by the same views and permissions as the API.
 
-use super::home::{self, Narrowed, NarrowedBy};
-use super::links;
+use super::home::{self, Named, Narrowed};
 use super::pages::Asked;
-use super::watch::{Account, Broadcast, Media, Page, Poster, Topic};
+use super::watch::{self, Account, Broadcast, Media, Poster, Topic};
+use super::{links, ways};
 use crate::catalogue::overview::{Overview, Owner};
+use crate::catalogue::published::{self, Of};
 use crate::catalogue::video::{Filter, Sight, Video};
-use crate::catalogue::{account, search, topic, video};
+use crate::catalogue::words::searched;
+use crate::catalogue::{Page, account, topic, video};
+use crate::domain::account::Handle;
 use crate::domain::media::MediaState;
+use crate::domain::topic::Slug;
 use crate::domain::video::VideoState;
 use crate::domain::{Texts, VideoId};
 use crate::http::play::gate::{self, Bearer};
@@ -17,9 +21,15 @@ use crate::publishing;
 
 /// Videos on one page of the list.
 const VIDEOS: u32 = 24;
+/// Topics on one page of the tree.
+const TOPICS: u32 = 500;
+/// Agencies on one page of their list.
+const AGENCIES: u32 = 100;
+/// Agencies shown below another; the list has them all.
+const BELOW: u32 = 100;
 
 /// The watch page of a video: of a public one for everybody, of a draft for who has a token.
-pub(super) async fn watch(app: &App, id: VideoId, token: Option<String>) -> Result<Page, Error> {
+pub(super) async fn watch(app: &App, id: VideoId, token: Option<String>) -> Result<watch::Page, Error> {
     let found = video::find(app.publishing.db.read().await?.conn(), id).await?;
     let row = found.ok_or(publishing::Error::NotFound("video"))?;
     if row.state == VideoState::Withdrawn && token.is_none() {
@@ -42,7 +52,7 @@ async fn page(
     row: &Video,
     (media, broadcast): (Option<view::Media>, Option<Broadcast>),
     token: Option<String>,
-) -> Result<Page, Error> {
+) -> Result<watch::Page, Error> {
     let mut read = app.publishing.db.read().await?;
     let speaker = account::find_by_id(read.conn(), row.account_id).await?;
     let topics = topic::list_path(read.conn(), &row.topic).await?;
@@ -52,7 +62,7 @@ async fn page(
     let changing = broadcast.is_some_and(|broadcast| broadcast.is_open())
         || matches!(row.media_state, MediaState::Waiting | MediaState::Processing | MediaState::Playable);
     let withdrawn = row.withdrawn_reason.as_ref().filter(|_| row.state == VideoState::Withdrawn);
-    Ok(Page {
+    Ok(watch::Page {
         id: row.id,
         title: row.title.0.clone(),
         // Of a withdrawn video only who may still play it reads more than why.
@@ -63,7 +73,6 @@ async fn page(
             name: speaker.as_ref().map(|account| account.name.0.clone()).unwrap_or_default(),
             sector: speaker.as_ref().map(|account| account.sector.clone()).unwrap_or_default(),
             level: speaker.as_ref().map(|account| account.level.to_string()).unwrap_or_default(),
-            verified: true,
         },
         topics: topics
             .into_iter()
@@ -92,6 +101,7 @@ fn player(app: &App, row: &Video, media: Option<view::Media>, token: Option<&str
             progress: 0.0,
             hls,
             poster: None,
+            size: None,
             storyboard: None,
             error: None,
             warnings: Vec::new(),
@@ -102,25 +112,59 @@ fn player(app: &App, row: &Video, media: Option<view::Media>, token: Option<&str
         progress: media.progress,
         hls,
         poster: media.poster.map(|poster| Poster { url: poster.url, alt: poster.alts }),
+        size: media.width.zip(media.height),
         storyboard: media.storyboard,
         error: media.error,
         warnings: media.warnings,
     }
 }
 
-/// The list of published videos, searched or narrowed.
+/// The list of published videos: the latest, a topic's or an agency's, or what a search found.
 pub(super) async fn home(app: &App, asked: &Asked) -> Result<home::Page, Error> {
-    let query = asked.q.clone().unwrap_or_default();
-    let mut filter =
-        Filter { sight: Sight::Public, limit: VIDEOS, tokens: search::tokens(&query), ..Filter::default() };
-    filter.account = asked.account.as_deref().and_then(|handle| handle.parse().ok());
-    filter.topic = asked.topic.as_deref().and_then(|slug| slug.parse().ok());
-    filter.cursor = asked.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
-    let narrowed = narrowed(app, &filter).await?;
-    let page = video::list(app.publishing.db.read().await?.conn(), &filter).await?;
+    let query = asked.q.as_deref().unwrap_or_default().trim().to_owned();
+    let account = asked.account.as_deref().map(|handle| parse("account", handle)).transpose()?;
+    let topic = asked.topic.as_deref().map(|slug| parse("topic", slug)).transpose()?;
+    let narrowed = match (&account, &topic) {
+        (Some(handle), _) => Some(Narrowed::Account(agency(app, handle).await?)),
+        (None, Some(slug)) => Some(Narrowed::Topic(branch(app, slug).await?)),
+        (None, None) => None,
+    };
+    let page = if query.is_empty() {
+        let of = match (&account, &topic) {
+            (Some(handle), _) => Of::Account(handle),
+            (None, Some(slug)) => Of::Topic(slug),
+            (None, None) => Of::Everything,
+        };
+        let cursor = asked.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
+        published::list(app.publishing.db.read().await?.conn(), of, cursor, VIDEOS).await?
+    } else {
+        search(app, &query, (account, topic), asked).await?
+    };
     let known = view::overviews(app, &page.items, Owner::Nobody).await?;
     let items = page.items.iter().map(|row| item(app, row, known.get(&row.id))).collect();
     Ok(home::Page { query, narrowed, items, next: page.next })
+}
+
+/// What has all the words; signs alone are no word, and find nothing.
+async fn search(
+    app: &App,
+    query: &str,
+    (account, topic): (Option<Handle>, Option<Slug>),
+    asked: &Asked,
+) -> Result<Page<Video>, Error> {
+    let tokens = searched(query);
+    if tokens.is_empty() {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    let cursor = asked.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
+    let filter =
+        Filter { sight: Sight::Public, account, topic, tokens, cursor, limit: VIDEOS, ..Filter::default() };
+    Ok(video::list(app.publishing.db.read().await?.conn(), &filter).await?)
+}
+
+/// What can't be one is not there.
+fn parse<T: std::str::FromStr>(what: &'static str, text: &str) -> Result<T, Error> {
+    text.parse().ok().ok_or_else(|| publishing::Error::NotFound(what).into())
 }
 
 fn item(app: &App, row: &Video, known: Option<&Overview>) -> home::Item {
@@ -133,24 +177,64 @@ fn item(app: &App, row: &Video, known: Option<&Overview>) -> home::Item {
         poster: media.as_ref().and_then(|media| media.poster.as_ref()).map(|poster| poster.url.clone()),
         duration_ms: media.and_then(|media| media.duration_ms).and_then(|ms| u64::try_from(ms).ok()),
         published_at: row.published_at,
+        starts_at: shown.broadcast.as_ref().and_then(|broadcast| broadcast.starts_at),
         broadcast: shown.broadcast.map(|broadcast| broadcast.state),
     }
 }
 
-async fn narrowed(app: &App, filter: &Filter) -> Result<Option<Narrowed>, Error> {
+async fn agency(app: &App, handle: &Handle) -> Result<home::Agency, Error> {
     let mut read = app.publishing.db.read().await?;
-    if let Some(handle) = &filter.account {
-        let account =
-            account::find(read.conn(), handle).await?.ok_or(publishing::Error::NotFound("account"))?;
-        let value = account.handle.to_string();
-        return Ok(Some(Narrowed { by: NarrowedBy::Account, value, name: account.name.0 }));
-    }
-    if let Some(slug) = &filter.topic {
-        let topic = topic::find(read.conn(), slug).await?.ok_or(publishing::Error::NotFound("topic"))?;
-        let value = topic.slug.to_string();
-        return Ok(Some(Narrowed { by: NarrowedBy::Topic, value, name: topic.name.0 }));
-    }
-    Ok(None)
+    let found = account::find(read.conn(), handle).await?.ok_or(publishing::Error::NotFound("account"))?;
+    let above = match &found.parent {
+        Some(parent) => account::find(read.conn(), parent).await?,
+        None => None,
+    };
+    let below = account::list_below(read.conn(), found.id, BELOW).await?;
+    let named = |account: account::Account| Named { value: account.handle.to_string(), name: account.name.0 };
+    Ok(home::Agency {
+        sector: found.sector.clone(),
+        level: found.level.to_string(),
+        region: found.region.clone(),
+        above: above.map(named),
+        below: below.into_iter().map(named).collect(),
+        itself: named(found),
+    })
+}
+
+async fn branch(app: &App, slug: &Slug) -> Result<home::Topic, Error> {
+    let mut read = app.publishing.db.read().await?;
+    let mut path = topic::list_path(read.conn(), slug).await?;
+    let itself =
+        path.pop().filter(|found| found.slug == *slug).ok_or(publishing::Error::NotFound("topic"))?;
+    let below = topic::list_below(read.conn(), slug).await?;
+    let named = |topic: topic::Topic| Named { value: topic.slug.to_string(), name: topic.name.0 };
+    Ok(home::Topic {
+        itself: named(itself),
+        above: path.into_iter().map(named).collect(),
+        below: below.into_iter().map(named).collect(),
+    })
+}
+
+/// Every topic.
+pub(super) async fn topics(app: &App, asked: &Asked) -> Result<ways::Topics, Error> {
+    let mut read = app.publishing.db.read().await?;
+    let page = topic::list(read.conn(), None, asked.cursor.as_deref(), TOPICS).await?;
+    let named = page.items.into_iter().map(|topic| (topic.slug, topic.name.0)).collect();
+    Ok(ways::Topics { roots: ways::tree(named), next: page.next })
+}
+
+/// Every agency, perhaps of one level.
+pub(super) async fn agencies(app: &App, asked: &Asked) -> Result<ways::Agencies, Error> {
+    let level = asked.level.as_deref().map(|level| parse("level", level)).transpose()?;
+    let filter = account::Filter { level, sector: None, cursor: asked.cursor.clone(), limit: AGENCIES };
+    let page = account::list(app.publishing.db.read().await?.conn(), &filter).await?;
+    let items = page.items.into_iter().map(|account| ways::Agency {
+        itself: Named { value: account.handle.to_string(), name: account.name.0 },
+        sector: account.sector,
+        level: account.level.to_string(),
+        region: account.region,
+    });
+    Ok(ways::Agencies { level, items: items.collect(), next: page.next })
 }
 
 /// Where media may come from besides this server: the CDN.

@@ -4,8 +4,10 @@ pub mod assets;
 mod docs;
 pub mod embed;
 pub mod error;
+mod frame;
 pub mod home;
 pub mod language;
+mod linked;
 mod links;
 mod load;
 mod pages;
@@ -14,5 +16,6 @@ mod player;
 mod spoken;
 mod studio;
 pub mod watch;
+pub mod ways;
 
 pub use pages::router;

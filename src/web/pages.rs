@@ -1,20 +1,22 @@
 //! The pages' handlers: each loads what its page shows, renders it, and answers with its content security policy.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{docs, embed, error, home, language, load, studio, watch};
+use super::frame::Reader;
+use super::{docs, embed, error, home, language, load, studio, watch, ways};
 use crate::domain::{BroadcastId, Language, VideoId};
 use crate::http::csp::{self, Framing};
-use crate::http::{App, Error, openapi};
+use crate::http::extract::{Path, Query};
+use crate::http::{App, Error, Pages, openapi};
 
 /// What any page may be asked with.
 #[derive(Debug, Default, Deserialize)]
@@ -24,39 +26,90 @@ pub(super) struct Asked {
     pub account: Option<String>,
     pub topic: Option<String>,
     pub cursor: Option<String>,
+    pub level: Option<String>,
     lang: Option<String>,
 }
 
 /// The reader's language: by `?lang=`, else by `Accept-Language`.
-struct Reader(Language);
+struct Spoken(Language);
 
-impl<S: Send + Sync> FromRequestParts<S> for Reader {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let asked: Option<Query<Asked>> = Query::try_from_uri(&parts.uri).ok();
-        let accept = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        Ok(Self(language::pick(asked.as_ref().and_then(|asked| asked.lang.as_deref()), accept)))
+impl Spoken {
+    fn of(uri: &Uri, headers: &HeaderMap) -> Self {
+        let asked: Option<axum::extract::Query<Asked>> = axum::extract::Query::try_from_uri(uri).ok();
+        let accept = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Self(language::pick(asked.as_ref().and_then(|asked| asked.lang.as_deref()), accept))
     }
 }
 
-/// Every page and asset.
-pub fn router(app: App) -> Router {
+impl<S: Send + Sync> FromRequestParts<S> for Spoken {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.uri, &parts.headers))
+    }
+}
+
+/// Every page and asset, and the page that a person gets in place of a problem.
+pub fn router(app: App) -> Pages {
+    let refusing = app.clone();
+    let refusal = move |uri: &Uri, headers: &HeaderMap, status: u16| {
+        let Spoken(language) = Spoken::of(uri, headers);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        refusal(&refusing, &language, status, Framing::Nobody)
+    };
+    Pages { routes: routes(app), refusal: Some(Arc::new(refusal)) }
+}
+
+fn routes(app: App) -> Router {
     Router::new()
         .route("/", get(home_page))
         .route("/watch/{id}", get(|visit: Visit| video_page(visit, Framing::Own, watch::render)))
         .route("/embed/{id}", get(|visit: Visit| video_page(visit, Framing::Anyone, embed::render)))
         .route("/api/docs", get(docs_page))
         .route("/api/docs/", get(docs_page))
+        .route("/topics", get(topics_page))
+        .route("/agencies", get(agencies_page))
+        .route("/site/crest", get(crest))
         .route("/studio", get(studio_page))
         .route("/studio/broadcasts/{id}", get(broadcast_page))
         .with_state(app)
         .merge(super::assets::router())
 }
 
-async fn home_page(State(app): State<App>, Reader(reader): Reader, Query(asked): Query<Asked>) -> Response {
+async fn home_page(State(app): State<App>, Spoken(language): Spoken, Query(asked): Query<Asked>) -> Response {
     let page = load::home(&app, &asked).await;
-    answer(&app, &reader, Framing::Own, page, home::render)
+    answer(&app, &language, Framing::Own, page, home::render)
+}
+
+async fn topics_page(
+    State(app): State<App>,
+    Spoken(language): Spoken,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let page = load::topics(&app, &asked).await;
+    answer(&app, &language, Framing::Own, page, ways::render_topics)
+}
+
+async fn agencies_page(
+    State(app): State<App>,
+    Spoken(language): Spoken,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let page = load::agencies(&app, &asked).await;
+    answer(&app, &language, Framing::Own, page, ways::render_agencies)
+}
+
+/// The picture beside the site's name; an SVG that is opened by itself runs nothing.
+async fn crest(State(app): State<App>) -> Response {
+    let Some(crest) = &app.settings.site.crest else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, crest.content_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    ];
+    (headers, crest.bytes.clone()).into_response()
 }
 
 /// The API's document never changes while a server runs.
@@ -70,23 +123,27 @@ async fn docs_page(State(app): State<App>) -> Response {
 }
 
 /// The studio's pages hold nothing of anybody: their script asks the API, with the key of who signs in.
-async fn studio_page(State(app): State<App>, Reader(reader): Reader) -> Response {
-    answer(&app, &reader, Framing::Nobody, Ok(()), |(), language| studio::render_list(language))
+async fn studio_page(State(app): State<App>, Spoken(language): Spoken) -> Response {
+    answer(&app, &language, Framing::Nobody, Ok(()), |(), reader| studio::render_list(reader))
 }
 
-async fn broadcast_page(State(app): State<App>, Reader(reader): Reader, Path(id): Path<String>) -> Response {
+async fn broadcast_page(
+    State(app): State<App>,
+    Spoken(language): Spoken,
+    Path(id): Path<String>,
+) -> Response {
     let id = id.parse::<BroadcastId>().ok();
     let found = id.ok_or_else(|| crate::publishing::Error::NotFound("broadcast").into());
-    answer(&app, &reader, Framing::Nobody, found, |id, language| studio::render_broadcast(*id, language))
+    answer(&app, &language, Framing::Nobody, found, |id, reader| studio::render_broadcast(*id, reader))
 }
 
 /// A visit to a page of one video.
-type Visit = (State<App>, Reader, Path<String>, Query<Asked>);
+type Visit = (State<App>, Spoken, Path<String>, Query<Asked>);
 
 async fn video_page(
-    (State(app), Reader(language), Path(id), Query(asked)): Visit,
+    (State(app), Spoken(language), Path(id), Query(asked)): Visit,
     framing: Framing,
-    render: fn(&watch::Page, &Language) -> askama::Result<String>,
+    render: fn(&watch::Page, Reader<'_>) -> askama::Result<String>,
 ) -> Response {
     let page = find(&app, &id, asked.token).await;
     let private = page.as_ref().is_ok_and(|page| page.token.is_some());
@@ -109,16 +166,24 @@ fn answer<P>(
     language: &Language,
     framing: Framing,
     found: Result<P, Error>,
-    render: impl FnOnce(&P, &Language) -> Result<String, askama::Error>,
+    render: impl FnOnce(&P, Reader<'_>) -> Result<String, askama::Error>,
 ) -> Response {
-    let (status, html) = match found {
-        Ok(page) => (StatusCode::OK, render(&page, language)),
-        Err(error) => {
-            // The API's table of errors says which status it is.
-            let status = error.into_response().status();
-            (status, error::render(&error::Page { status: status.as_u16() }, language))
-        }
-    };
+    let whom = Reader { site: &app.settings.site, language };
+    match found.map(|page| render(&page, whom)) {
+        Ok(html) => respond(app, StatusCode::OK, framing, html),
+        // The API's table of errors says which status it is.
+        Err(error) => refusal(app, language, error.into_response().status(), framing),
+    }
+}
+
+/// The page for what can't be shown.
+fn refusal(app: &App, language: &Language, status: StatusCode, framing: Framing) -> Response {
+    let reader = Reader { site: &app.settings.site, language };
+    let html = error::render(&error::Page { status: status.as_u16() }, reader);
+    respond(app, status, framing, html)
+}
+
+fn respond(app: &App, status: StatusCode, framing: Framing, html: askama::Result<String>) -> Response {
     let Ok(html) = html else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let policy = csp::policy(&load::media_origins(app), framing);
     let mut response = (status, Html(html)).into_response();

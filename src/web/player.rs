@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::frame::Reader;
 use super::phrases::{self, Phrases};
 use super::spoken::{Spoken, spoken};
 use super::watch::{Broadcast, Page};
@@ -38,7 +39,8 @@ pub struct Player<'a> {
 
 impl<'a> Player<'a> {
     /// The player of `page` for one reader.
-    pub fn new(page: &'a Page, language: &'a Language, phrases: &'static Phrases) -> Self {
+    pub fn new(page: &'a Page, reader: Reader<'a>) -> Self {
+        let (language, phrases) = (reader.language, reader.phrases());
         let nothing = Spoken { text: "", lang: phrases.tag };
         Self {
             page,
@@ -54,6 +56,16 @@ impl<'a> Player<'a> {
     /// The master playlist's address; nothing for what can never be played.
     fn hls(&self) -> &str {
         if matches!(self.stage, Stage::Never(..)) { "" } else { &self.page.media.hls }
+    }
+
+    fn is_portrait(&self) -> bool {
+        self.page.media.is_portrait()
+    }
+
+    /// How many times as wide as high the picture is.
+    fn shape(&self) -> Option<String> {
+        let (width, height) = self.page.media.size?;
+        Some(format!("{:.4}", f64::from(width) / f64::from(height.max(1))))
     }
 
     /// The poster's address, or nothing.

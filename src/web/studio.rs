@@ -3,10 +3,11 @@
 
 use askama::Template;
 
+use super::frame::{Frame, Reader};
+use super::phrases::Phrases;
 use super::phrases::studio::Studio;
-use super::phrases::{self, Phrases};
 use super::{assets, links};
-use crate::domain::{BroadcastId, Language};
+use crate::domain::BroadcastId;
 
 /// Languages a broadcast may be announced in, each by its own name; the API takes any.
 const SPOKEN: &[(&str, &str)] = &[
@@ -21,16 +22,17 @@ const SPOKEN: &[(&str, &str)] = &[
 ];
 
 /// The list of broadcasts and the form that announces one, as HTML.
-pub fn render_list(language: &Language) -> Result<String, askama::Error> {
-    let phrases = phrases::of(language);
-    List { phrases, words: &phrases.studio, script: script(phrases), id: "" }.render()
+pub fn render_list(reader: Reader<'_>) -> Result<String, askama::Error> {
+    let phrases = reader.phrases();
+    let frame = Frame::new(reader);
+    List { phrases, frame, words: &phrases.studio, script: script(phrases), id: "" }.render()
 }
 
 /// The page of one broadcast as HTML; whether there is one, its script finds out.
-pub fn render_broadcast(id: BroadcastId, language: &Language) -> Result<String, askama::Error> {
-    let phrases = phrases::of(language);
-    let id = id.to_string();
-    Broadcast { phrases, words: &phrases.studio, script: script(phrases), id: &id }.render()
+pub fn render_broadcast(id: BroadcastId, reader: Reader<'_>) -> Result<String, askama::Error> {
+    let phrases = reader.phrases();
+    let (frame, id) = (Frame::new(reader), id.to_string());
+    Broadcast { phrases, frame, words: &phrases.studio, script: script(phrases), id: &id }.render()
 }
 
 /// The phrases its script needs, as JSON.
@@ -42,6 +44,7 @@ fn script(phrases: &Phrases) -> String {
 #[template(path = "studio_list.html")]
 struct List<'a> {
     phrases: &'static Phrases,
+    frame: Frame<'a>,
     words: &'static Studio,
     script: String,
     /// None in the list.
@@ -52,6 +55,7 @@ struct List<'a> {
 #[template(path = "studio_broadcast.html")]
 struct Broadcast<'a> {
     phrases: &'static Phrases,
+    frame: Frame<'a>,
     words: &'static Studio,
     script: String,
     id: &'a str,
@@ -81,12 +85,15 @@ impl Broadcast<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::tests::reader;
     use super::*;
+    use crate::domain::Language;
 
     fn pages(tag: &str) -> [String; 2] {
         let language: Language = tag.parse().expect("a tag");
         let id = BroadcastId::new();
-        [render_list(&language), render_broadcast(id, &language)].map(|page| page.expect("a page"))
+        [render_list(reader(&language)), render_broadcast(id, reader(&language))]
+            .map(|page| page.expect("a page"))
     }
 
     #[test]

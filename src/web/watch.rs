@@ -2,9 +2,11 @@
 
 use askama::Template;
 
-use super::phrases::{self, Phrases};
+use super::frame::{Frame, Reader};
+use super::linked::{Piece, linked};
+use super::phrases::Phrases;
 use super::player::Player;
-use super::spoken::{Spoken, spoken};
+use super::spoken::Spoken;
 use super::{assets, links};
 use crate::domain::broadcast::BroadcastState;
 use crate::domain::media::MediaState;
@@ -37,14 +39,13 @@ pub struct Page {
     pub token: Option<String>,
 }
 
-/// The verified account that speaks.
+/// The account that speaks.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub handle: String,
     pub name: Texts,
     pub sector: String,
     pub level: String,
-    pub verified: bool,
 }
 
 /// One node of the topic's path.
@@ -78,10 +79,19 @@ pub struct Media {
     pub progress: f64,
     pub hls: String,
     pub poster: Option<Poster>,
+    /// Width and height of the picture, where they are known.
+    pub size: Option<(u32, u32)>,
     /// A WebVTT file of thumbnails.
     pub storyboard: Option<String>,
     pub error: Option<Refusal>,
     pub warnings: Vec<Refusal>,
+}
+
+impl Media {
+    /// Higher than wide.
+    pub fn is_portrait(&self) -> bool {
+        self.size.is_some_and(|(width, height)| height > width)
+    }
 }
 
 /// The still shown before playback.
@@ -92,16 +102,17 @@ pub struct Poster {
 }
 
 /// The page as HTML.
-pub fn render(page: &Page, language: &Language) -> Result<String, askama::Error> {
-    Watch::new(page, language).render()
+pub fn render(page: &Page, reader: Reader<'_>) -> Result<String, askama::Error> {
+    Watch::new(page, reader).render()
 }
 
 #[derive(Template)]
 #[template(path = "watch.html")]
 struct Watch<'a> {
     page: &'a Page,
-    language: &'a Language,
+    reader: Reader<'a>,
     phrases: &'static Phrases,
+    frame: Frame<'a>,
     title: Spoken<'a>,
     description: Spoken<'a>,
     account: Spoken<'a>,
@@ -109,22 +120,22 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(page: &'a Page, language: &'a Language) -> Self {
-        let phrases = phrases::of(language);
+    fn new(page: &'a Page, reader: Reader<'a>) -> Self {
         Self {
             page,
-            language,
-            phrases,
-            title: spoken(&page.title, language),
-            description: spoken(&page.description, language),
-            account: spoken(&page.account.name, language),
-            player: Player::new(page, language, phrases),
+            reader,
+            phrases: reader.phrases(),
+            frame: Frame::new(reader),
+            title: reader.spoken(&page.title),
+            description: reader.spoken(&page.description),
+            account: reader.spoken(&page.account.name),
+            player: Player::new(page, reader),
         }
     }
 
     fn topics(&self) -> Vec<(String, Spoken<'_>)> {
         let link = |topic: &'a Topic| links::home(self.phrases.tag, Some(("topic", &topic.slug)));
-        self.page.topics.iter().map(|topic| (link(topic), spoken(&topic.name, self.language))).collect()
+        self.page.topics.iter().map(|topic| (link(topic), self.reader.spoken(&topic.name))).collect()
     }
 
     /// Better qualities are being made of what plays; of what is live they are not.
@@ -154,16 +165,28 @@ impl<'a> Watch<'a> {
         draft.into_iter().chain(warnings).chain(degraded.then_some(self.phrases.degraded)).collect()
     }
 
+    /// The description in pieces; addresses in it are links.
+    fn pieces(&self) -> Vec<Piece<'_>> {
+        linked(self.description.text)
+    }
+
     /// One line for those who show the address of this page.
     fn summary(&self) -> String {
         let words: Vec<&str> = self.description.text.split_whitespace().collect();
         words.join(" ").chars().take(200).collect()
     }
 
+    /// Of the player in others' pages.
+    fn size(&self) -> (u32, u32) {
+        if self.page.media.is_portrait() { (720, 1280) } else { (1280, 720) }
+    }
+
     fn embed_code(&self) -> String {
+        let (width, height) = self.size();
+        let (width, height) = (width / 2, height / 2);
         let title = self.title.text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
         format!(
-            "<iframe src=\"{}\" title=\"{title}\" width=\"640\" height=\"360\" \
+            "<iframe src=\"{}\" title=\"{title}\" width=\"{width}\" height=\"{height}\" \
              allow=\"autoplay; fullscreen; picture-in-picture\" allowfullscreen></iframe>",
             self.page.embed_url
         )
@@ -172,6 +195,7 @@ impl<'a> Watch<'a> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::frame::tests::reader;
     use super::*;
     use crate::domain::RefusalCode;
 
@@ -193,7 +217,6 @@ pub(super) mod tests {
                 name: Texts::one(language("zh-Hans"), "沈阳市生态环境局"),
                 sector: "environment".to_owned(),
                 level: "municipal".to_owned(),
-                verified: true,
             },
             topics: vec![Topic { slug: "environment/air".to_owned(), name: Texts::one(english, "Air") }],
             media: Media {
@@ -201,6 +224,7 @@ pub(super) mod tests {
                 progress: 0.4,
                 hls: "https://v.test/play/1/master.m3u8?token=a&b".to_owned(),
                 poster: None,
+                size: None,
                 storyboard: None,
                 error: None,
                 warnings: vec![],
@@ -217,7 +241,7 @@ pub(super) mod tests {
     }
 
     pub fn html(page: &Page, tag: &str) -> String {
-        render(page, &language(tag)).expect("a page")
+        render(page, reader(&language(tag))).expect("a page")
     }
 
     #[test]

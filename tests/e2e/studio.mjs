@@ -1,5 +1,5 @@
 // node studio.mjs STUDIO_URL [--screenshots DIR]: announces a broadcast by the keyboard, runs it and ends it, signed in with
-// POLICAST_KEY. Its encoder sends a keyframe every 10 s, which is to be told.
+// POLICAST_KEY; POLICAST_EDITOR is a key that may do less. Its encoder sends a keyframe every 10 s, which is to be told.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
@@ -8,7 +8,7 @@ import { advice, values as shown } from '../../src/web/player/studio/words.js';
 import { judge, open, promise, until, withBrowser, withLanguage } from './browser.mjs';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: 'string' } } });
-const { POLICAST_KEY: key } = process.env;
+const { POLICAST_KEY: key, POLICAST_EDITOR: editor } = process.env;
 if (positionals.length !== 1 || !key) {
   console.error('usage: POLICAST_KEY=… node studio.mjs STUDIO_URL [--screenshots DIR]');
   process.exit(2);
@@ -27,6 +27,9 @@ await withBrowser(async (browser) => {
     const here = new URL(page.url());
     await step('the stream key is shown once', () => shownOnce(page));
     const ingest = await step('a new key takes a question and a yes', () => rotates(page));
+    await step('an error stays until it is closed', () => staysTold(page));
+    await step('axe finds nothing serious in an open question', () => questioned(page));
+    await step('what a key may not do is not offered', () => editorSees(browser, here));
     await step('a poster is made of a picture, and what is none is told', () => poses(page));
     await accessible(browser, here, 'before');
     await step('the poster is taken away by the keyboard', () => strips(page));
@@ -220,6 +223,38 @@ async function ends(page) {
   await until(page, () => document.getElementById('state').textContent === 'Ended', null, 'it does not end');
   promise(!(await page.locator('#end').isVisible()) && !(await page.locator('#encoder').isVisible()), 'it could be ended again');
   await until(page, () => document.getElementById('log').textContent.includes('the broadcast is over'), null, 'the log does not say so');
+}
+
+/** What went wrong with something asked for is told beyond the next looks at the broadcast, which go well. */
+async function staysTold(page) {
+  await page.route('**/key', (route) => route.fulfill({ status: 500, json: {} }));
+  await page.locator('#revoke').click();
+  await page.locator('dialog #yes').click();
+  await page.locator('#problem').waitFor();
+  const looked = (answer) => answer.request().method() === 'GET' && /\/broadcasts\/[^/]+$/.test(answer.url());
+  for (let looks = 0; looks < 2; looks++) await page.waitForResponse(looked);
+  promise(await page.locator('#problem-text').isVisible(), 'the error goes by itself');
+  await page.locator('#problem-close').press('Enter');
+  promise(!(await page.locator('#problem').isVisible()), 'it can not be closed');
+  await page.unroute('**/key');
+}
+
+async function questioned(page) {
+  await page.locator('#rotate').click();
+  await page.locator('dialog').waitFor();
+  await judge(page);
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+}
+
+async function editorSees(browser, url) {
+  const page = await open(browser, url.href);
+  await page.locator('#key').fill(editor);
+  await page.keyboard.press('Enter');
+  await until(page, () => document.getElementById('state')?.textContent, null, 'the page stays empty');
+  const shown = Object.fromEntries(await Promise.all(['end', 'publish', 'rotate', 'poster-file'].map(async (id) => [id, await page.locator(`#${id}`).isVisible()])));
+  promise(JSON.stringify(shown) === '{"end":false,"publish":false,"rotate":true,"poster-file":true}', `of a draft an editor is offered ${JSON.stringify(shown)}`);
+  await page.context().close();
 }
 
 async function signsOut(page) {

@@ -9,6 +9,7 @@ use policast::catalogue::Pool;
 use policast::domain::Timestamp;
 use policast::domain::key::Role;
 use policast::domain::secret::{Keyring, Keys};
+use policast::domain::site::Site;
 use policast::http::rate::RateLimits;
 use policast::http::{App as State, Ingest, Settings, router};
 use policast::live::{self, Live};
@@ -62,10 +63,19 @@ impl App {
         [Self::over(small).await, Self::over(large).await]
     }
 
+    /// Over SQLite and the embedded S3 server, with the operator's face of the pages.
+    pub async fn with_site(site: Site) -> Self {
+        Self::set(World::small().await, Settings { site, ..http_settings() }).await
+    }
+
     async fn over(world: World) -> Self {
+        Self::set(world, http_settings()).await
+    }
+
+    async fn set(world: World, settings: Settings) -> Self {
         let pulls = (TaskTracker::new(), CancellationToken::new());
         let live = Live::new(world.publishing.clone(), live_settings(), pulls);
-        let state = State::new(world.publishing.clone(), live, http_settings(), TaskTracker::new());
+        let state = State::new(world.publishing.clone(), live, settings, TaskTracker::new());
         Self {
             operator: issue(&world, None, Role::Admin).await,
             admin: issue(&world, Some("agency"), Role::Admin).await,
@@ -190,6 +200,7 @@ pub fn http_settings() -> Settings {
         cdn_url: None,
         cache_bytes: 64 << 20,
         ingest: Ingest::default(),
+        site: Site::default(),
     }
 }
 

@@ -33,6 +33,7 @@ const MATRIX: &[(&str, &str, Takes)] = &[
     ("patch", "/api/v1/accounts/{handle}", Operator),
     ("get", "/api/v1/accounts/{handle}/keys", Admin),
     ("post", "/api/v1/accounts/{handle}/keys", Admin),
+    ("get", "/api/v1/me", Member),
     ("get", "/api/v1/keys", Operator),
     ("post", "/api/v1/keys", Operator),
     ("delete", "/api/v1/keys/{id}", Admin),

@@ -67,7 +67,13 @@ async fn a_token_shown_for_a_public_video_changes_nothing() {
     let video = app.get(&format!("/api/v1/videos/{id}"), Some(&app.editor)).await.json();
     let hls = video["media"]["hls"].as_str().expect("an address").to_owned();
     let good = hls.split_once("?token=").expect("a token").1.to_owned();
-    app.send("POST", &format!("/api/v1/videos/{id}/publish"), Some(&app.publisher), json!({})).await;
+    app.send(
+        "POST",
+        &format!("/api/v1/videos/{id}/publish?without_media=true"),
+        Some(&app.publisher),
+        json!({}),
+    )
+    .await;
     let master = format!("/play/{id}/master.m3u8");
     let playlist = addresses(&master, &app.get(&master, None).await.text()).remove(0);
     let media = addresses(&playlist, &app.get(&playlist, None).await.text()).pop().expect("media");
@@ -91,7 +97,13 @@ async fn a_token_shown_for_a_public_video_changes_nothing() {
 async fn shared_caches_keep_what_is_public_for_minutes_and_know_whose_it_is() {
     let mut app = App::small().await;
     let id = ready(&mut app).await;
-    app.send("POST", &format!("/api/v1/videos/{id}/publish"), Some(&app.publisher), json!({})).await;
+    app.send(
+        "POST",
+        &format!("/api/v1/videos/{id}/publish?without_media=true"),
+        Some(&app.publisher),
+        json!({}),
+    )
+    .await;
     let master = format!("/play/{id}/master.m3u8");
     let listed = app.get(&master, None).await;
     let playlist = addresses(&master, &listed.text()).remove(0);
@@ -148,7 +160,13 @@ async fn a_page_shown_by_token_is_kept_by_no_cache_and_a_public_one_never_carrie
     let address = video["watch"].as_str().expect("an address").strip_prefix(PUBLIC).expect("ours").to_owned();
     let draft = app.get(&address, None).await;
     assert_eq!((draft.status, draft.header("cache-control")), (200, "private, no-store"));
-    app.send("POST", &format!("/api/v1/videos/{id}/publish"), Some(&app.publisher), json!({})).await;
+    app.send(
+        "POST",
+        &format!("/api/v1/videos/{id}/publish?without_media=true"),
+        Some(&app.publisher),
+        json!({}),
+    )
+    .await;
     let public = app.get(&address, None).await;
     assert_eq!((public.status, public.header("cache-control")), (200, "no-cache"));
     assert!(!public.text().contains("token="), "a token came into a page that everybody is sent");
@@ -161,7 +179,7 @@ async fn caches_hear_of_every_withdrawal_and_deletion_however_often_they_must_be
         world.publishing.limits.purge_hook = Some(hook.as_set(true));
         let id =
             world.publishing.draft_video(world.operator, crate::world::draft()).await.expect("a video").id;
-        world.publishing.publish(world.operator, id).await.expect("published");
+        world.publishing.publish_without_media(world.operator, id).await.expect("published");
         world.work();
         let reason: Texts = english("wrong");
         world.publishing.withdraw(world.operator, id, reason).await.expect("withdrawn");

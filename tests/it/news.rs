@@ -50,7 +50,7 @@ async fn a_change_on_one_node_is_heard_on_another_and_never_twice_at_home() {
     let world = World::large().await;
     let (mut here, mut there) = (Node::beside(&world).await, Node::beside(&world).await);
     let id = here.publishing.draft_video(world.operator, draft()).await.expect("a draft").id;
-    here.publishing.publish(world.operator, id).await.expect("published");
+    here.publishing.publish_without_media(world.operator, id).await.expect("published");
     assert_eq!(there.hear().await, Some(id));
     there.publishing.withdraw(world.operator, id, crate::world::english("Wrong")).await.expect("withdrawn");
     assert_eq!((here.hear().await, here.hear().await), (Some(id), Some(id)), "its own and the other's");

@@ -66,7 +66,13 @@ async fn a_draft_plays_only_with_its_token_which_goes_to_every_address() {
 async fn public_media_is_served_by_range_and_kept_by_caches() {
     for mut app in App::both().await {
         let id = ready(&mut app).await;
-        app.send("POST", &format!("/api/v1/videos/{id}/publish"), Some(&app.publisher), json!({})).await;
+        app.send(
+            "POST",
+            &format!("/api/v1/videos/{id}/publish?without_media=true"),
+            Some(&app.publisher),
+            json!({}),
+        )
+        .await;
         let base = format!("/play/{id}/master.m3u8");
         let master = app.get(&base, None).await;
         assert_eq!(master.header("cache-control"), "no-cache");
@@ -113,7 +119,7 @@ async fn a_withdrawn_video_plays_for_nobody_but_its_account() {
         hls.strip_prefix(PUBLIC).expect("ours").to_owned()
     };
     let as_draft = address().await;
-    app.send("POST", &format!("{path}/publish"), Some(&app.publisher), json!({})).await;
+    app.send("POST", &format!("{path}/publish?without_media=true"), Some(&app.publisher), json!({})).await;
     let reason = json!({"reason": "wrong"});
     app.send("POST", &format!("{path}/withdraw"), Some(&app.publisher), reason).await;
     assert_eq!(app.get(&as_draft, None).await.problem(), (403, "token_invalid".to_owned()));

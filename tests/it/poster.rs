@@ -130,7 +130,13 @@ async fn an_uploaded_poster_takes_the_place_of_the_frame() {
         let bare = poster.split('?').next().expect("a path");
         assert_eq!(app.get(bare, None).await.problem(), (404, "video_not_found".to_owned()));
 
-        app.send("POST", &format!("/api/v1/videos/{id}/publish"), Some(&app.publisher), json!({})).await;
+        app.send(
+            "POST",
+            &format!("/api/v1/videos/{id}/publish?without_media=true"),
+            Some(&app.publisher),
+            json!({}),
+        )
+        .await;
         let reply = app.get(bare, None).await;
         assert_eq!(reply.header("cache-control"), policast::storage::SHOWN);
         let public = app.get(&format!("/api/v1/videos/{id}"), None).await.json();
@@ -268,7 +274,13 @@ async fn another_accounts_video_is_not_found() {
     for method in ["PUT", "DELETE"] {
         assert_eq!(ask(method, &other).await.problem(), (404, "video_not_found".to_owned()));
     }
-    app.send("POST", &format!("/api/v1/videos/{id}/publish"), Some(&app.publisher), json!({})).await;
+    app.send(
+        "POST",
+        &format!("/api/v1/videos/{id}/publish?without_media=true"),
+        Some(&app.publisher),
+        json!({}),
+    )
+    .await;
     for (method, status) in [("PUT", 202), ("DELETE", 204)] {
         assert_eq!(ask(method, &app.editor).await.problem(), (403, "role_too_low".to_owned()));
         assert_eq!(ask(method, &app.publisher).await.status, status);
@@ -312,7 +324,7 @@ async fn a_poster_of_a_video_that_was_taken_back_gets_a_name_that_nobody_knows()
         comes_to(&app, &id, "ready").await;
         rests_with(&app, 1).await;
         let publish = async || {
-            let path = format!("/api/v1/videos/{id}/publish");
+            let path = format!("/api/v1/videos/{id}/publish?without_media=true");
             assert_eq!(app.send("POST", &path, Some(&app.publisher), json!({})).await.status, 200);
             address(&app.get(&format!("/api/v1/videos/{id}"), None).await.json())
         };

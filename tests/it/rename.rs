@@ -55,7 +55,7 @@ async fn media(app: &App, id: &str) -> Vec<(String, bytes::Bytes)> {
 }
 
 async fn publish(app: &App, id: &str) {
-    let path = format!("/api/v1/videos/{id}/publish");
+    let path = format!("/api/v1/videos/{id}/publish?without_media=true");
     assert_eq!(app.send("POST", &path, Some(&app.publisher), json!({})).await.status, 200);
 }
 

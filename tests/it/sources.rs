@@ -61,7 +61,7 @@ async fn a_source_whose_video_was_published_while_it_came_is_refused_and_told() 
         let upload = world.publishing.begin_upload(by, begun).await.expect("an upload");
         let mut receiver = world.publishing.receive(by, upload.id, 0, None).await.expect("a receiver");
         receiver.write(Bytes::from_static(b"hello")).await.expect("taken");
-        world.publishing.publish(world.operator, id).await.expect("published");
+        world.publishing.publish_without_media(world.operator, id).await.expect("published");
         let ended = receiver.close().await;
         assert!(matches!(ended, Err(Error::Forbidden(_))), "{ended:?}");
         assert_eq!(state(world, upload.id).await, UploadState::Abandoned);
@@ -89,7 +89,7 @@ async fn a_put_that_ends_after_its_video_was_published_is_answered_with_403() {
     let put = request("PUT", &format!("/api/v1/videos/{id}/source"), &[], Body::from_stream(body.boxed()));
     let publish = async {
         begun.await.expect("it begins");
-        let path = format!("/api/v1/videos/{id}/publish");
+        let path = format!("/api/v1/videos/{id}/publish?without_media=true");
         assert_eq!(app.send("POST", &path, Some(&app.publisher), json!({})).await.status, 200);
         release.send(()).expect("it waits");
     };
@@ -128,7 +128,7 @@ async fn parts_that_an_editor_may_not_finish_any_more_a_publisher_may() {
         let multipart = MultipartId(upload.multipart.clone().expect("begun"));
         let bytes = Bytes::from_static(b"hello");
         let tag = publishing.storage.upload_part(&key, &multipart, 1, bytes).await.expect("a part");
-        publishing.publish(world.operator, id).await.expect("published");
+        publishing.publish_without_media(world.operator, id).await.expect("published");
 
         let more = publishing.part_urls(by, upload.id, None, &[2]).await;
         assert!(matches!(more, Err(Error::Forbidden(_))), "{more:?}");
@@ -156,7 +156,7 @@ async fn a_concatenation_is_held_against_who_asked_for_it_when_it_is_made() {
         let partials = vec![partial.id];
         let last = Incoming { partials, length: None, ..incoming(Door::Tus, Target::Video(id), 0) };
         let last = publishing.begin_upload(by, last).await.expect("the final one");
-        publishing.publish(world.operator, id).await.expect("published");
+        publishing.publish_without_media(world.operator, id).await.expect("published");
         publishing.assemble(last.id).await.expect("the job is done");
         assert_eq!(state(world, last.id).await, UploadState::Abandoned);
         let told = told(&app, id).await;
@@ -188,7 +188,7 @@ async fn a_source_replaced_by_one_that_fails_is_told_beside_what_plays() {
         assert_eq!(video["media"]["plays"], plays["upload"]);
         let why = app.world.publishing.story(id).await.expect("a story");
         assert!(why.next.contains("not_media") && !why.next.contains("all is done"), "{}", why.next);
-        app.world.publishing.publish(app.world.operator, id).await.expect("published");
+        app.world.publishing.publish_without_media(app.world.operator, id).await.expect("published");
         let shown = app.get(&format!("/api/v1/videos/{id}"), None).await.json();
         assert_eq!((&shown["media"]["source"], &shown["media"]["plays"]), (&json!(null), &json!(null)));
         app.world.rest().await;

@@ -53,7 +53,7 @@ async fn a_change_beside_a_withdrawal_never_puts_the_video_back() {
     let world = World::large().await;
     let (publishing, operator) = (world.publishing.clone(), world.operator);
     let id = publishing.draft_video(operator, draft()).await.expect("a draft").id;
-    publishing.publish(operator, id).await.expect("published");
+    publishing.publish_without_media(operator, id).await.expect("published");
     let title = Some(TextChange::Own("Better".to_owned()));
     let change = VideoChange { title, ..VideoChange::default() };
     let withdrawal =
@@ -71,7 +71,7 @@ async fn a_publication_beside_a_change_keeps_the_words() {
     let (publishing, operator) = (world.publishing.clone(), world.operator);
     let id = publishing.draft_video(operator, draft()).await.expect("a draft").id;
     let words = format!(r#"update video set title = '{{"en": "Better"}}' where id = '{id}'"#);
-    let publishing = async move { publishing.publish(operator, id).await };
+    let publishing = async move { publishing.publish_without_media(operator, id).await };
     let published = Box::pin(beside(pool(&world), words, publishing));
     assert_eq!(published.await.expect("published").title.0, english("Better"));
     assert_eq!(found(&world, id).await.title.0, english("Better"));
@@ -240,7 +240,7 @@ async fn every_verb_on_a_video_heeds_its_version_and_a_new_source_is_another_one
         assert_eq!(put.status, 200, "{put:?}");
         let json = "application/json";
         for (method, verb, kind, body, done) in [
-            ("POST", "/publish", json, "{}", 200),
+            ("POST", "/publish?without_media=true", json, "{}", 200),
             ("POST", "/withdraw", json, r#"{"reason": "Wrong"}"#, 200),
             ("PUT", "/poster", "image/png", "x", 202),
             ("DELETE", "/poster", json, "", 204),

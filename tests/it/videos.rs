@@ -67,7 +67,7 @@ async fn a_text_that_turns_its_neighbours_around_is_refused_wherever_it_is_given
     let app = App::small().await;
     let (id, turning) = (app.draft().await, "Air \u{202e}rialc\u{202c}");
     let video = format!("/api/v1/videos/{id}");
-    app.send("POST", &format!("{video}/publish"), Some(&app.operator), json!({})).await;
+    app.send("POST", &format!("{video}/publish?without_media=true"), Some(&app.operator), json!({})).await;
     let live = json!({"account": "agency", "topic": "health", "title": "Live", "language": "en"});
     let broadcast = app.send("POST", "/api/v1/broadcasts", Some(&app.operator), live.clone()).await.json();
     let targets = format!("/api/v1/broadcasts/{}/targets", broadcast["id"].as_str().expect("an id"));
@@ -118,7 +118,8 @@ async fn a_withdrawn_page_shows_no_description() {
         let path = format!("/api/v1/videos/{id}");
         let words = json!({"description": "The plan in full"});
         assert_eq!(app.send("PATCH", &path, Some(&app.editor), words).await.status, 200);
-        app.send("POST", &format!("{path}/publish"), Some(&app.publisher), json!({})).await;
+        app.send("POST", &format!("{path}/publish?without_media=true"), Some(&app.publisher), json!({}))
+            .await;
         let watch = format!("/watch/{id}");
         assert!(app.get(&watch, None).await.text().contains("The plan in full"));
         let reason = json!({"reason": "It was wrong"});
@@ -141,13 +142,17 @@ async fn a_video_is_seen_by_everybody_only_while_it_is_published() {
         let listed = async |key| app.get("/api/v1/videos?account=agency", key).await.json()["items"].clone();
         assert_eq!(listed(None).await, json!([]));
         assert_eq!(listed(Some(app.editor.as_str())).await.as_array().map(Vec::len), Some(1));
-        let refused = app.send("POST", &format!("{path}/publish"), Some(&app.editor), json!({})).await;
+        let refused = app
+            .send("POST", &format!("{path}/publish?without_media=true"), Some(&app.editor), json!({}))
+            .await;
         assert_eq!(refused.problem(), (403, "role_too_low".to_owned()));
         let early = json!({"reason": "too early"});
         let reply = app.send("POST", &format!("{path}/withdraw"), Some(&app.publisher), early).await;
         assert_eq!(reply.problem(), (409, "wrong_state".to_owned()));
 
-        let published = app.send("POST", &format!("{path}/publish"), Some(&app.publisher), json!({})).await;
+        let published = app
+            .send("POST", &format!("{path}/publish?without_media=true"), Some(&app.publisher), json!({}))
+            .await;
         assert_eq!((published.status, &published.json()["state"]), (200, &json!("published")));
         assert_eq!(app.get(&path, None).await.status, 200);
         assert_eq!(listed(None).await.as_array().map(Vec::len), Some(1));
@@ -168,7 +173,7 @@ async fn an_editor_does_not_touch_what_is_public() {
     let path = format!("/api/v1/videos/{}", app.draft().await);
     let change = json!({"title": "Better"});
     assert_eq!(app.send("PATCH", &path, Some(&app.editor), change.clone()).await.status, 200);
-    app.send("POST", &format!("{path}/publish"), Some(&app.publisher), json!({})).await;
+    app.send("POST", &format!("{path}/publish?without_media=true"), Some(&app.publisher), json!({})).await;
     assert_eq!(app.send("PATCH", &path, Some(&app.editor), change.clone()).await.problem().0, 403);
     assert_eq!(app.send("PATCH", &path, Some(&app.publisher), change).await.status, 200);
     assert_eq!(app.ask(request("DELETE", &path, &[], ""), Some(&app.editor)).await.problem().0, 403);

@@ -113,6 +113,8 @@ macro_rules! select {
     };
 }
 
+pub(super) use select;
+
 /// What every list selects, of the videos that are to be named after it.
 pub(super) const COLUMNS: &str = select!("");
 const SELECT: &str = select!("video v where v.id = $1 and v.deleted_at is null");

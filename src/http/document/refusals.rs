@@ -77,7 +77,10 @@ const OWN: &[(&str, &[Known])] = &[
         &[OPERATORS, &[("404", &["video_not_found"]), ("422", &["trim.end_ms_invalid", "unknown_topic"])]],
     ),
     ("delete_video", &[OPERATORS, &[("404", &["video_not_found"])]]),
-    ("publish_video", &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["wrong_state"])]]),
+    (
+        "publish_video",
+        &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["media_missing", "wrong_state"])]],
+    ),
     ("withdraw_video", &[OPERATORS, &[("404", &["video_not_found"]), ("409", &["wrong_state"])]]),
     ("stream_video_events", &[&[("404", &["video_not_found"])]]),
     ("revoke_preview_links", &[OPERATORS, &[("404", &["video_not_found"])]]),

@@ -46,7 +46,7 @@ async fn what_is_said_of_a_video_changes_in_one_commit() {
     let video = one("draft", publishing.draft_video(operator, draft())).await;
     let change = VideoChange { title: Some(english("Another title").into()), ..VideoChange::default() };
     one("change", publishing.change_video(operator, video.id, change)).await;
-    one("publish", publishing.publish(operator, video.id)).await;
+    one("publish", publishing.publish_without_media(operator, video.id)).await;
     one("withdraw", publishing.withdraw(operator, video.id, english("Out of date"))).await;
     one("delete", publishing.delete_video(operator, video.id)).await;
 }

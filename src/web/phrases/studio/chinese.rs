@@ -10,6 +10,7 @@ pub const STUDIO: Studio = Studio {
     key_hint: "以 pk_ 开头。关闭此标签页后不再保留。",
     sign_in: "登录",
     sign_out: "退出",
+    close: "关闭",
     list: List {
         heading: "直播",
         none: "还没有直播，请在下方预告第一场。",

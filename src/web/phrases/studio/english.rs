@@ -10,6 +10,7 @@ pub const STUDIO: Studio = Studio {
     key_hint: "It begins with pk_. This tab forgets it when it is closed.",
     sign_in: "Sign in",
     sign_out: "Sign out",
+    close: "Close",
     list: List {
         heading: "Broadcasts",
         none: "There are no broadcasts yet. Announce the first one below.",

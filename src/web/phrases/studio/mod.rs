@@ -19,6 +19,7 @@ pub struct Studio {
     pub key_hint: &'static str,
     pub sign_in: &'static str,
     pub sign_out: &'static str,
+    pub close: &'static str,
     pub list: List,
     pub announce: Announce,
     pub page: Page,
