@@ -27,8 +27,12 @@ const TOPICS: &[(&str, &str, &str)] = &[
     ("care", "Health insurance", "医疗保险"),
 ];
 
+/// A text in English and in Chinese.
+type Both = [&'static str; 2];
+type Row = (&'static str, &'static str, &'static str, Both, Both);
+
 /// Key, agency, topic, title in English and Chinese, description in English and Chinese.
-const VIDEOS: &[(&str, &str, &str, [&str; 2], [&str; 2])] = &[
+const VIDEOS: &[Row] = &[
     (
         "heating",
         "riverside-ecology",
@@ -240,7 +244,7 @@ async fn fill(app: &App) {
 
 /// The keys of what a search finds.
 async fn found(app: &App, query: &str) -> BTreeSet<&'static str> {
-    let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = query.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let list = app.get(&format!("/api/v1/videos?limit=100&q={encoded}"), None).await.json();
     let titles = list["items"].as_array().expect("a list").iter();
     let titles = titles.map(|item| item["title"]["en"].as_str().expect("a title").to_owned());
