@@ -26,6 +26,7 @@ tone() {
 
 ./explainer.sh explainer.mp4
 ./slate.sh slate.jpg
+./sound-only.sh sound-only.jpg
 
 # Stored lying down, to be turned upright by its display matrix, as phones do.
 work=$(mktemp -d)

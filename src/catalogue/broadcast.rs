@@ -126,7 +126,9 @@ const INTERRUPT: &str = "update broadcast set state = 'interrupted', interrupted
     viewers = 0, updated_at = $3 where id = $1 and epoch = $2 and state = 'live'";
 const CLOSE: &str = "update broadcast set told_segment = next_segment where id = $1 and epoch = $2";
 const RESERVE: &str =
-    "update broadcast set told_segment = $3 where id = $1 and epoch = $2 and told_segment < $3";
+    "update broadcast set told_segment = case when $3 > told_segment then $3 else told_segment end,
+    viewers = $4, peak_viewers = case when $4 > peak_viewers then $4 else peak_viewers end
+    where id = $1 and epoch = $2 and state = 'interrupted'";
 const BEGIN_SLATE: &str =
     "update broadcast set slate_from = next_segment, told_segment = told_segment + $3 where id = $1 and epoch = $2
     and state = 'interrupted' and slate and not end_requested";
@@ -345,12 +347,13 @@ pub async fn close(conn: Conn<'_>, tenure: Tenure) -> Result<(), Error> {
 }
 
 /// Players will know of no segment from this number on before this is said again.
-pub async fn reserve(conn: Conn<'_>, tenure: Tenure, told: u32) -> Result<(), Error> {
-    let told = i64::from(told);
+pub async fn reserve(conn: Conn<'_>, tenure: Tenure, (viewers, told): (u32, u32)) -> Result<(), Error> {
+    let (viewers, told) = (i64::from(viewers), i64::from(told));
     on!(conn, c => sqlx::query(RESERVE)
         .bind(tenure.id)
         .bind(tenure.epoch)
         .bind(told)
+        .bind(viewers)
         .execute(c)
         .await
         .map(drop)?);

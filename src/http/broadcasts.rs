@@ -95,7 +95,7 @@ pub struct Broadcast {
     viewers: i64,
     /// The most that watched at a time.
     peak_viewers: i64,
-    /// How well the stream comes in; null before the first.
+    /// How well the stream comes in; null while none does.
     health: Option<Health>,
     ingest: Ingest,
     /// What happened to it, newest first; empty in lists.
@@ -150,7 +150,11 @@ fn describe(app: &App, row: &Row, log: Vec<Line>, secret: Option<&Secret>) -> Br
         version: row.version,
         viewers: row.viewers,
         peak_viewers: row.peak_viewers,
-        health: row.health.as_ref().map(|health| health.0.clone()),
+        health: row
+            .health
+            .as_ref()
+            .filter(|_| row.state == BroadcastState::Live)
+            .map(|health| health.0.clone()),
         ingest: ingest(app, secret),
         log: log
             .into_iter()

@@ -1,17 +1,28 @@
 //! An encoder behind any protocol, and the ways in which it leaves.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use super::frame::Media;
 use super::slate::Slate;
 use super::{rtmp, srt};
 
 /// A permitted encoder.
-pub enum Encoder {
+pub struct Encoder {
+    way: Way,
+    /// How its media is coded, which most say but once.
+    coding: [Option<Media>; 2],
+    /// Said again to whoever takes it after a silence.
+    again: VecDeque<Media>,
+}
+
+/// How it sends.
+pub enum Way {
     Rtmp(Box<rtmp::Publisher<TcpStream>>),
     Rtmps(Box<rtmp::Publisher<TlsStream<TcpStream>>>),
     /// What a publisher sends that is driven elsewhere; shut, it lets the caller go.
@@ -78,24 +89,49 @@ impl From<srt::Error> for Left {
 }
 
 impl Encoder {
+    /// One that sends so.
+    pub fn of(way: Way) -> Self {
+        Self { way, coding: [None, None], again: VecDeque::new() }
+    }
+
     /// The next thing the encoder sent; `None` after an orderly end. May be dropped and called again.
     pub async fn next(&mut self) -> Result<Option<Media>, Left> {
-        let next = match self {
-            Self::Rtmp(publisher) => publisher.next().await,
-            Self::Rtmps(publisher) => publisher.next().await,
-            Self::Srt(media) => return media.recv().await.transpose().map_err(Left::from),
-            Self::Slate(slate) => return Ok(Some(slate.next().await)),
+        if let Some(media) = self.again.pop_front() {
+            return Ok(Some(media));
+        }
+        let next = match &mut self.way {
+            Way::Rtmp(publisher) => publisher.next().await.map_err(Left::from),
+            Way::Rtmps(publisher) => publisher.next().await.map_err(Left::from),
+            Way::Srt(media) => media.recv().await.transpose().map_err(Left::from),
+            Way::Slate(slate) => return Ok(Some(slate.next().await)),
         };
-        next.map_err(Left::from)
+        let next = next?;
+        match &next {
+            Some(config @ Media::VideoConfig(_)) => self.coding[0] = Some(config.clone()),
+            Some(config @ Media::AudioConfig(_)) => self.coding[1] = Some(config.clone()),
+            _ => {}
+        }
+        Ok(next)
+    }
+
+    /// Waits until an encoder that was silent sends again; what it sent then comes after how it is coded.
+    pub async fn wait(mut self, stop: &CancellationToken) -> Result<Self, Left> {
+        let next = tokio::select! {
+            next = self.next() => next?,
+            () = stop.cancelled() => return Err(self.show_out(Left::Stopping).await),
+        };
+        let media = next.ok_or(Left::Unpublished)?;
+        self.again = self.coding.iter().flatten().cloned().chain([media]).collect();
+        Ok(self)
     }
 
     /// Tells the encoder why it is not wanted any more.
     pub async fn refuse(self, sentence: &str) {
-        let told = match self {
-            Self::Rtmp(publisher) => publisher.refuse(sentence).await,
-            Self::Rtmps(publisher) => publisher.refuse(sentence).await,
+        let told = match self.way {
+            Way::Rtmp(publisher) => publisher.refuse(sentence).await,
+            Way::Rtmps(publisher) => publisher.refuse(sentence).await,
             // SRT knows no words once a caller is in: it ends, and the log of the broadcast says why.
-            Self::Srt(_) | Self::Slate(_) => Ok(()),
+            Way::Srt(_) | Way::Slate(_) => Ok(()),
         };
         if let Err(error) = told {
             tracing::debug!(%error, "the encoder went without hearing why");

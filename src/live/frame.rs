@@ -14,7 +14,13 @@ pub enum Media {
     /// An `AudioSpecificConfig` (ISO 14496-3 1.6.2.1); always before the first frame it describes.
     AudioConfig(Bytes),
     Audio(AudioFrame),
+    /// A track beside the first picture and the first sound, in words; told once.
+    LeftOut(&'static str),
 }
+
+/// What tracks are called that are left out.
+pub const SECOND_SOUND: &str = "a second track of sound";
+pub const SECOND_PICTURE: &str = "a second picture";
 
 /// How the frames after it are to be decoded: the box's payload as ISO 14496-15 and AV1-ISOBMFF have it.
 #[derive(Debug, Clone, PartialEq, Eq)]

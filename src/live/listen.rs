@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Way};
 use super::guests::{Stay, Turn};
 use super::{Live, rtmp, session};
 use crate::domain::key::Secret;
@@ -63,7 +63,7 @@ async fn welcome(
     let _ = socket.set_nodelay(true);
     let limits = live.settings.rtmp.clone();
     let Some(tls) = tls else {
-        let wrap = |publisher| Encoder::Rtmp(Box::new(publisher));
+        let wrap = |publisher| Encoder::of(Way::Rtmp(Box::new(publisher)));
         return Box::pin(talk(socket, (peer, &stay), (live, &limits), stop, wrap)).await;
     };
     let accepted = tokio::select! {
@@ -72,7 +72,7 @@ async fn welcome(
     };
     match accepted {
         Ok(Ok(socket)) => {
-            let wrap = |publisher| Encoder::Rtmps(Box::new(publisher));
+            let wrap = |publisher| Encoder::of(Way::Rtmps(Box::new(publisher)));
             Box::pin(talk(socket, (peer, &stay), (live, &limits), stop, wrap)).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with an encoder"),
@@ -151,6 +151,18 @@ impl Refusal {
             Self::Unavailable => "The server can't take the stream now. Please try again.",
         }
     }
+}
+
+/// What an encoder hears of why it can't go on that had the key.
+pub(super) fn sentence(error: &publishing::Error) -> &'static str {
+    use publishing::Error as E;
+    let refusal = match error {
+        E::StreamKey => Refusal::Key,
+        E::BroadcastOver => Refusal::Over,
+        E::ChannelTaken => Refusal::Taken,
+        _ => Refusal::Unavailable,
+    };
+    refusal.sentence()
 }
 
 /// Takes the channel for who holds its key, or says why not.

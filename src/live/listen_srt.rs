@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Way};
 use super::frame::Media;
 use super::guests::Stay;
 use super::listen::{Refusal, admit, refuse};
@@ -90,7 +90,7 @@ async fn decide(live: &Live, key: &Secret, stay: &Stay) -> Result<(), Refusal> {
 /// A publisher has to be driven without pause, or SRT gives up what it could not deliver in time; a session does pause.
 async fn serve(publisher: Publisher, live: Live, guest: (Ingest, Secret), stop: &CancellationToken) {
     let (sender, media) = mpsc::channel(AHEAD);
-    tokio::join!(drive(publisher, sender), session::serve(live, Encoder::Srt(media), guest, stop));
+    tokio::join!(drive(publisher, sender), session::serve(live, Encoder::of(Way::Srt(media)), guest, stop));
 }
 
 /// Ends with the publisher, or with whoever listens to it; dropping the publisher tells its encoder.

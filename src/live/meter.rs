@@ -10,12 +10,18 @@ use crate::domain::broadcast::Health;
 /// Rates are measured over this; shorter, a keyframe would look like a surge.
 const SPAN: Duration = Duration::from_secs(5);
 
+/// Before the second keyframe it is not told how long it takes, unless it takes longer than this.
+const FIRST_KEYFRAMES_APART_MS: u64 = 4_000;
+
 /// Counts one encoder's stream.
 #[derive(Debug)]
 pub struct Meter {
     since: Instant,
     bytes: u64,
+    sound_bytes: u64,
     frames: u32,
+    /// When there was last something to hear.
+    heard: Instant,
     /// Arrival and media time of the picture that came soonest; drift is measured against it.
     origin: Option<(Instant, i64)>,
     last: Option<i64>,
@@ -30,7 +36,9 @@ impl Meter {
         Self {
             since: Instant::now(),
             bytes: 0,
+            sound_bytes: 0,
             frames: 0,
+            heard: Instant::now(),
             origin: None,
             last: None,
             last_key: None,
@@ -46,7 +54,12 @@ impl Meter {
             Media::Audio(frame) => {
                 self.sound = true;
                 self.bytes += frame.data.len() as u64;
+                self.sound_bytes += frame.data.len() as u64;
+                if !is_silence(&frame.data) {
+                    self.heard = now;
+                }
             }
+            Media::LeftOut(track) => self.health.left_out.push((*track).to_owned()),
             _ => {}
         }
     }
@@ -76,6 +89,13 @@ impl Meter {
                 self.health.keyframe_interval_ms = u64::try_from(apart).ok();
             }
             self.last_key = Some(frame.dts_ticks);
+        } else if let Some(key) = self.last_key {
+            // The next one is later than that already: nobody has to wait for it to be told.
+            let waited = u64::try_from((frame.dts_ticks - key) * 1000 / TICKS_PER_SECOND).unwrap_or(0);
+            let known = self.health.keyframe_interval_ms.unwrap_or(0);
+            if waited > known.max(FIRST_KEYFRAMES_APART_MS) {
+                self.health.keyframe_interval_ms = Some(waited);
+            }
         }
     }
 
@@ -83,6 +103,11 @@ impl Meter {
     pub fn describe(&mut self, codecs: &str, (width, height): (u32, u32)) {
         codecs.clone_into(&mut self.health.codecs);
         (self.health.width, self.health.height) = (width, height);
+    }
+
+    /// The sound's codec.
+    pub fn describe_sound(&mut self, codecs: &str) {
+        codecs.clone_into(&mut self.health.audio_codecs);
     }
 
     /// Pictures that the encoder's own times say are missing.
@@ -95,22 +120,65 @@ impl Meter {
         let lasted = now - self.since;
         if lasted >= SPAN || self.health.bitrate == 0 {
             let seconds = lasted.as_secs_f64().max(0.001);
-            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-            let bitrate = self.bytes as f64 * 8.0 / seconds;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate")]
-            let bitrate = bitrate as u64;
-            self.health.bitrate = bitrate;
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a positive rate for people"
+            )]
+            let rate = |bytes: u64| (bytes as f64 * 8.0 / seconds) as u64;
+            (self.health.bitrate, self.health.audio_bitrate) = (rate(self.bytes), rate(self.sound_bytes));
             self.health.frame_rate = (f64::from(self.frames) / seconds * 10.0).round() / 10.0;
-            (self.since, self.bytes, self.frames) = (now, 0, 0);
+            (self.since, self.bytes, self.sound_bytes, self.frames) = (now, 0, 0, 0);
         }
+        self.health.silent_ms = u64::try_from((now - self.heard).as_millis()).unwrap_or(u64::MAX);
         self.health.advice = self.health.advise(self.sound);
         self.health.clone()
     }
 }
 
+/// A frame of AAC in which nothing is to be heard: no scale factor bands in any of its channels, or one, as some encoders
+/// write it (ISO/IEC 14496-3 4.4.2.1, 4.4.2.7).
+fn is_silence(frame: &[u8]) -> bool {
+    if frame.len() < 4 {
+        return false;
+    }
+    let bits = frame.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let bits = bits << (8 * 8_usize.saturating_sub(frame.len()));
+    let read = |from: u32, count: u32| bits << from >> (64 - count);
+    // The element's kind and tag; then pairs of channels say whether they share a window.
+    let at = match (read(0, 3), read(7, 1)) {
+        // A channel alone: global gain.
+        (0, _) => 7 + 8,
+        (1, 1) => 8,
+        (1, _) => 8 + 8,
+        _ => return false,
+    };
+    let is_short = read(at + 1, 2) == 2;
+    let bands = if is_short { read(at + 4, 4) } else { read(at + 4, 6) };
+    bands <= 1
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+
+    #[test]
+    fn silence_of_encoders_is_known_and_sound_is_none() {
+        // FFmpeg's and FDK's, of two channels and of one.
+        for silence in [
+            &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c][..],
+            &[0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80],
+            &[0x01, 0x40, 0x20, 0x07],
+        ] {
+            assert!(is_silence(silence), "{silence:x?}");
+        }
+        for sound in
+            [&[0x21, 0x1a, 0x4f, 0xfe, 0xa0, 0x11, 0x9a][..], &[0x00, 0xf4, 0x34, 0x20], &[], &[0xff; 9]]
+        {
+            assert!(!is_silence(sound), "{sound:x?}");
+        }
+    }
 
     use super::*;
     use crate::domain::broadcast::AdviceCode;
@@ -127,6 +195,21 @@ mod tests {
             meter.count(&Media::Video(VideoFrame { dts_ticks, cts_ticks: 0, key: frame == 0, data }), at);
         }
         assert_eq!(meter.read(began + Duration::from_secs(4)).drift_ms, 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keyframe_that_does_not_come_is_advised_against_before_it_does() {
+        let mut meter = Meter::new();
+        let began = Instant::now();
+        for frame in 0..6_i64 {
+            let (dts_ticks, data) = (frame * TICKS_PER_SECOND, Bytes::from_static(b"picture"));
+            let at = began + Duration::from_secs(u64::try_from(frame).unwrap_or(0));
+            meter.count(&Media::Video(VideoFrame { dts_ticks, cts_ticks: 0, key: frame == 0, data }), at);
+        }
+        let health = meter.read(began + Duration::from_secs(6));
+        let codes: Vec<AdviceCode> = health.advice.iter().map(|advice| advice.code).collect();
+        assert_eq!(codes, [AdviceCode::KeyframesTooFar, AdviceCode::NoSound]);
+        assert_eq!(health.keyframe_interval_ms, Some(5_000));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 //! A stream's way: [`listen()`] and [`listen_srt()`] let an encoder in whose key is good; `session` cuts what it sends
 //! into parts, tells them to the [`channel`] and hands closed segments to the `recorder`; [`rungs`] makes lower ones of
 //! its pictures beside it; viewers ask the channel through `http::play`. `push_on` sends it on to further targets, beside
-//! all that and never in its way. While an encoder is away, `slate` may send in its place; whoever comes next goes on
+//! all that and never in its way. Where an encoder sends sound alone `stand_in` shows a picture; while one is away, `slate` may send in its place; whoever comes next goes on
 //! after all that players were told (`takeover`).
 
 mod audience;
@@ -24,10 +24,13 @@ mod push_on;
 mod recall;
 mod recorder;
 pub mod rtmp;
+#[cfg(test)]
+mod rules;
 pub mod rungs;
 mod session;
 mod slate;
 pub mod srt;
+mod stand_in;
 mod takeover;
 pub mod window;
 

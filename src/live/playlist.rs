@@ -43,6 +43,9 @@ pub fn init_name(number: u32) -> String {
 pub fn media(window: &Window, view: View<'_>) -> Option<String> {
     let track = window.track(view.rung)?;
     let mut out = head(window, track, view);
+    if let Some(before_end) = start(track).filter(|_| !window.over) {
+        line(&mut out, format_args!("#EXT-X-START:TIME-OFFSET=-{}", seconds(before_end)));
+    }
     let skipped = if view.skip { skippable(track, view.target) } else { 0 };
     if skipped > 0 {
         line(&mut out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
@@ -98,6 +101,25 @@ fn head(window: &Window, track: &Track, view: View<'_>) -> String {
         line(&mut out, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", track.removed.discontinuities));
     }
     out
+}
+
+/// How far before the end viewers begin (RFC 8216bis 4.4.2.2), where they would begin within a segment that no keyframe
+/// begins: browsers show nothing before the first one they are given, and hls.js does not look further.
+fn start(track: &Track) -> Option<Ticks> {
+    let end_of = |listed: &Listed| listed.closed.segment.start + listed.closed.segment.duration;
+    let end = track.parts.last().map(|part| part.start + part.duration);
+    let end = end.or(track.closed.back().map(end_of))?;
+    let usual = end - PART_TARGET * 3;
+    let is_open = track.parts.first().filter(|first| first.start <= usual);
+    let mut before = track.closed.iter().rev().skip_while(|listed| listed.closed.segment.start > usual);
+    let is_keyed = match is_open {
+        Some(first) => first.independent,
+        None => before.next().is_none_or(|listed| listed.closed.gap || listed.closed.segment.key_bytes > 0),
+    };
+    if is_keyed || track.init.form.is_audio() {
+        return None;
+    }
+    before.find(|listed| listed.closed.segment.key_bytes > 0).map(|listed| end - listed.closed.segment.start)
 }
 
 /// How many segments from the first are old enough to be left out; nothing of what is skipped is needed again.
@@ -310,6 +332,26 @@ mod tests {
         let text = told(&filled(20, 1, None), true);
         assert!(text.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=14\n"), "{text}");
         assert!(!text.contains("\n13-1.m4s") && text.contains("\n14-1.m4s"), "{text}");
+    }
+
+    #[test]
+    fn whoever_comes_within_a_segment_without_a_keyframe_is_sent_to_the_last_one_with() {
+        let mut window = filled(4, 0, None);
+        let start = |window: &Window, rung| {
+            let text = media(window, View { rung, skip: false, target: 2, query: "" }).expect("a rung");
+            text.lines().find_map(|line| line.strip_prefix("#EXT-X-START:").map(str::to_owned))
+        };
+        assert_eq!(start(&window, "720p"), None);
+        let News::Closed { mut closed, .. } = closed("720p", 4) else { panic!("no segment") };
+        closed.segment.key_bytes = 0;
+        window.apply(&News::Closed { rung: "720p".to_owned(), closed });
+        assert_eq!(start(&window, "720p").as_deref(), Some("TIME-OFFSET=-4.000000"));
+        assert_eq!(start(&window, "audio"), None);
+        // Far enough into one with a keyframe, viewers begin with that.
+        (0..2).for_each(|number| window.apply(&part("720p", 5, number)));
+        assert!(start(&window, "720p").is_some());
+        (2..6).for_each(|number| window.apply(&part("720p", 5, number)));
+        assert_eq!(start(&window, "720p"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::channel::Channel;
 use super::cut::{self, Cutter, Event};
-use super::encoder::{Encoder, Left};
+use super::encoder::{Encoder, Left, Way};
 use super::frame::Media;
 use super::gauges::Gauge;
 use super::meter::Meter;
@@ -20,9 +20,10 @@ use super::push_on;
 use super::recorder::{Keep, Tape};
 use super::rungs;
 use super::slate::{self, Slate};
+use super::stand_in::StandIn;
 use super::takeover::{Beginning, begin};
 use super::window::{AUDIO, Closed, Form, Init, News, Part};
-use super::{Live, recorder};
+use super::{Live, listen, recorder};
 use crate::domain::Timestamp;
 use crate::domain::key::Secret;
 use crate::domain::media::{Fraction, TICKS_PER_SECOND, Ticks};
@@ -39,8 +40,6 @@ const AUDIO_POSITION: u32 = 99;
 const TOGETHER: Ticks = TICKS_PER_SECOND / 5;
 /// How long the last segments may wait to be told together with the end.
 const LAST_WORD: Duration = Duration::from_millis(400);
-/// A playlist promises no less: the next keyframes may come later than the first two did.
-const LEAST_TARGET: u32 = 4;
 
 /// The channel's lease being renewed.
 type Keeping = BoxFuture<'static, Result<(), Left>>;
@@ -55,6 +54,7 @@ pub struct Session {
     tape: Tape,
     cutter: Cutter,
     meter: Meter,
+    stand_in: StandIn,
     /// What goes on to further targets.
     feed: push_on::Feed,
     rungs: rungs::Feed,
@@ -67,14 +67,49 @@ pub struct Session {
     heard: Instant,
 }
 
-/// Serves an encoder that holds a broadcast's key until it goes or is shown out.
+/// Serves an encoder that holds a broadcast's key until it goes or is shown out. One that falls silent and keeps its
+/// connection interrupts the broadcast, and goes on as one that comes back does.
 pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret), stop: &CancellationToken) {
+    let mut next = Some((encoder, ingest));
+    while let Some((encoder, ingest)) = next {
+        let silent = Box::pin(serve_once(&live, encoder, (ingest.clone(), key.clone()), stop)).await;
+        let Some(encoder) = silent else { return };
+        next = match encoder.wait(stop).await {
+            Ok(encoder) => come_back(&live, encoder, &key).await,
+            Err(left) => {
+                tracing::info!(broadcast = %ingest.tenure.id, code = left.told().0, "a silent encoder went");
+                None
+            }
+        };
+    }
+}
+
+/// Takes the channel again for an encoder that was silent, or tells it why not.
+async fn come_back(live: &Live, encoder: Encoder, key: &Secret) -> Option<(Encoder, Ingest)> {
+    let (node, lease) = (live.settings.node.as_str(), live.settings.lease);
+    match live.publishing.begin_ingest(key, node, lease).await {
+        Ok(ingest) => Some((encoder, ingest)),
+        Err(error) => {
+            tracing::info!(%error, "an encoder that was silent can't go on");
+            encoder.refuse(listen::sentence(&error)).await;
+            None
+        }
+    }
+}
+
+/// Serves one tenure. Gives the encoder back where it is silent and still there.
+async fn serve_once(
+    live: &Live,
+    encoder: Encoder,
+    (ingest, key): (Ingest, Secret),
+    stop: &CancellationToken,
+) -> Option<Encoder> {
     let recorded = match live.publishing.find_recorded(ingest.recording()).await {
         Ok(recorded) => recorded,
         Err(error) => {
             tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording can't be gone on with");
             encoder.refuse("The database can't be reached now. Please try again.").await;
-            return;
+            return None;
         }
     };
     let (tape, reader) = recorder::tape();
@@ -82,10 +117,11 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
     let (pushes, over) = (TaskTracker::new(), CancellationToken::new());
     pushes.spawn(push_on::run(live.clone(), ingest.clone(), session.feed.clone(), over.clone()));
     let recording = reader.run(&live.publishing, &ingest);
-    let (mut leaving, video) = (None, ingest.video.id);
+    let (mut leaving, video, mut silent) = (None, ingest.video.id, None);
     let (left, recorded, ()) = tokio::join!(
         one_connection(async {
-            let left = session.run(encoder, stop).await;
+            let (left, encoder) = session.run(encoder, stop).await;
+            silent = encoder;
             leaving = Some(live.leave(video));
             over.cancel();
             if matches!(left, Left::Over) {
@@ -102,12 +138,15 @@ pub async fn serve(live: Live, encoder: Encoder, (ingest, key): (Ingest, Secret)
     if let Err(error) = recorded {
         tracing::warn!(broadcast = %ingest.tenure.id, %error, "the recording ended early");
     }
-    leave(&live, &ingest, left).await;
+    leave(live, &ingest, left).await;
     drop(leaving);
     live.tasks.spawn(slate::show(live.clone(), ingest));
     // Only now: a target that hangs must not keep the encoder from coming back.
     pushes.close();
-    pushes.wait().await;
+    if silent.is_none() {
+        pushes.wait().await;
+    }
+    silent
 }
 
 /// Sends the slate in place of an encoder, from where the recording is, until one is back or nobody waits for it.
@@ -115,7 +154,7 @@ pub(super) async fn serve_slate(live: &Live, ingest: &Ingest, (slate, recorded):
     let (tape, reader) = recorder::tape();
     let (mut session, lower) = Session::open(live.clone(), (ingest.clone(), None), &recorded, tape);
     let sent = async {
-        session.run(Encoder::Slate(Box::new(slate)), &live.stop).await;
+        session.run(Encoder::of(Way::Slate(Box::new(slate))), &live.stop).await;
         session.close();
         drop(session);
     };
@@ -182,8 +221,10 @@ impl Session {
         for (segment, start) in owed {
             cutter.owe_sound(segment, start);
         }
-        let target = longest.map(|longest| target_duration([longest]).max(LEAST_TARGET));
+        // What players were told here, or what the recording has kept: a promise never changes.
+        let target = longest.map(|longest| target_duration([longest]).max(channel.target_seconds()));
         if let Some(target) = target {
+            cutter.keep_target(target);
             channel.tell(News::Target { seconds: target }, Bytes::new());
         }
         let source = source.map(|rung| rung.name.clone());
@@ -202,6 +243,7 @@ impl Session {
             tape,
             cutter,
             meter: Meter::new(),
+            stand_in: StandIn::new(),
             feed: push_on::Feed::default(),
             rungs,
             source,
@@ -212,14 +254,15 @@ impl Session {
         (session, lower)
     }
 
-    async fn run(&mut self, mut encoder: Encoder, stop: &CancellationToken) -> Left {
+    /// Takes what the encoder sends until it goes, or is to go. One that is silent is given back.
+    async fn run(&mut self, mut encoder: Encoder, stop: &CancellationToken) -> (Left, Option<Encoder>) {
         let mut changes = self.live.publishing.changes.follow();
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut due, mut keeping): (bool, Option<Keeping>) = (false, None);
-        loop {
+        let left = loop {
             if self.tape.pending() > self.live.settings.buffer_bytes {
-                return encoder.show_out(Left::Full(self.live.settings.buffer_bytes)).await;
+                break Left::Full(self.live.settings.buffer_bytes);
             }
             if due && keeping.is_none() {
                 (due, keeping) = (false, self.keep());
@@ -227,14 +270,19 @@ impl Session {
             tokio::select! {
                 media = encoder.next() => match media {
                     Ok(Some(media)) => if let Err(error) = self.take(media) {
-                        return encoder.show_out(Left::Unfit(error.to_string())).await;
+                        break Left::Unfit(error.to_string());
                     },
-                    Ok(None) => return Left::Unpublished,
-                    Err(left) => return left,
+                    Ok(None) => return (Left::Unpublished, None),
+                    Err(left) => return (left, None),
                 },
                 _ = beat.tick() => {
                     due = true;
                     self.live.note_sending(self.ingest.tenure, self.heard);
+                    // Before others take the node for lost, which can't renew what no media comes for.
+                    let silent = self.heard.elapsed();
+                    if self.guest.is_some() && silent >= self.live.settings.lease {
+                        return (Left::Silent(silent), Some(encoder));
+                    }
                 }
                 change = changes.recv() => due |= match change {
                     Ok(id) => id.is_none_or(|id| id == self.ingest.video.id),
@@ -244,12 +292,13 @@ impl Session {
                 Some(kept) = OptionFuture::from(keeping.as_mut()) => {
                     keeping = None;
                     if let Err(left) = kept {
-                        return encoder.show_out(left).await;
+                        break left;
                     }
                 },
-                () = stop.cancelled() => return encoder.show_out(Left::Stopping).await,
+                () = stop.cancelled() => break Left::Stopping,
             }
-        }
+        };
+        (encoder.show_out(left).await, None)
     }
 
     /// Renews the lease where media has come since; an encoder that is silent keeps nothing. No media waits for it.
@@ -259,11 +308,12 @@ impl Session {
         }
         let (publishing, tenure) = (self.live.publishing.clone(), self.ingest.tenure);
         let next = self.cutter.position().segment;
+        let viewers = self.channel.audience.count(self.channel.target());
         let Some((key, gauge)) = &self.guest else {
-            return Some(Box::pin(kept(tenure, async move { publishing.keep_slate(tenure, next).await })));
+            let keep = async move { publishing.keep_slate(tenure, (viewers, next)).await };
+            return Some(Box::pin(kept(tenure, keep)));
         };
         let health = self.meter.read(Instant::now());
-        let viewers = self.channel.audience.count(self.channel.target());
         gauge.set(&health, viewers);
         let (key, lease) = (key.clone(), self.live.settings.lease);
         Some(Box::pin(kept(tenure, async move {
@@ -274,11 +324,31 @@ impl Session {
     fn take(&mut self, media: Media) -> Result<(), cut::Error> {
         self.heard = Instant::now();
         self.meter.count(&media, self.heard);
+        if let Media::LeftOut(track) = media {
+            self.log("track_left_out", format!("{track} is left out; one picture and one sound are taken"));
+            return Ok(());
+        }
         self.feed.offer(&media);
+        if self.guest.is_some() {
+            for picture in self.stand_in.before(&media, (&self.live, self.ingest.tenure.id)) {
+                self.cutter.push(picture)?;
+            }
+        }
         let taken = self.cutter.push(media);
         self.meter.set_dropped(self.cutter.damaged());
         self.tell_all();
         taken
+    }
+
+    /// The people of the broadcast read of it; the stream does not wait for that.
+    fn log(&self, code: &'static str, message: String) {
+        tracing::info!(broadcast = %self.ingest.tenure.id, code, "{message}");
+        let (publishing, tenure) = (self.live.publishing.clone(), self.ingest.tenure);
+        self.live.tasks.spawn(async move {
+            if let Err(error) = publishing.log_ingest(tenure, code, &message).await {
+                tracing::debug!(broadcast = %tenure.id, %error, code, "could not be logged");
+            }
+        });
     }
 
     fn tell_all(&mut self) {
@@ -333,12 +403,15 @@ impl Session {
     fn tell_init(&mut self, init: cut::Init) {
         let (rung, position, form) = match init.shape {
             cut::Shape::Video { width, height, frame_rate } => {
-                self.meter.describe(&init.codecs, (width, height));
+                if !self.stand_in.is_shown() {
+                    self.meter.describe(&init.codecs, (width, height));
+                }
                 let name = self.source.get_or_insert_with(|| format!("{}p", width.min(height))).clone();
                 let frame_rate = frame_rate.unwrap_or(Fraction { num: 0, den: 1 });
                 (name, 0, Form::Video { width, height, frame_rate })
             }
             cut::Shape::Audio { channels, .. } => {
+                self.meter.describe_sound(&init.codecs);
                 (AUDIO.to_owned(), AUDIO_POSITION, Form::Audio { channels })
             }
         };
@@ -358,7 +431,7 @@ impl Session {
             shown_at: self.shown_at(end.number, (end.segment.start, end.segment.duration)),
             gap: false,
         };
-        self.promise(end.segment.duration);
+        self.promise();
         let Some(bytes) = self.channel.segment(&rung, end.number) else { return };
         self.tell_news(News::Closed { rung: rung.clone(), closed: closed.clone() }, Bytes::new());
         let next = (end.track == cut::Track::Video)
@@ -386,13 +459,11 @@ impl Session {
         Timestamp(at.0 + (start - origin) * 1000 / TICKS_PER_SECOND)
     }
 
-    /// The first playlist fixes how long segments may be (RFC 8216 6.2.1); an encoder whose keyframes come farther
-    /// apart later breaks that for us, and players cope with a target that grows.
-    fn promise(&mut self, duration: Ticks) {
-        let needed = target_duration([duration]).max(LEAST_TARGET);
-        if self.target.is_none_or(|target| target < needed) {
-            self.tell_news(News::Target { seconds: needed }, Bytes::new());
-            self.target = Some(needed);
+    /// Players hear how long segments may be before the first one, once for all (RFC 8216bis 6.2.1).
+    fn promise(&mut self) {
+        if let Some(seconds) = self.cutter.target().filter(|_| self.target.is_none()) {
+            self.tell_news(News::Target { seconds }, Bytes::new());
+            self.target = Some(seconds);
         }
     }
 }

@@ -24,7 +24,7 @@ const ROUND: Duration = Duration::from_secs(2);
 
 /// Why viewers see no slate.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub enum Error {
     #[error(transparent)]
     Media(#[from] media::Error),
     #[error(transparent)]
@@ -98,7 +98,7 @@ async fn prepare(live: &Live, gap: &Ingest) -> Result<(Slate, Recorded), Error> 
     let recorded = live.publishing.find_recorded(gap.recording()).await?;
     let rung = like_source(&recorded, &live.settings.rungs.preset)?;
     let rate = rung.frame_rate;
-    let round = pictures(live, rung).await?;
+    let round = pictures(live, rung, PICTURE).await?;
     Ok((Slate::of(round, rate), recorded))
 }
 
@@ -115,8 +115,16 @@ fn like_source(recorded: &Recorded, preset: &str) -> Result<Rung, Error> {
     Ok(ladder::alike((known.width, known.height), known.frame_rate, preset))
 }
 
+/// A round of pictures of something else, so large and so many a second.
+pub async fn still(
+    live: &Live,
+    (picture, size, rate): (&'static [u8], (u32, u32), Fraction),
+) -> Result<Vec<Media>, Error> {
+    pictures(live, ladder::alike(size, rate, &live.settings.rungs.preset), picture).await
+}
+
 /// Made in the cage, where every encoder is.
-async fn pictures(live: &Live, rung: Rung) -> Result<Vec<Media>, Error> {
+async fn pictures(live: &Live, rung: Rung, picture: &'static [u8]) -> Result<Vec<Media>, Error> {
     let settings = &live.settings.rungs;
     let count = (rung.frame_rate.as_f64() * ROUND.as_secs_f64()).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 120")]
@@ -127,8 +135,8 @@ async fn pictures(live: &Live, rung: Rung) -> Result<Vec<Media>, Error> {
     loop {
         match child.next().await? {
             (Event::Next, _) => {
-                let picture = Coded { decoded: 0, shown: 0, key: true, begins: true };
-                child.hand(Some(picture), Bytes::from_static(PICTURE)).await?;
+                let coded = Coded { decoded: 0, shown: 0, key: true, begins: true };
+                child.hand(Some(coded), Bytes::from_static(picture)).await?;
             }
             (Event::Picture { shown, .. }, data) => {
                 let time = Time { pts: shown, dts: shown };

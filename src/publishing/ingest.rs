@@ -310,16 +310,16 @@ impl Publishing {
         Ok(Some(Ingest { broadcast, ..ingest.clone() }))
     }
 
-    /// Keeps the slate, whose `next` segment has this number; an error where an encoder has come back, or nobody waits
+    /// Keeps the slate, which so many watch and whose `next` segment has this number; an error where an encoder has come back, or nobody waits
     /// for one any more.
-    pub async fn keep_slate(&self, tenure: Tenure, next: u32) -> Result<(), Error> {
+    pub async fn keep_slate(&self, tenure: Tenure, (viewers, next): (u32, u32)) -> Result<(), Error> {
         let mut tx = self.db.begin().await?;
         hold(&mut tx, tenure).await?;
         let found = broadcast::find(tx.conn(), tenure.id).await?.ok_or(Error::ChannelLost)?;
         if is_over(&found, catalogue::now(tx.conn()).await?) {
             return Err(Error::BroadcastOver);
         }
-        broadcast::reserve(tx.conn(), tenure, next + AHEAD).await?;
+        broadcast::reserve(tx.conn(), tenure, (viewers, next + AHEAD)).await?;
         Ok(tx.commit().await?)
     }
 

@@ -51,10 +51,10 @@ async fn a_successor_goes_on_after_all_that_players_may_know() {
 
         leave(publishing, &fourth, 15).await;
         let slate = publishing.begin_slate(&fourth).await.unwrap().expect("a slate");
-        publishing.keep_slate(slate.tenure, 20).await.unwrap();
+        publishing.keep_slate(slate.tenure, (3, 20)).await.unwrap();
         let fifth = publishing.begin_ingest(&key, "five", LOST).await.unwrap();
         assert_eq!((slate.next(), fifth.next()), (15, 22));
-        let stale = publishing.keep_slate(slate.tenure, 90).await;
+        let stale = publishing.keep_slate(slate.tenure, (0, 90)).await;
         assert!(matches!(stale, Err(Error::ChannelLost)), "{stale:?}");
 
         // A slate that was never heard of may have shown something, too.
@@ -111,7 +111,7 @@ async fn a_node_whose_clock_is_hours_ahead_waits_for_an_encoder_as_long_as_other
         let ingest = here.begin_ingest(&key, "here", LEASE).await.unwrap();
         leave(here, &ingest, 3).await;
         let slate = ahead.begin_slate(&ingest).await.unwrap().expect("a slate");
-        ahead.keep_slate(slate.tenure, 5).await.unwrap();
+        ahead.keep_slate(slate.tenure, (0, 5)).await.unwrap();
         ahead.lapse_broadcasts(Duration::MAX, |_| false).await.unwrap();
         let found =
             broadcast::find(here.db.read().await.unwrap().conn(), announced.id).await.unwrap().unwrap();

@@ -125,7 +125,11 @@ impl Shown {
         let pictures = self.playable().filter(|rung| !rung.audio).filter(whole);
         let variants = pictures.filter_map(|rung| self.variant(pass, rung));
         let audio = self.playable().find(|rung| rung.audio).and_then(|rung| self.audio(pass, rung));
-        playlist::Master { variants: variants.collect(), audio, target: self.target(), independent: true }
+        let variants: Vec<_> = variants.collect();
+        // A recording has segments that no keyframe begins where its encoder sent too few.
+        let is_keyed = |variant: &playlist::Variant| variant.segments.iter().all(|one| one.key_bytes > 0);
+        let independent = variants.iter().all(is_keyed);
+        playlist::Master { variants, audio, target: self.target(), independent }
     }
 
     fn uri(&self, pass: &Pass, rung: &str, file: &str) -> String {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::state::State;
 use super::audience::Audience;
-use super::cut::first_sample_end;
+use super::cut::key_bytes;
 use super::playlist::{self, MasterView, View};
 use super::window::{Closed, Init, Kept, Listed, News, Track, Window};
 use crate::domain::VideoId;
@@ -26,8 +26,37 @@ const AHEAD: u32 = 2;
 /// Where in a rung: the segment, and within it the part; no part: all of the segment.
 pub type Place = (u32, Option<u32>);
 
-/// Where a rung's edge is: the open segment and the parts it has.
-type Edge = (u32, u32);
+/// Where a rung's edge is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edge {
+    /// The open segment, and the parts it has.
+    open: u32,
+    parts: u32,
+    /// The parts that the segment before it has.
+    before: u32,
+}
+
+impl Edge {
+    /// A rung that goes on with this segment.
+    fn at(open: u32) -> Self {
+        Self { open, parts: 0, before: 0 }
+    }
+
+    /// The edge has reached the place. A part beyond the last of its segment is the first of the next (RFC 8216bis 6.2.5.2).
+    fn has(self, (segment, part): Place) -> bool {
+        let Self { open, parts, before } = self;
+        match part {
+            Some(part) if open == segment => parts > part,
+            Some(part) if open == segment.saturating_add(1) => before > part || parts > 0,
+            None | Some(_) => open > segment,
+        }
+    }
+
+    /// The place is there, or never will be.
+    fn is_past(self, (segment, part): Place) -> bool {
+        self.open > segment || self.open == segment && part.is_some_and(|part| self.parts > part)
+    }
+}
 
 /// A piece of news and its bytes.
 pub type Told = (News, Bytes);
@@ -167,7 +196,12 @@ impl Channel {
 
     /// No segment is longer than this.
     pub fn target(&self) -> Duration {
-        Duration::from_secs(self.read().target.into())
+        Duration::from_secs(self.target_seconds().into())
+    }
+
+    /// The same in seconds.
+    pub fn target_seconds(&self) -> u32 {
+        self.read().target
     }
 
     /// Looks at the window.
@@ -237,15 +271,24 @@ impl Channel {
 
     /// Waits until the place is there, for three target durations at most (RFC 8216bis 6.2.5.2).
     pub async fn wait_for(&self, rung: &str, place: Place) -> Result<(), Unanswered> {
+        self.wait(rung, place, Edge::has).await
+    }
+
+    async fn wait(
+        &self,
+        rung: &str,
+        place: Place,
+        reached: impl Fn(Edge, Place) -> bool,
+    ) -> Result<(), Unanswered> {
         let (mut edge, patience) = {
             let state = self.read();
             let edge = state.edges.get(rung).ok_or(Unanswered::NoRung)?;
-            if place.0 > edge.borrow().0.saturating_add(AHEAD) {
+            if place.0 > edge.borrow().open.saturating_add(AHEAD) {
                 return Err(Unanswered::TooFarAhead);
             }
             (edge.subscribe(), Duration::from_secs(u64::from(state.target) * 3))
         };
-        let reached = edge.wait_for(|edge| has(*edge, place));
+        let reached = edge.wait_for(|edge| reached(*edge, place));
         match tokio::time::timeout(patience, reached).await {
             // The channel closed with its sender: whatever there is, is all.
             Ok(_) => Ok(()),
@@ -260,7 +303,7 @@ impl Channel {
         }
         let next = self.look(|window| window.track(rung).map(|track| track.open));
         if place.1.is_some() && next.is_some_and(|open| place.0 >= open) {
-            self.wait_for(rung, place).await.ok()?;
+            self.wait(rung, place, Edge::is_past).await.ok()?;
         }
         let state = self.read();
         let parts = state.parts.get(&(rung.to_owned(), place.0))?;
@@ -310,7 +353,7 @@ impl Channel {
         };
         let init_bytes = self.init(rung, closed.init)?;
         if closed.segment.key_bytes == 0 && !init.form.is_audio() {
-            closed.segment.key_bytes = first_sample_end(&bytes)?;
+            closed.segment.key_bytes = key_bytes(&bytes).unwrap_or(0);
         }
         (bytes.len() as u64 == closed.segment.size_bytes).then_some(Salvaged {
             init,
@@ -331,11 +374,6 @@ impl Channel {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// The edge has reached the place.
-fn has((open, parts): Edge, (segment, part): Place) -> bool {
-    open > segment || open == segment && part.is_some_and(|part| parts > part)
 }
 
 fn join(parts: &[Bytes]) -> Bytes {

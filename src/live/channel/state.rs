@@ -32,7 +32,7 @@ impl State {
     /// Begins at this window.
     pub fn new(window: Window, target: u32) -> Self {
         let edges = window.tracks.iter();
-        let edges = edges.map(|track| (track.init.rung.clone(), watch::Sender::new((track.open, 0))));
+        let edges = edges.map(|track| (track.init.rung.clone(), watch::Sender::new(Edge::at(track.open))));
         Self {
             edges: edges.collect(),
             window,
@@ -53,7 +53,7 @@ impl State {
         self.events = broadcast::Sender::new(BACKLOG);
         let rungs: Vec<_> = self.window.tracks.iter().map(|track| track.init.rung.clone()).collect();
         for rung in rungs {
-            self.edges.entry(rung.clone()).or_insert_with(|| watch::Sender::new((0, 0)));
+            self.edges.entry(rung.clone()).or_insert_with(|| watch::Sender::new(Edge::at(0)));
             self.move_edge(&rung);
         }
     }
@@ -86,7 +86,7 @@ impl State {
         match news {
             News::Init(init) => {
                 let open = self.window.track(&init.rung).map_or(0, |track| track.open);
-                self.edges.entry(init.rung.clone()).or_insert_with(|| watch::Sender::new((open, 0)));
+                self.edges.entry(init.rung.clone()).or_insert_with(|| watch::Sender::new(Edge::at(open)));
             }
             News::Part { rung, .. } | News::Closed { rung, .. } | News::Missed { rung, .. } => {
                 self.move_edge(rung);
@@ -95,7 +95,7 @@ impl State {
             News::Target { .. } | News::Removed { .. } => {}
             // Everybody is let go at once.
             News::Over => self.edges.values().for_each(|edge| {
-                edge.send_replace((u32::MAX, 0));
+                edge.send_replace(Edge::at(u32::MAX));
             }),
         }
     }
@@ -114,8 +114,9 @@ impl State {
             return;
         }
         let (Some(track), Some(edge)) = (self.window.track(rung), self.edges.get(rung)) else { return };
-        let parts = u32::try_from(track.parts.len()).unwrap_or(u32::MAX);
-        edge.send_replace((track.open, parts));
+        let count = |parts: &[Part]| u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let before = track.closed.back().map_or(0, |listed| count(&listed.parts));
+        edge.send_replace(Edge { open: track.open, parts: count(&track.parts), before });
     }
 
     /// The state as the news that would lead to it.

@@ -33,6 +33,27 @@ async fn a_reload_waits_for_the_part_it_asks_for() {
     assert!(text(told.0).contains("2-1.0.m4s\",INDEPENDENT"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_part_beyond_the_last_of_its_segment_is_the_first_of_the_next() {
+    let channel = running();
+    let ask = async |place| {
+        tokio::time::timeout(Duration::from_millis(100), channel.playlist("720p", (Some(place), false), ""))
+            .await
+    };
+    assert!(ask((1, Some(5))).await.is_ok() && ask((1, None)).await.is_ok());
+    for beyond in [6, 7, 99] {
+        assert!(
+            ask((1, Some(beyond))).await.is_err(),
+            "part {beyond} of 6 was answered before the next segment"
+        );
+    }
+    channel.tell(part("720p", 2, 0), Bytes::from_static(b"p"));
+    for beyond in [6, 7, 99] {
+        let told = text(ask((1, Some(beyond))).await.expect("an answer"));
+        assert!(told.contains("2-1.0.m4s\",INDEPENDENT"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_reload_too_far_ahead_is_refused() {
     let told = running().playlist("720p", (Some((9, None)), false), "").await;

@@ -86,9 +86,10 @@ impl Audio {
         self.queue.push_back(Heard { at, sound, generation: self.generation, data });
     }
 
-    /// Passes on what no segment can begin before, and silence where sound has been missing for too long.
-    pub fn pump(&mut self, frontier: Ticks, out: &mut Output) -> Result<(), Error> {
-        while let Some(heard) = self.pop_ready(frontier) {
+    /// Passes on what no segment can begin before, and silence where sound has been missing for too long. At `full_at` the
+    /// pictures' open segment has lasted so long that the next one is waited for.
+    pub fn pump(&mut self, (frontier, full_at): (Ticks, Ticks), out: &mut Output) -> Result<(), Error> {
+        while let Some(heard) = self.pop_ready(frontier, full_at) {
             self.take(heard, out)?;
         }
         let until = frontier - self.patience;
@@ -112,9 +113,10 @@ impl Audio {
         run.close(out).map(Some)
     }
 
-    fn pop_ready(&mut self, frontier: Ticks) -> Option<Heard> {
+    fn pop_ready(&mut self, frontier: Ticks, full_at: Ticks) -> Option<Heard> {
         let newest = self.queue.back()?.at;
-        let is_ready = |heard: &mut Heard| heard.at <= frontier || newest - heard.at > PATIENCE;
+        let is_late = |at: Ticks| newest - at > PATIENCE && at < full_at;
+        let is_ready = |heard: &mut Heard| heard.at <= frontier || is_late(heard.at);
         self.queue.pop_front_if(is_ready)
     }
 

@@ -28,13 +28,22 @@ pub(super) struct Clock {
     audio: Line,
     /// How much later than its picture is shown the encoder claims to decode it, at worst so far.
     lead: Ticks,
+    /// How long before it really comes the first keyframe is shown.
+    held: Ticks,
     decoded: Option<Ticks>,
 }
 
 impl Clock {
     /// A clock whose first keyframe will be shown at `start`.
     pub fn new(start: Ticks) -> Self {
-        Self { start, video: Line::default(), audio: Line::default(), lead: 0, decoded: None }
+        Self { start, video: Line::default(), audio: Line::default(), lead: 0, held: 0, decoded: None }
+    }
+
+    /// Sound was heard so long before the first keyframe, which comes now: the timeline begins with the sound, and the
+    /// picture stands until the next.
+    pub fn hold_first(&mut self, held: Ticks) {
+        self.held = held;
+        self.audio.reach = held;
     }
 
     pub fn is_running(&self) -> bool {
@@ -44,16 +53,22 @@ impl Clock {
     /// The moment of the next picture; the first one given starts the clock.
     pub fn video(&mut self, frame: &VideoFrame) -> Moment {
         let delay = i64::from(frame.cts_ticks).clamp(-MAX_REORDER, MAX_REORDER);
+        let held = if self.is_running() { 0 } else { self.held };
         if !self.is_running() {
-            self.video.offset = Some(self.start - frame.dts_ticks.saturating_add(delay));
+            self.video.offset = Some(self.start + held - frame.dts_ticks.saturating_add(delay));
         }
         // Times of showing stay as they are; where they come before those of decoding, decoding moves.
         self.lead = self.lead.max(-delay);
         let placed = self.video.place(frame.dts_ticks, &self.audio);
         let earliest = self.decoded.map_or(Ticks::MIN, |last| last + MIN_STEP);
         let decoded = (placed - self.lead).max(earliest);
-        self.decoded = Some(decoded);
-        Moment { decoded, shown: (placed + delay).max(decoded) }
+        self.decoded = Some(decoded - held);
+        Moment { decoded: decoded - held, shown: (placed + delay).max(decoded) - held }
+    }
+
+    /// No picture is decoded before then any more.
+    pub fn pass(&mut self, decoded: Ticks) {
+        self.decoded = self.decoded.map(|last| last.max(decoded));
     }
 
     /// When sound is heard, by its timestamp; negative before the first keyframe. Only a running clock knows.
@@ -71,6 +86,8 @@ struct Line {
     last: Option<Ticks>,
     /// From one place to the next, lately.
     step: Ticks,
+    /// Its first place may be so much further before those of the other track.
+    reach: Ticks,
 }
 
 impl Line {
@@ -96,7 +113,7 @@ impl Line {
                 (last - JUMP_BACK..=furthest + JUMP_AHEAD).contains(&place)
             }
             // Sound may be sent well before or well after the pictures it belongs to.
-            (None, Some(other)) => (other - JUMP_AHEAD..=other + JUMP_AHEAD).contains(&place),
+            (None, Some(other)) => (other - self.reach - JUMP_AHEAD..=other + JUMP_AHEAD).contains(&place),
             (None, None) => true,
         }
     }

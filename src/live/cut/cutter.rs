@@ -11,17 +11,23 @@ use super::rendition::Output;
 use super::video::{Boundary, Video};
 use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 
-/// Sound sent this much before the newest is forgotten while no keyframe has come.
-const KEPT: Ticks = 2 * TICKS_PER_SECOND;
+/// Sound sent this much before the newest is forgotten while no keyframe has come; the rest is heard while the first
+/// picture stands.
+pub const KEPT: Ticks = 6 * TICKS_PER_SECOND;
+/// Encoders begin with sound this much before the first picture without a word in it.
+const LEAST_LEAD: Ticks = TICKS_PER_SECOND * 15 / 100;
 /// And never more frames than this, whatever their times.
-const KEPT_FRAMES: usize = 512;
+const KEPT_FRAMES: usize = 1024;
+/// Pictures that come later than their sound are waited for a second longer than they have taken, and no longer than this.
+const LATEST: Ticks = 5 * TICKS_PER_SECOND;
 
 /// How segments and parts are made; the same for all sessions of a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// A segment ends at the first keyframe at or after this.
     pub segment_target: Ticks,
-    /// No segment is longer: a keyframe that comes later is an error. EXT-X-TARGETDURATION, which may never change.
+    /// The first segment is no longer: where no keyframe has come by then it ends without. It fixes
+    /// EXT-X-TARGETDURATION, which may never change, and so how long later ones may be.
     pub segment_limit: Ticks,
     /// EXT-X-PART-INF PART-TARGET.
     pub part_target: Ticks,
@@ -52,9 +58,12 @@ pub struct Cutter {
     clock: Clock,
     video: Video,
     audio: Audio,
-    /// Sound that came before the first keyframe, and so before the timeline.
+    /// Sound that came before the first keyframe.
     early: VecDeque<AudioFrame>,
     out: Output,
+    /// The newest sound, and by how much it was ahead of the pictures that came after it.
+    heard: Ticks,
+    late: Ticks,
     /// The end of what is closed.
     time: Ticks,
 }
@@ -75,6 +84,16 @@ impl Cutter {
         self.audio.turn(Boundary { segment, start, discontinuity: false });
     }
 
+    /// Seconds that no segment, rounded, is longer than; known once the first has closed.
+    pub fn target(&self) -> Option<u32> {
+        self.video.target()
+    }
+
+    /// Goes on with what the broadcast's playlists have promised.
+    pub fn keep_target(&mut self, target: u32) {
+        self.video.keep_target(target);
+    }
+
     fn open(settings: Settings, from: Position, breaks: bool) -> Self {
         Self {
             clock: Clock::new(from.time),
@@ -82,6 +101,8 @@ impl Cutter {
             audio: Audio::new(settings),
             early: VecDeque::new(),
             out: Output::default(),
+            heard: from.time,
+            late: 0,
             time: from.time,
         }
     }
@@ -97,7 +118,7 @@ impl Cutter {
                 Ok(())
             }
             Media::Audio(frame) => self.push_audio(frame),
-            Media::Metadata(_) => Ok(()),
+            Media::Metadata(_) | Media::LeftOut(_) => Ok(()),
         }
     }
 
@@ -108,7 +129,8 @@ impl Cutter {
 
     /// Closes what is open at the end of the session. Nothing is pushed after it.
     pub fn finish(&mut self) -> Result<(), Error> {
-        let Some(end) = self.video.finish(&mut self.out)? else { return Ok(()) };
+        self.go_on(self.heard)?;
+        let Some(end) = self.video.finish(self.heard, &mut self.out)? else { return Ok(()) };
         let heard = self.audio.finish(end, &mut self.out)?;
         self.time = heard.unwrap_or(end).max(end);
         Ok(())
@@ -125,9 +147,18 @@ impl Cutter {
     }
 
     fn push_video(&mut self, frame: VideoFrame) -> Result<(), Error> {
-        if let Some(boundary) = self.video.push(frame, &mut self.clock, &mut self.out)? {
+        if !self.clock.is_running() {
+            let shown = frame.dts_ticks.saturating_add(frame.cts_ticks.into());
+            let lead = self.early.front().map_or(0, |first| shown.saturating_sub(first.pts_ticks));
+            let is_lead = (LEAST_LEAD..=KEPT + TICKS_PER_SECOND).contains(&lead);
+            self.clock.hold_first(if is_lead { lead } else { 0 });
+        }
+        let boundaries = self.video.push(frame, &mut self.clock, &mut self.out)?;
+        for boundary in boundaries {
             self.audio.turn(boundary);
         }
+        let seen = self.video.frontier().unwrap_or(self.heard);
+        self.late = (self.heard - seen).clamp(0, LATEST);
         while self.clock.is_running()
             && let Some(frame) = self.early.pop_front()
         {
@@ -139,8 +170,9 @@ impl Cutter {
     fn push_audio(&mut self, frame: AudioFrame) -> Result<(), Error> {
         if self.clock.is_running() {
             let at = self.hear(frame);
-            self.pump()?;
-            return self.video.check_waiting(at);
+            self.heard = self.heard.max(at);
+            self.go_on(self.heard - (self.late + TICKS_PER_SECOND).min(LATEST))?;
+            return self.pump();
         }
         let newest = frame.pts_ticks;
         self.early.push_back(frame);
@@ -157,9 +189,19 @@ impl Cutter {
         at
     }
 
+    /// Segments without a picture, where none has come up to `until`.
+    fn go_on(&mut self, until: Ticks) -> Result<(), Error> {
+        let boundaries = self.video.go_on(until, &mut self.clock, &mut self.out)?;
+        for boundary in boundaries {
+            self.audio.turn(boundary);
+        }
+        Ok(())
+    }
+
     fn pump(&mut self) -> Result<(), Error> {
         let Some(frontier) = self.video.frontier() else { return Ok(()) };
-        let pumped = self.audio.pump(frontier, &mut self.out);
+        let full_at = self.video.full_at().unwrap_or(frontier);
+        let pumped = self.audio.pump((frontier, full_at), &mut self.out);
         self.heed();
         pumped
     }

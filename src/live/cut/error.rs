@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The cutter stays whole after each of these; `NoKeyframe` comes again with every frame until `finish`.
+/// The cutter stays whole after each of these.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The decoder configuration can't be read, so nobody could play what follows.
@@ -14,9 +14,6 @@ pub enum Error {
     AudioChannels(u8),
     #[error("audio sample rate is {0} Hz, expected 7350 to 96000")]
     AudioRate(u32),
-    /// Segments have to begin with a keyframe, and the playlist has promised how long they are at most.
-    #[error("no keyframe for {waited_ms} ms, expected one every {limit_ms} ms")]
-    NoKeyframe { waited_ms: i64, limit_ms: i64 },
     #[error("fragment can't be written")]
     Mp4(#[from] mp4_atom::Error),
 }

@@ -33,14 +33,22 @@ pub(super) struct Fragment {
     pub first_sample_end: u64,
 }
 
-/// Writes a fragment of samples that follow each other without gap.
-pub(super) fn write(sequence: u32, timescale: u32, samples: &[Sample]) -> Result<Fragment, Error> {
-    let decoded = samples.first().map_or(0, |first| first.decoded);
+/// Writes a fragment of samples that follow each other without gap. Without any it says that nothing begins there
+/// (ISO/IEC 14496-12 8.8.7.1, duration-is-empty); `at` is then where the samples before it end.
+pub(super) fn write(
+    sequence: u32,
+    (timescale, at): (u32, i64),
+    samples: &[Sample],
+) -> Result<Fragment, Error> {
+    let decoded = samples.first().map_or(at, |first| first.decoded);
     let shifted = decoded + HEAD_START_S * i64::from(timescale);
+    let duration_is_empty = samples.is_empty();
+    let tfhd =
+        Tfhd { track_id: TRACK_ID, default_base_is_moof: true, duration_is_empty, ..Default::default() };
     let mut moof = Moof {
         mfhd: Mfhd { sequence_number: sequence },
         traf: vec![Traf {
-            tfhd: Tfhd { track_id: TRACK_ID, default_base_is_moof: true, ..Default::default() },
+            tfhd,
             tfdt: Some(Tfdt { base_media_decode_time: u64::try_from(shifted).unwrap_or(0) }),
             ..Default::default()
         }],
@@ -49,8 +57,10 @@ pub(super) fn write(sequence: u32, timescale: u32, samples: &[Sample]) -> Result
     // Once to learn its size, which is the same for each offset.
     for _ in 0..2 {
         let data_offset = i32::try_from(out.len() + MDAT_HEADER_BYTES).ok();
-        let entries = samples.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        moof.traf[0].trun = vec![Trun { data_offset, samples: entries.into() }];
+        if !samples.is_empty() {
+            let entries = samples.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+            moof.traf[0].trun = vec![Trun { data_offset, samples: entries.into() }];
+        }
         out.clear();
         moof.encode(&mut out)?;
     }
@@ -65,11 +75,12 @@ pub(super) fn write(sequence: u32, timescale: u32, samples: &[Sample]) -> Result
     Ok(Fragment { bytes: out.freeze(), first_sample_end })
 }
 
-/// Where the first sample of a segment that `write` made ends.
-pub fn first_sample_end(segment: &[u8]) -> Option<u64> {
+/// Where the keyframe ends that a segment begins with which `write` made; `None` where it begins with none.
+pub fn key_bytes(segment: &[u8]) -> Option<u64> {
     let moof = Moof::decode(&mut &*segment).ok()?;
     let run = moof.traf.first()?.trun.first()?;
-    Some(u64::try_from(run.data_offset?).ok()? + u64::from(run.samples.get(0)?.size?))
+    let first = run.samples.get(0).filter(|first| first.flags == Some(SYNC))?;
+    Some(u64::try_from(run.data_offset?).ok()? + u64::from(first.size?))
 }
 
 fn entry(sample: &Sample) -> Result<TrunEntry, Error> {

@@ -21,8 +21,15 @@ pub struct Turn {
     pub segment: u32,
     pub start: Ticks,
     pub discontinuity: bool,
-    /// When its keyframe is shown.
-    pub shown: Ticks,
+    /// When its first picture is shown; `None` where the source has none in it.
+    pub shown: Option<Ticks>,
+}
+
+impl Turn {
+    /// From here on pictures are in it.
+    fn due(&self) -> Ticks {
+        self.shown.unwrap_or(self.start)
+    }
 }
 
 /// Pictures in, the source's segments out.
@@ -84,7 +91,10 @@ impl Lower {
 
     /// Closes the last segment, which ends there.
     pub fn finish(&mut self, end: Ticks) -> Result<(), Error> {
-        self.release(end)?;
+        while let Some(turn) = self.turns.pop_front_if(|turn| turn.start < end) {
+            self.turn_to(turn, end, turn.shown.is_none())?;
+        }
+        self.release((end, end))?;
         self.close(end)
     }
 
@@ -95,17 +105,19 @@ impl Lower {
 
     fn take(&mut self, frame: VideoFrame) -> Result<(), Error> {
         let shown = frame.dts_ticks;
-        let mut due = Vec::new();
-        while let Some(turn) = self.turns.pop_front_if(|turn| turn.shown <= shown) {
-            due.push(turn);
+        let mut due = VecDeque::new();
+        while let Some(turn) = self.turns.pop_front_if(|turn| turn.due() <= shown) {
+            due.push_back(turn);
         }
-        self.release(due.first().map_or(shown, |turn| turn.shown))?;
-        if let (Some(first), Some(last)) = (due.first(), due.last()) {
-            self.close(first.start)?;
+        let last = due.pop_back();
+        for turn in due {
+            // One that the source has pictures for and we have none of is left out, and so a gap.
+            self.turn_to(turn, shown, turn.shown.is_none())?;
+        }
+        match last {
             // A rung can't be gone on with by anything but a picture that needs no other.
-            if frame.key {
-                self.begin(*last)?;
-            }
+            Some(last) => self.turn_to(last, shown, frame.key)?,
+            None => self.release((shown, shown))?,
         }
         if self.rendition.start().is_some() {
             self.held = Some(frame);
@@ -113,10 +125,22 @@ impl Lower {
         Ok(())
     }
 
-    fn release(&mut self, until: Ticks) -> Result<(), Error> {
-        let Some(VideoFrame { dts_ticks: decoded, key, data, .. }) = self.held.take() else { return Ok(()) };
+    /// Ends the open segment where this one starts, and begins it if it is to be. The next picture is shown at `shown`.
+    fn turn_to(&mut self, turn: Turn, shown: Ticks, begins: bool) -> Result<(), Error> {
+        let goes_on = self.rendition.start().is_some() || turn.shown.is_some();
+        self.release((shown, turn.start))?;
+        self.close(turn.start)?;
+        if begins && goes_on { self.begin(turn) } else { Ok(()) }
+    }
+
+    /// Gives away the held picture, which is shown `until` then; its segment lasts to `end`.
+    fn release(&mut self, (until, end): (Ticks, Ticks)) -> Result<(), Error> {
+        let Some(VideoFrame { dts_ticks: decoded, key, data, .. }) = self.held.take() else {
+            return self.rendition.pass(end, &mut self.out);
+        };
         let duration = (until - decoded).max(1);
-        self.rendition.add(Sample { decoded, duration, delay: 0, key, data }, &mut self.out)
+        let sample = Sample { decoded, duration, delay: 0, key, data };
+        self.rendition.add_until(sample, end.clamp(decoded + 1, decoded + duration), &mut self.out)
     }
 
     fn close(&mut self, end: Ticks) -> Result<(), Error> {
@@ -137,9 +161,9 @@ impl Lower {
             let described = (picture.codecs.clone(), Shape::Video { width, height, frame_rate });
             self.init = self.out.init(Track::Video, init::video(&picture)?, described);
         }
-        let Turn { segment, start, discontinuity, shown } = turn;
+        let Turn { segment, start, discontinuity, .. } = turn;
         let begin = Begin { track: Track::Video, segment, start, discontinuity, init: self.init };
-        self.rendition.begin(begin, shown, &mut self.out);
+        self.rendition.begin(begin, start, &mut self.out);
         Ok(())
     }
 }
@@ -163,7 +187,7 @@ mod tests {
     }
 
     fn turn(segment: u32, start: Ticks) -> Turn {
-        Turn { segment, start, discontinuity: false, shown: start }
+        Turn { segment, start, discontinuity: false, shown: Some(start) }
     }
 
     /// Pictures `from..to`; those at `keys` begin with parameter sets.

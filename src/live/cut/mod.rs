@@ -16,12 +16,13 @@ mod fragment;
 mod init;
 mod lower;
 mod picture;
+mod promise;
 mod rendition;
 mod run;
 mod video;
 
-pub use cutter::{Cutter, Position, Settings};
+pub use cutter::{Cutter, KEPT, Position, Settings};
 pub use error::Error;
 pub use event::{Begin, End, Event, Init, Part, Picture, Shape, Track};
-pub use fragment::first_sample_end;
+pub use fragment::key_bytes;
 pub use lower::{Lower, Turn};

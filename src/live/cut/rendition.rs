@@ -37,6 +37,8 @@ pub(super) struct Rendition {
     timescale: u32,
     longest: i64,
     shortest: i64,
+    /// Where the samples that are written end, which may be later than the part that the last of them began in.
+    written: i64,
     open: Option<Open>,
 }
 
@@ -55,11 +57,12 @@ struct Open {
 }
 
 impl Rendition {
-    /// A track of parts that last `part_target` at most, as far as its samples let them.
+    /// A track of parts that last `part_target` at most, however long its samples last.
     pub fn new(track: Track, timescale: u32, part_target: Ticks) -> Self {
         let scaled = |time: Ticks| time * i64::from(timescale) / TICKS_PER_SECOND;
         let shortest = scaled(part_target * SHORTEST_PERCENT / 100) + 1;
-        Self { track, timescale, longest: scaled(part_target - MARGIN), shortest, open: None }
+        let longest = scaled(part_target - MARGIN);
+        Self { track, timescale, longest, shortest, written: i64::MIN, open: None }
     }
 
     /// When the open segment is shown from.
@@ -75,18 +78,53 @@ impl Rendition {
         out.events.push_back(Event::Begin(begin));
     }
 
+    /// When the first sample of the open segment is decoded, or would be.
+    pub fn base(&self) -> Option<i64> {
+        self.open.as_ref().map(|open| open.base)
+    }
+
+    /// When what is decoded then is shown, by the open segment.
+    pub fn shown(&self, decoded: i64) -> Option<Ticks> {
+        self.open.as_ref().map(|open| open.at(decoded, self.timescale))
+    }
+
+    /// The open segment begins with a sample that needs no other.
+    pub fn is_keyed(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            open.key_bytes > 0 || open.part == 0 && open.samples.first().is_some_and(|first| first.key)
+        })
+    }
+
     /// Adds a sample to the open part. The part is given away as soon as another such sample would be too much.
     pub fn add(&mut self, sample: Sample, out: &mut Output) -> Result<(), Error> {
-        let duration = sample.duration;
-        if self.is_too_long_with(duration) {
+        let until = sample.decoded + sample.duration;
+        self.add_until(sample, until, out)
+    }
+
+    /// The same of a sample that lasts longer than its segment, which ends at `until`.
+    pub fn add_until(&mut self, sample: Sample, until: i64, out: &mut Output) -> Result<(), Error> {
+        let duration = until - sample.decoded;
+        if self.is_long_enough() && self.is_too_long_with(duration) {
             self.flush(None, out)?;
         }
         if let Some(open) = &mut self.open {
-            open.to = sample.decoded + duration;
             open.samples.push(sample);
         }
-        if self.filled() >= self.shortest && self.is_too_long_with(duration) {
+        self.pass(until, out)?;
+        if self.is_long_enough() && self.is_too_long_with(duration) {
             self.flush(None, out)?;
+        }
+        Ok(())
+    }
+
+    /// Time goes by without another sample. A part ends where it has lasted for as long as it may, whatever is shown then
+    /// (RFC 8216bis 4.4.3.7); where nothing begins in one, it is empty.
+    pub fn pass(&mut self, until: i64, out: &mut Output) -> Result<(), Error> {
+        if let Some(open) = &mut self.open {
+            open.to = open.to.max(until);
+        }
+        while self.filled() > self.longest {
+            self.slice(out)?;
         }
         Ok(())
     }
@@ -102,11 +140,16 @@ impl Rendition {
     /// Closes the open segment, which lasts until `end`: what was told already can't be taken back, so where its last
     /// part is out it ends there. Gives its end, where the next one starts.
     pub fn close(&mut self, end: Ticks, out: &mut Output) -> Result<Ticks, Error> {
+        let timescale = self.timescale;
         let end = match &self.open {
-            Some(open) if open.samples.is_empty() && open.part > 0 => open.at(open.from, self.timescale),
-            Some(open) => end.max(open.at(open.from, self.timescale) + 1),
+            Some(open) if open.is_told() => open.at(open.from, timescale),
+            Some(open) => end.max(open.at(open.from, timescale) + 1),
             None => end,
         };
+        let longest = to_ticks(self.longest, timescale);
+        while self.open.as_ref().is_some_and(|open| end - open.at(open.from, timescale) > longest) {
+            self.slice(out)?;
+        }
         self.flush(Some(end), out)?;
         if let Some(Open { begin, size_bytes, key_bytes, .. }) = self.open.take().filter(|open| open.part > 0)
         {
@@ -131,17 +174,40 @@ impl Rendition {
         self.open.as_ref().map_or(0, |open| open.to - open.from)
     }
 
-    fn is_too_long_with(&self, duration: i64) -> bool {
-        self.filled() > 0 && self.filled() + duration > self.longest
+    fn is_long_enough(&self) -> bool {
+        self.filled() >= self.shortest
     }
 
+    fn is_too_long_with(&self, duration: i64) -> bool {
+        self.filled() + duration > self.longest
+    }
+
+    /// Gives away a part that lasts as long as one may.
+    fn slice(&mut self, out: &mut Output) -> Result<(), Error> {
+        let Some(to) = self.open.as_ref().map(|open| open.from + self.longest) else { return Ok(()) };
+        self.tell((to, None), out)
+    }
+
+    /// Gives away the part being filled, if there is anything to it.
     fn flush(&mut self, end: Option<Ticks>, out: &mut Output) -> Result<(), Error> {
-        let Some(open) = self.open.as_mut().filter(|open| !open.samples.is_empty()) else { return Ok(()) };
+        let Some(open) = &self.open else { return Ok(()) };
+        let lasts = end.is_some_and(|end| end > open.at(open.from, self.timescale));
+        if open.samples.is_empty() && open.to <= open.from && !lasts {
+            return Ok(());
+        }
+        self.tell((open.to, end), out)
+    }
+
+    fn tell(&mut self, (to, end): (i64, Option<Ticks>), out: &mut Output) -> Result<(), Error> {
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
         let sequence = open.begin.segment.wrapping_mul(SEQUENCES_PER_SEGMENT).wrapping_add(open.part + 1);
-        let fragment = fragment::write(sequence, self.timescale, &open.samples)?;
+        let nothing = self.written.max(open.from);
+        let fragment = fragment::write(sequence, (self.timescale, nothing), &open.samples)?;
+        self.written = open.samples.last().map_or(self.written, |last| last.decoded + last.duration);
         let start = open.at(open.from, self.timescale);
-        let end = end.unwrap_or(open.at(open.to, self.timescale));
-        if open.part == 0 && self.track == Track::Video {
+        let end = end.unwrap_or(open.at(to, self.timescale));
+        let is_keyed = open.samples.first().is_some_and(|first| first.key);
+        if open.part == 0 && self.track == Track::Video && is_keyed {
             open.key_bytes = fragment.first_sample_end;
         }
         out.events.push_back(Event::Part(Part {
@@ -156,13 +222,19 @@ impl Rendition {
         }));
         open.size_bytes += fragment.bytes.len() as u64;
         open.part += 1;
-        open.from = open.to;
+        open.from = to;
+        open.to = open.to.max(to);
         open.samples.clear();
         Ok(())
     }
 }
 
 impl Open {
+    /// All there is was given away.
+    fn is_told(&self) -> bool {
+        self.part > 0 && self.samples.is_empty() && self.to <= self.from
+    }
+
     /// What a time of decoding is on the timeline of showing: as far into the segment.
     fn at(&self, decoded: i64, timescale: u32) -> Ticks {
         self.begin.start + to_ticks(decoded, timescale) - to_ticks(self.base, timescale)

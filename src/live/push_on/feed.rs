@@ -156,7 +156,7 @@ fn size(media: &Media) -> usize {
     match media {
         Media::Video(frame) => frame.data.len(),
         Media::Audio(frame) => frame.data.len(),
-        Media::Metadata(_) | Media::VideoConfig(_) | Media::AudioConfig(_) => 0,
+        Media::Metadata(_) | Media::VideoConfig(_) | Media::AudioConfig(_) | Media::LeftOut(_) => 0,
     }
 }
 

@@ -76,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Target<S> {
                 self.set_time(frame.pts_ticks);
                 self.queue(kind::AUDIO, joined(&[AAC, 1], &frame.data));
             }
+            Media::LeftOut(_) => {}
         }
         let idle = self.connection.limits.idle;
         within(idle, "room for a frame", self.drain()).await

@@ -1,10 +1,11 @@
 //! What the source's cutter tells goes to the lower rungs by a bounded way that drops rather than waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::super::channel::lock;
 use super::super::cut::{Begin, Event, Picture, Shape, Track};
 use super::super::frame::VideoConfig;
 use super::Lost;
@@ -32,6 +33,8 @@ pub(super) struct Opening {
 #[derive(Debug)]
 pub(super) enum Step {
     Picture(Picture, Option<Opening>),
+    /// A segment begins that has no picture.
+    Empty(Begin),
     /// A segment is complete.
     End {
         number: u32,
@@ -47,7 +50,17 @@ pub struct Feed {
     shape: Option<((u32, u32), Fraction)>,
     source: Option<Arc<Source>>,
     opening: Option<Begin>,
+    tail: Arc<Mutex<Tail>>,
     _over: DropGuard,
+}
+
+/// What the way has no room for, and nothing after it tells of.
+#[derive(Debug, Default)]
+struct Tail {
+    /// The last segment that was closed, and its end.
+    ended: Option<(u32, Ticks)>,
+    /// Pictures were dropped after the last step that found room.
+    is_cut: bool,
 }
 
 /// The other end.
@@ -56,21 +69,24 @@ pub(super) struct Queue {
     expected: u64,
     /// What came after something that was dropped.
     kept: Option<Step>,
+    tail: Arc<Mutex<Tail>>,
 }
 
 /// A way to the lower rungs, and a token that is cancelled once nothing more comes.
 pub(super) fn way(is_on: bool) -> (Feed, Queue, CancellationToken) {
     let (sender, steps) = mpsc::channel(WAITING);
     let over = CancellationToken::new();
+    let tail = Arc::<Mutex<Tail>>::default();
     let feed = Feed {
         queue: is_on.then_some(sender),
         sequence: 0,
         shape: None,
         source: None,
         opening: None,
+        tail: tail.clone(),
         _over: over.clone().drop_guard(),
     };
-    (feed, Queue { steps, expected: 0, kept: None }, over)
+    (feed, Queue { steps, expected: 0, kept: None, tail }, over)
 }
 
 impl Feed {
@@ -82,14 +98,22 @@ impl Feed {
                     self.shape = Some(((width, height), frame_rate.unwrap_or(Fraction { num: 0, den: 1 })));
                 }
             }
-            Event::Begin(begin) if begin.track == Track::Video => self.opening = Some(*begin),
+            Event::Begin(begin) if begin.track == Track::Video => {
+                if let Some(empty) = self.opening.replace(*begin) {
+                    self.offer(Step::Empty(empty));
+                }
+            }
             Event::Picture(picture) => {
                 let opening = self.opening.take().and_then(|begin| self.opening(begin, &picture.config));
                 self.offer(Step::Picture(picture.clone(), opening));
             }
             Event::End(end) if end.track == Track::Video => {
-                let (number, segment) = (end.number, end.segment);
-                self.offer(Step::End { number, end: segment.start + segment.duration });
+                if let Some(empty) = self.opening.take_if(|begin| begin.segment == end.number) {
+                    self.offer(Step::Empty(empty));
+                }
+                let (number, end) = (end.number, end.segment.start + end.segment.duration);
+                lock(&self.tail).ended = Some((number, end));
+                self.offer(Step::End { number, end });
             }
             Event::Begin(_) | Event::Part(_) | Event::End(_) => {}
         }
@@ -106,8 +130,11 @@ impl Feed {
 
     fn offer(&mut self, step: Step) {
         if let Some(queue) = &self.queue {
-            // The other end sees by the numbers that something is missing.
-            let _ = queue.try_send((self.sequence, step));
+            let is_picture = matches!(step, Step::Picture(..));
+            // The other end sees by the numbers that something is missing, or at the end of all by the tail.
+            let is_dropped = queue.try_send((self.sequence, step)).is_err();
+            let mut tail = lock(&self.tail);
+            tail.is_cut = is_dropped && (is_picture || tail.is_cut);
             self.sequence += 1;
         }
     }
@@ -119,13 +146,21 @@ impl Queue {
         if let Some(step) = self.kept.take() {
             return Ok(Some(step));
         }
-        let Some((sequence, step)) = self.steps.recv().await else { return Ok(None) };
+        let Some((sequence, step)) = self.steps.recv().await else {
+            let is_cut = std::mem::take(&mut lock(&self.tail).is_cut);
+            return if is_cut { Err(Lost::Behind) } else { Ok(None) };
+        };
         let expected = std::mem::replace(&mut self.expected, sequence + 1);
         if sequence == expected {
             return Ok(Some(step));
         }
         self.kept = Some(step);
         Err(Lost::Behind)
+    }
+
+    /// The last segment that the source has closed, and its end, whether or not that has come by here.
+    pub fn ended(&self) -> Option<(u32, Ticks)> {
+        lock(&self.tail).ended
     }
 }
 
@@ -154,6 +189,37 @@ mod tests {
         assert!(matches!(queue.next().await, Ok(Some(Step::End { number: 250, .. }))));
         drop(feed);
         assert!(over.is_cancelled() && matches!(queue.next().await, Ok(None)));
+    }
+
+    fn picture() -> Event {
+        let config = VideoConfig::Avc(Bytes::from_static(b"avcC"));
+        Event::Picture(Picture { config, decoded: 0, shown: 0, key: false, data: Bytes::new() })
+    }
+
+    #[tokio::test]
+    async fn the_end_is_known_where_there_was_no_room_for_it() {
+        let (mut feed, mut queue, _) = way(true);
+        (0..180).for_each(|_| feed.see(&picture()));
+        feed.see(&end(7));
+        drop(feed);
+        for _ in 0..180 {
+            assert!(matches!(queue.next().await, Ok(Some(Step::Picture(..)))));
+        }
+        assert!(matches!(queue.next().await, Ok(None)));
+        assert_eq!(queue.ended(), Some((7, 1)));
+    }
+
+    #[tokio::test]
+    async fn pictures_that_are_missing_at_the_end_are_missed() {
+        let (mut feed, mut queue, _) = way(true);
+        (0..181).for_each(|_| feed.see(&picture()));
+        feed.see(&end(7));
+        drop(feed);
+        for _ in 0..180 {
+            assert!(matches!(queue.next().await, Ok(Some(Step::Picture(..)))));
+        }
+        assert!(matches!(queue.next().await, Err(Lost::Behind)));
+        assert!(matches!(queue.next().await, Ok(None)));
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::Live;
 use super::super::backoff::Backoff;
 use super::super::channel::Channel;
-use super::super::cut::{Lower, Picture, Turn};
+use super::super::cut::{Begin, Lower, Picture, Turn};
 use super::super::frame::VideoConfig;
 use super::super::recorder::Tape;
 use super::super::window::News;
@@ -106,7 +106,7 @@ impl Runner {
                     return Some(Start { picture, opening });
                 }
                 // Without a child nothing is behind.
-                Ok(Some(Step::Picture(..))) | Err(_) => {}
+                Ok(Some(Step::Picture(..) | Step::Empty(_))) | Err(_) => {}
                 Ok(None) => return None,
             }
         }
@@ -141,6 +141,8 @@ impl Runner {
                             return Ok(Some(start));
                         }
                         Following::End => {
+                            // What the way had no room for is known at its end.
+                            self.ended = self.queue.ended().max(self.ended);
                             let end = self.ended.map_or(0, |(_, end)| end);
                             self.finish(child, &crew, end).await?;
                             return Ok(None);
@@ -157,6 +159,7 @@ impl Runner {
         loop {
             match self.queue.next().await? {
                 Some(Step::End { number, end }) => self.end_segment((number, end), crew),
+                Some(Step::Empty(begin)) => self.turn(crew, (&begin, None)),
                 Some(Step::Picture(picture, Some(opening))) if opening.source != *source => {
                     return Ok(Following::Changed(Start { picture, opening }));
                 }
@@ -173,14 +176,18 @@ impl Runner {
         (picture, opening): (Picture, Option<Opening>),
     ) -> Result<(), Lost> {
         let Picture { decoded, shown, key, data, .. } = picture;
-        if let Some(begin) = opening.as_ref().map(|opening| opening.begin) {
-            let (segment, start, discontinuity) = (begin.segment, begin.start, begin.discontinuity);
-            for at in crew {
-                self.tellers[*at].turn(Turn { segment, start, discontinuity, shown });
-            }
+        if let Some(opening) = &opening {
+            self.turn(crew, (&opening.begin, Some(shown)));
         }
         let coded = Coded { decoded, shown, key, begins: opening.is_some() };
         Ok(child.hand(Some(coded), data).await?)
+    }
+
+    fn turn(&mut self, crew: &[usize], (begin, shown): (&Begin, Option<Ticks>)) {
+        let Begin { segment, start, discontinuity, .. } = *begin;
+        for at in crew {
+            self.tellers[*at].turn(Turn { segment, start, discontinuity, shown });
+        }
     }
 
     /// Lets a child say its last words, and closes the last segments.

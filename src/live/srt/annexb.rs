@@ -26,6 +26,8 @@ pub enum Nal {
     Slice {
         key: bool,
     },
+    /// Goes with a picture that decoding may begin with, though it is no IDR (ITU-T H.264 D.2.8).
+    Recovery,
     /// Goes with the picture.
     Aside,
     /// Delimiters and filler, and what cannot be read.
@@ -73,6 +75,8 @@ impl Video {
                     slices += 1;
                     key |= opens;
                 }
+                // Open groups and intra refresh have nothing else to begin with, and RTMP's encoders call them keyframes.
+                Nal::Recovery => key = true,
                 Nal::Aside => {}
             }
             data.put_u32(u32::try_from(nal.len()).unwrap_or_default());
@@ -175,6 +179,25 @@ mod tests {
         assert_eq!(taken(&mut video, &[&[0x65, 1]]), []);
         assert_eq!(taken(&mut video, &[SPS, PPS, &[0x65, 1]]).len(), 2);
         assert_eq!(taken(&mut video, &[&[0x41, 1]]).len(), 1);
+    }
+
+    #[test]
+    fn a_recovery_point_is_a_keyframe_wherever_it_stands_among_other_messages() {
+        let alone: &[u8] = &[6, 6, 1, 0xc4, 0x80];
+        let after_another: &[u8] = &[6, 5, 3, 0, 0, 3, 1, 6, 1, 0xc4, 0x80];
+        for sei in [alone, after_another] {
+            let mut video = avc();
+            let out = taken(&mut video, &[SPS, PPS, sei, &[0x41, 1]]);
+            assert!(matches!(&out[1], Media::Video(frame) if frame.key), "{out:?}");
+            let out = taken(&mut video, &[sei, &[0x41, 1]]);
+            assert!(matches!(&out[..], [Media::Video(frame)] if frame.key), "{out:?}");
+        }
+        for other in [&[6, 5, 3, 6, 1, 0, 0x80][..], &[6, 0xff], &[6, 5, 0xff, 0xff], &[6]] {
+            let mut video = avc();
+            assert_eq!(taken(&mut video, &[SPS, PPS, &[0x65, 1]]).len(), 2);
+            let out = taken(&mut video, &[other, &[0x41, 1]]);
+            assert!(matches!(&out[..], [Media::Video(frame)] if !frame.key), "{out:?}");
+        }
     }
 
     #[test]

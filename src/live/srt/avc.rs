@@ -1,7 +1,7 @@
 //! H.264: what its NAL units are, and its configuration record (ISO/IEC 14496-15 5.3.3.1).
 
 use bytes::{BufMut, Bytes, BytesMut};
-use h264_reader::rbsp::{BitRead, BitReader, BitReaderError, ByteReader};
+use h264_reader::rbsp::{BitRead, BitReader, BitReaderError, ByteReader, decode_nal};
 
 use super::annexb::{Nal, SetKind, Sets};
 
@@ -24,9 +24,36 @@ pub fn classify(nal: &[u8]) -> Nal {
         5 => Nal::Slice { key: true },
         7 => sequence(nal).map_or(Nal::Waste, |set| Nal::Set(SetKind::Sequence, set.number)),
         8 => picture_number(nal).map_or(Nal::Waste, |number| Nal::Set(SetKind::Picture, number)),
+        6 if has_recovery_point(nal) => Nal::Recovery,
         0 | 9..=12 => Nal::Waste,
         _ => Nal::Aside,
     }
+}
+
+/// Whether one of the messages of supplemental information is a recovery point (ITU-T H.264 7.3.2.3.1, D.1.8).
+fn has_recovery_point(nal: &[u8]) -> bool {
+    const RECOVERY_POINT: usize = 6;
+    let Ok(payload) = decode_nal(nal) else { return false };
+    let mut bytes = payload.iter().copied();
+    let number = |bytes: &mut dyn Iterator<Item = u8>| {
+        let mut number = 0;
+        loop {
+            let byte = bytes.next()?;
+            number += usize::from(byte);
+            if byte != 0xff {
+                return Some(number);
+            }
+        }
+    };
+    while let (Some(kind), Some(size)) = (number(&mut bytes), number(&mut bytes)) {
+        if kind == RECOVERY_POINT && size > 0 {
+            return bytes.next().is_some();
+        }
+        if size > 0 && bytes.nth(size - 1).is_none() {
+            return false;
+        }
+    }
+    false
 }
 
 /// None until both kinds of set are there.

@@ -13,7 +13,7 @@ use super::adts::Audio;
 use super::annexb::{Codec, Video};
 use super::pes::{Assembly, Clock, Unit, opening};
 use super::psi::{Kind, Tables};
-use crate::live::frame::Media;
+use crate::live::frame::{Media, SECOND_PICTURE, SECOND_SOUND};
 
 /// Bytes of a transport stream in, media out. Whatever is no transport stream is skipped.
 pub struct Demux {
@@ -47,6 +47,8 @@ pub struct Context {
     audio: Audio,
     frame: Assembly,
     out: VecDeque<Media>,
+    /// Kinds of tracks that were told to be left out.
+    left_out: Vec<&'static str>,
     fault: Option<Error>,
 }
 
@@ -61,6 +63,7 @@ impl Default for Demux {
             audio: Audio::default(),
             frame: Assembly::default(),
             out: VecDeque::new(),
+            left_out: Vec::new(),
             fault: None,
         };
         let reader = Demultiplex::new(&mut context);
@@ -152,11 +155,25 @@ impl Context {
         if let Some((pid, _)) = audio {
             self.track(*pid, Track::Audio);
         }
+        let count = |is: fn(StreamType) -> bool| streams.iter().filter(|(_, found)| is(*found)).count();
+        let foreign_to =
+            |track| streams.iter().any(|(_, found)| foreign(*found).is_some_and(|one| one.0 == track));
+        let sounds = count(|found| found == StreamType::ADTS);
+        let pictures = count(|found| codec(found).is_some());
+        self.leave_out(SECOND_SOUND, sounds > 1 || sounds == 1 && foreign_to("audio"));
+        self.leave_out(SECOND_PICTURE, pictures > 1 || pictures == 1 && foreign_to("video"));
         for (_, found) in streams {
             let missing = |track| if track == "video" { video.is_none() } else { audio.is_none() };
             if let Some((track, expected)) = foreign(*found).filter(|(track, _)| missing(*track)) {
                 self.fault = Some(Error::Codec { track, found: found.0, expected });
             }
+        }
+    }
+
+    fn leave_out(&mut self, track: &'static str, comes: bool) {
+        if comes && !self.left_out.contains(&track) {
+            self.left_out.push(track);
+            self.out.push_back(Media::LeftOut(track));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Broadcasts with real encoders: FFmpeg sends, players and ffprobe judge what residents get.
 
 mod interrupted;
+mod keyframes;
 mod nodes;
 mod obs;
 mod outage;
@@ -10,6 +11,7 @@ mod recording;
 mod refused;
 mod rungs;
 mod slate;
+mod sound_only;
 mod viewer;
 
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ fn check_whole(encode: &Encode) -> Broadcast {
     let audio = only(&broadcast, Track::Audio);
     check_times(&audio);
     let sent = count(&stream, |media| matches!(media, Media::Audio(_)));
-    // What is heard before the first picture is left out.
+    // What encoders begin with before the first picture is left out.
     assert!((sent - 4..=sent).contains(&audio.len()), "{} of {sent} frames", audio.len());
     assert!((0..24 * MS).contains(&audio[0].pts), "sound starts at {}", audio[0].pts);
     assert!(worst_offset(&stream, &stream.media, &audio) <= 2 * MS);

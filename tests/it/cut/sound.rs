@@ -38,14 +38,39 @@ fn a_stream_without_sound_is_silent() {
 }
 
 #[test]
-fn sound_before_the_first_keyframe_is_left_out() {
+fn sound_before_the_first_keyframe_is_heard_while_that_picture_stands() {
     // Pictures come from the keyframe at 4 s on.
     let is_key =
         |media: &&Media| matches!(media, Media::Video(frame) if frame.key && frame.dts_ticks > 3_500 * MS);
     let key = usual().media.iter().find(is_key).map_or(0, time_ms);
     let media = kept(usual(), |media| !matches!(media, Media::Video(_)) || time_ms(media) >= key);
-    let broadcast = check_in_step(&media, &media);
-    assert_eq!(broadcast.starts(Track::Video)[0], 0);
+    let broadcast = Broadcast::cut(&media);
+    check_rules(&broadcast);
+    let (video, audio) = (only(&broadcast, Track::Video), only(&broadcast, Track::Audio));
+    check_times(&video);
+    check_times(&audio);
+    let first = media.iter().find(|media| matches!(media, Media::Audio(_))).map_or(0, time_ms) * MS;
+    let mut sent: Vec<_> = media
+        .iter()
+        .filter_map(|media| match media {
+            Media::Video(frame) => Some(frame.dts_ticks + i64::from(frame.cts_ticks) - first),
+            _ => None,
+        })
+        .collect();
+    sent.sort_unstable();
+    let mut shown: Vec<_> = video.iter().map(|packet| packet.pts).collect();
+    shown.sort_unstable();
+    // The first picture comes with the first word, all others when they are due.
+    assert_eq!((shown[0], shown.len()), (0, sent.len()));
+    assert!(
+        sent[0] > 3_500 * MS
+            && sent[1..].iter().zip(&shown[1..]).all(|(sent, shown)| (sent - shown).abs() <= 2 * MS)
+    );
+    let heard = media.iter().filter(|media| matches!(media, Media::Audio(_))).count();
+    assert!(audio[0].pts < 25 * MS && audio.len() + 2 >= heard, "{} of {heard} frames", audio.len());
+    let known =
+        audio.iter().filter(|packet| usual().hashes.values().any(|hash| *hash == packet.hash)).count();
+    assert!(known + 2 >= heard, "{known} of {heard} frames are those that were sent");
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub struct Door {
 
 impl Door {
     pub async fn open(limits: Limits) -> Self {
+        Self::open_with(limits, Duration::from_secs(6)).await
+    }
+
+    /// The same where a broadcast is held so long without media.
+    pub async fn open_with(limits: Limits, lease: Duration) -> Self {
         let world = World::small().await;
         let clock = Clock::fixed(Timestamp(1_800_000_000_000));
         let publishing = Publishing { clock, ..world.publishing.clone() };
@@ -46,7 +51,7 @@ impl Door {
         let settings = live::Settings {
             node: "http://127.0.0.1:9".to_owned(),
             keys: crate::app::keys_of(""),
-            lease: Duration::from_secs(6),
+            lease,
             buffer_bytes: 64 << 20,
             doors: live::guests::Limits::default(),
             rtmp: limits,

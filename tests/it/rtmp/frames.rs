@@ -183,3 +183,47 @@ async fn a_new_configuration_of_the_picture_in_mid_stream_is_told_before_its_fra
     assert_eq!(media.len(), 5);
     assert_eq!(media[3], Media::VideoConfig(VideoConfig::Avc(Bytes::copy_from_slice(&other))));
 }
+
+#[tokio::test]
+async fn a_header_said_again_and_again_does_not_undo_the_sets_among_the_pictures() {
+    let (sps, pps) = ([0x67, 66, 0, 31], [0x68, 1, 2, 3]);
+    let with_sets = [unit(&sps), unit(&pps), unit(&[0x65, 1])].concat();
+    let header = [&[0x17, 0, 0, 0, 0], &AVCC[..]].concat();
+    let round = |time| [whole(9, time, &header), whole(9, time, &picture(true, &with_sets))].concat();
+    let media = publish(&[configs(), (0..5).flat_map(|at| round(at * 2_000)).collect()].concat()).await.media;
+    let in_band = [1, 66, 0, 31, 255, 225, 0, 4, 0x67, 66, 0, 31, 1, 0, 4, 0x68, 1, 2, 3];
+    let told = [&AVCC[..], &in_band].map(|config| VideoConfig::Avc(Bytes::copy_from_slice(config)));
+    assert_eq!(video_configs(&media), told);
+    assert_eq!(pictures(&media).len(), 5);
+    // Where the pictures have no sets of their own any more, the header counts again.
+    let without = whole(9, 9_000, &picture(true, &unit(&[0x65, 1])));
+    let media = publish(&[configs(), round(0), whole(9, 9_000, &header), without].concat()).await.media;
+    assert_eq!(video_configs(&media), [told[0].clone(), told[1].clone(), told[0].clone()]);
+}
+
+#[tokio::test]
+async fn a_second_track_of_sound_or_pictures_is_left_out_and_said_so() {
+    // As OBS sends its VOD track: the first one as ever, the second by its number.
+    let vod = |time, body: &[u8]| whole(8, time, &[&[0x95, 0x01][..], b"mp4a\x01", body].concat());
+    let config = whole(8, 0, &[&[0x95, 0x00][..], b"mp4a\x01", &[0x12, 0x10]].concat());
+    let other_picture = whole(9, 40, &[&[0x96, 0x01][..], b"hvc1\x01", &[0, 0, 0, 2, 2, 1]].concat());
+    let bytes = [
+        configs(),
+        config,
+        whole(9, 40, &picture(true, &[9; 300])),
+        other_picture,
+        whole(8, 50, &sound(&[1; 20])),
+        vod(50, &[2; 20]),
+        whole(8, 71, &sound(&[1; 20])),
+        vod(71, &[2; 20]),
+    ]
+    .concat();
+    let outcome = publish(&bytes).await;
+    outcome.end.as_ref().unwrap();
+    assert_eq!((pictures(&outcome.media), sounds(&outcome.media)), (vec![(40, 300)], vec![50, 71]));
+    let left_out = outcome.media.iter().filter_map(|media| match media {
+        Media::LeftOut(track) => Some(*track),
+        _ => None,
+    });
+    assert_eq!(left_out.collect::<Vec<_>>(), ["a second track of sound", "a second picture"]);
+}

@@ -13,6 +13,13 @@ use crate::clip;
 use crate::cut::judge::decoded;
 use crate::cut::usual::{HOUR_MS, kept, move_by, other, pictures, retimed, usual};
 
+/// How many a decoder finds in a file, with nothing wrong in it.
+fn frames(bytes: &[u8]) -> usize {
+    let (_folder, file) = clip::place("recorded.mp4");
+    std::fs::write(&file, bytes).unwrap();
+    decoded(&file)
+}
+
 #[tokio::test]
 async fn a_stream_key_may_carry_a_query_and_slashes() {
     let door = Door::open(Limits::default()).await;
@@ -53,6 +60,43 @@ async fn an_encoder_that_is_silent_past_its_lease_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn an_encoder_silent_on_its_open_connection_is_said_to_be_and_comes_back_on_it() {
+    let door = Door::open_with(Limits::default(), Duration::from_secs(2)).await;
+    let mut target = door.push(&door.key).await.unwrap();
+    // Configurations come once; what comes after the silence begins with a keyframe.
+    let at = usual()
+        .media
+        .iter()
+        .position(|media| matches!(media, Media::Video(frame) if frame.key && frame.dts_ticks > 4 * 90_000));
+    let (before, after) = usual().media.split_at(at.unwrap());
+    send(&mut target, before).await;
+    until(async || (door.row().await.state == BroadcastState::Interrupted).then_some(())).await;
+    assert_eq!(door.log().await, ["encoder_silent", "encoder_came"]);
+    // Another may come meanwhile, and does not.
+    let silent = Duration::from_secs(100);
+    door.publishing.clock.advance(silent);
+    send(&mut target, after).await;
+    target.finish().await.unwrap();
+    let log = until(async || Some(door.log().await).filter(|log| log[0] == "encoder_stopped")).await;
+    assert_eq!(log, ["encoder_stopped", "encoder_came", "encoder_silent", "encoder_came"]);
+    let row = door.row().await;
+    let id = (row.video_id, u32::try_from(row.revision.unwrap()).unwrap());
+    let packs = door.publishing.find_recorded(id).await.unwrap().packs;
+    for rung in ["108p", "audio"] {
+        let of = |epoch| packs.iter().filter(move |pack| pack.rung == rung && pack.attempt == epoch);
+        let (first, second) = (of(1).next_back().unwrap(), of(2).next().unwrap());
+        assert!(second.discontinuity && !first.discontinuity, "{rung}");
+        let apart = second.shown_at.unwrap().0 - first.shown_at.unwrap().0;
+        assert!(apart > 90_000, "after a silence of 100 s {rung} is told to be {apart} ms later");
+    }
+    let sent = pictures(&usual().media);
+    let recorded = door.recorded().await.into_iter().filter(|((rung, _), _)| rung == "108p");
+    let kept: usize = recorded.map(|(_, bytes)| frames(&bytes)).sum();
+    assert_eq!(kept, sent);
+    door.close().await;
+}
+
+#[tokio::test]
 async fn a_second_encoder_with_the_same_key_hears_that_another_is_sending() {
     let door = Door::open(Limits::default()).await;
     let mut target = door.push(&door.key).await.unwrap();
@@ -77,14 +121,12 @@ async fn a_stream_that_jumps_repeats_itself_and_changes_is_recorded_frame_for_fr
     }
     target.finish().await.unwrap();
     assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
-    let (mut frames, mut files) = (0, 0);
+    let (mut shown, mut files) = (0, 0);
     for ((rung, _), bytes) in door.recorded().await {
-        let (_folder, file) = clip::place("recorded.mp4");
-        std::fs::write(&file, bytes).unwrap();
-        let found = decoded(&file);
+        let found = frames(&bytes);
         files += 1;
-        frames += if rung == "audio" { 0 } else { found };
+        shown += if rung == "audio" { 0 } else { found };
     }
-    assert_eq!((frames, files), (pictures(&jumping) + pictures(&changed), 4));
+    assert_eq!((shown, files), (pictures(&jumping) + pictures(&changed), 4));
     door.close().await;
 }

@@ -25,7 +25,7 @@ pub fn file(media: &[Media]) -> Vec<u8> {
                 let body = [&[0xaf, 1], &frame.data[..]].concat();
                 tag(&mut out, 8, (frame.pts_ticks - first).max(0) / 90, &body);
             }
-            Media::Metadata(_) => {}
+            Media::Metadata(_) | Media::LeftOut(_) => {}
         }
     }
     out

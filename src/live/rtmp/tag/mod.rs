@@ -3,13 +3,14 @@
 mod aggregate;
 mod audio;
 mod metadata;
+mod multitrack;
 mod nal;
 mod parameter_sets;
 mod video;
 
 use std::collections::VecDeque;
 
-use super::super::frame::{AudioFrame, Media, TICKS_PER_SECOND};
+use super::super::frame::{AudioFrame, Media, SECOND_SOUND, TICKS_PER_SECOND};
 use super::Error;
 use super::chunk::{Message, kind};
 use super::clock::Clock;
@@ -43,6 +44,7 @@ impl Decoder {
                     let pts_ticks = self.clock.unwrap_ms(message.timestamp) * TICKS_PER_MS;
                     out.push_back(Media::Audio(AudioFrame { pts_ticks, data }));
                 }
+                Some(audio::Content::LeftOut) => out.push_back(Media::LeftOut(SECOND_SOUND)),
                 None => {}
             },
             _ => {}

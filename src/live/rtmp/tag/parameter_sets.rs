@@ -45,6 +45,11 @@ impl<'a> Sets<'a> {
         sets
     }
 
+    /// The frame has none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.vps.is_empty() && self.sps.is_empty() && self.pps.is_empty()
+    }
+
     /// Whether a configuration knows them all already; so it is too when there are none.
     pub(super) fn are_in(&self, config: &[u8]) -> bool {
         let known = |set: &&[u8]| config.windows(set.len()).any(|window| window == *set);

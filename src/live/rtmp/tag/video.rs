@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::super::super::frame::{Media, VideoConfig, VideoFrame};
+use super::super::super::frame::{Media, SECOND_PICTURE, VideoConfig, VideoFrame};
 use super::super::Error;
+use super::multitrack::{Choice, Single};
 use super::{TICKS_PER_MS, after, nal, parameter_sets};
 use crate::domain::printable::printable_bytes;
 
@@ -44,6 +45,11 @@ enum Body {
 #[derive(Debug, Default)]
 pub(super) struct Track {
     config: Option<VideoConfig>,
+    /// The last sequence header, whether or not it is what is in force.
+    header: Option<VideoConfig>,
+    /// The same header came again, while the pictures have other sets among them: it counts only where those stop.
+    repeated: bool,
+    choice: Choice,
     /// The encoder separates NAL units by start codes.
     start_codes: bool,
 }
@@ -57,9 +63,13 @@ impl Track {
         out: &mut VecDeque<Media>,
     ) -> Result<(), Error> {
         let mut nanos_ticks = 0;
-        let Some(packet) = packet(payload, &mut nanos_ticks)? else { return Ok(()) };
+        let (packet, is_news) = packet(payload, &mut nanos_ticks, &mut self.choice)?;
+        if is_news {
+            out.push_back(Media::LeftOut(SECOND_PICTURE));
+        }
+        let Some(packet) = packet else { return Ok(()) };
         match packet.body {
-            Body::Config(bytes) => self.adopt(packet.codec.config(Bytes::copy_from_slice(&bytes)), out),
+            Body::Config(bytes) => self.take_header(packet.codec.config(Bytes::copy_from_slice(&bytes)), out),
             Body::Frame { cts_ticks, data } => {
                 let data = self.with_lengths(packet.codec, data);
                 if packet.key {
@@ -72,6 +82,16 @@ impl Track {
             }
         }
         Ok(())
+    }
+
+    /// Encoders that say their header again and again may mean the sets among their pictures all the same (DJI): those are
+    /// what decoders go by.
+    fn take_header(&mut self, header: VideoConfig, out: &mut VecDeque<Media>) {
+        self.repeated = self.header.as_ref() == Some(&header) && self.config.is_some();
+        if !self.repeated {
+            self.header = Some(header.clone());
+            self.adopt(header, out);
+        }
     }
 
     fn adopt(&mut self, config: VideoConfig, out: &mut VecDeque<Media>) {
@@ -103,6 +123,10 @@ impl Track {
             Codec::Hevc => parameter_sets::Sets::in_hevc(data, length_bytes),
             Codec::Av1 => return,
         };
+        let repeated = std::mem::take(&mut self.repeated);
+        if let Some(header) = self.header.clone().filter(|_| repeated && found.is_empty()) {
+            return self.adopt(header, out);
+        }
         if self.config.as_ref().is_some_and(|config| found.are_in(config.bytes())) {
             return;
         }
@@ -117,17 +141,26 @@ impl Track {
 }
 
 /// None for what carries no picture: empty messages, the end of a sequence, colour metadata.
-fn packet(payload: &Bytes, nanos_ticks: &mut i64) -> Result<Option<Packet>, Error> {
+/// And whether another track came for the first time.
+fn packet(
+    payload: &Bytes,
+    nanos_ticks: &mut i64,
+    choice: &mut Choice,
+) -> Result<(Option<Packet>, bool), Error> {
     const COMMAND: u8 = 5;
-    let Some(&first) = payload.first() else { return Ok(None) };
+    let Some(&first) = payload.first() else { return Ok((None, false)) };
     let enhanced = first & 0x80 != 0;
     let frame_type = first >> 4 & 7;
     if frame_type == COMMAND {
-        return Ok(None);
+        return Ok((None, false));
     }
     // 1 a keyframe, 4 one that a server made.
     let key = matches!(frame_type, 1 | 4);
-    if enhanced { enhanced_packet(payload, key, nanos_ticks) } else { legacy_packet(payload, key) }
+    if enhanced {
+        return enhanced_packet(payload, (key, nanos_ticks), choice);
+    }
+    let packet = if choice.take_single() { legacy_packet(payload, key)? } else { None };
+    Ok((packet, false))
 }
 
 /// FLV E.4.3.1; 12 is H.265 as agreed among Chinese CDNs.
@@ -147,14 +180,27 @@ fn legacy_packet(payload: &Bytes, key: bool) -> Result<Option<Packet>, Error> {
 }
 
 /// Enhanced RTMP, "Enhanced Video".
-fn enhanced_packet(payload: &Bytes, key: bool, nanos_ticks: &mut i64) -> Result<Option<Packet>, Error> {
+fn enhanced_packet(
+    payload: &Bytes,
+    (key, nanos_ticks): (bool, &mut i64),
+    choice: &mut Choice,
+) -> Result<(Option<Packet>, bool), Error> {
     const MULTITRACK: u8 = 6;
-    let Some((packet_type, rest)) = modifiers(payload, nanos_ticks) else { return Ok(None) };
+    let Some((packet_type, rest)) = modifiers(payload, nanos_ticks) else { return Ok((None, false)) };
     if packet_type == MULTITRACK {
-        return Err(unsupported(b"multitrack video"));
+        let (single, is_news) = choice.read(&rest);
+        return Ok((single.map_or(Ok(None), |single| coded(single, key))?, is_news));
     }
-    let Some(data) = after(&rest, 4) else { return Ok(None) };
-    let codec = match &rest[..4] {
+    let Some(codec) = rest.first_chunk().copied().filter(|_| choice.take_single()) else {
+        return Ok((None, false));
+    };
+    Ok((coded(Single { packet_type, codec, body: rest.slice(4..) }, key)?, false))
+}
+
+/// One track's content.
+fn coded(single: Single, key: bool) -> Result<Option<Packet>, Error> {
+    let Single { packet_type, codec, body: data } = single;
+    let codec = match &codec {
         b"avc1" => Codec::Avc,
         b"hvc1" | b"hev1" => Codec::Hevc,
         b"av01" => Codec::Av1,

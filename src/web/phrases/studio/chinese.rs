@@ -130,6 +130,10 @@ const ADVICE: Table = &[
     ("slower_than_real_time", "推流比实时慢 {drift} 秒，请降低码率，或选用更快的编码预设。"),
     ("frames_dropped", "已丢失 {dropped} 帧，请降低码率。"),
     ("no_sound", "没有收到声音，请检查音频来源。"),
+    ("sound_silent", "声音已静音 10 秒以上，请检查麦克风和调音台。"),
+    ("no_pictures", "没有收到画面，观众看到的是“仅有声音”的静态画面。"),
+    ("track_left_out", "推流中有多余的音轨或画面，只采用第一路画面和第一路声音。"),
+    ("format_unusual", "画面的像素格式多数浏览器无法播放，请设为 4:2:0、8 位（NV12）。"),
     ("bitrate_high", "码率为 {megabits} Mbit/s，1080p 使用 6 Mbit/s 即可。"),
 ];
 
@@ -138,6 +142,7 @@ const LOG: Table = &[
     ("encoder_stopped", "编码器已停止推流。"),
     ("encoder_dropped", "与编码器的连接中断。"),
     ("encoder_silent", "编码器长时间没有发送数据。"),
+    ("track_left_out", "推流中有多余的音轨或画面，未被采用。"),
     ("stream_unfit", "无法接收此推流，请检查编码设置。"),
     ("taken_over", "另一台编码器接替了推流。"),
     ("key_changed", "推流密钥已变更。"),
