@@ -226,7 +226,7 @@ mod tests {
         let (published_at, starts_at) =
             (Some(Timestamp(1_600_000_000_000)), Some(Timestamp(1_700_000_000_000)));
         let broadcast = Some(BroadcastState::Scheduled);
-        let item = Item { broadcast, published_at, starts_at, ..item("Press conference") };
+        let item = Item { published_at, broadcast, starts_at, ..item("Press conference") };
         let page = Page { items: vec![item], ..Page::default() };
         let html = render(&page, reader(&Language::english())).expect("a page");
         let start = "Starts <time datetime=\"2023-11-14T22:13:20Z\">14 November 2023, 22:13 UTC</time>";
