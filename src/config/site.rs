@@ -6,7 +6,7 @@ use clap::Args;
 
 /// The operator's own face of the pages.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Site")]
+#[command(next_help_heading = "Settings: site")]
 pub struct Site {
     /// Name of the site on its pages: a text, or JSON by language {"en": "…", "zh-Hans": "…"} [default: policast]
     #[arg(long, env = "POLICAST_SITE_NAME", value_name = "TEXT")]

@@ -115,8 +115,11 @@ impl Schemas {
     /// What is wrong with a parameter of the address.
     pub fn check_parameter(&self, schema: &Value, (name, text): (&str, &str), code: &str) -> Option<Fault> {
         let schema = self.resolved(schema);
+        // An address has texts only: they count as what they are to be read as.
         let value = if is_of(schema, "integer") {
             text.parse::<u64>().map_or_else(|_| text.into(), Value::from)
+        } else if is_of(schema, "boolean") {
+            text.parse::<bool>().map_or_else(|_| text.into(), Value::from)
         } else {
             text.into()
         };

@@ -254,7 +254,8 @@ async fn a_damaged_source_is_never_passed_through() {
         world.work();
         let id = world.upload(damaged(size)).await;
         let video = world.settled(id).await;
-        assert_eq!((video.media_state, video.revision), (MediaState::Ready, Some(2)), "{size}");
+        // What can't be decoded is told; nothing of it is copied.
+        assert_eq!((video.media_state, video.revision), (MediaState::Degraded, Some(2)), "{size}");
         let mut read = world.publishing.db.read().await.expect("a connection");
         let second = revision::find(read.conn(), id, 2).await.expect("an answer").expect("the second");
         drop(read);
