@@ -53,6 +53,8 @@ struct Open {
     part: u32,
     from: i64,
     to: i64,
+    /// How far decoding has come: a segment may be shown for longer.
+    decoded: i64,
     samples: Vec<Sample>,
 }
 
@@ -74,7 +76,9 @@ impl Rendition {
     pub fn begin(&mut self, begin: Begin, base: i64, out: &mut Output) {
         let (from, to) = (base, base);
         let samples = Vec::new();
-        self.open = Some(Open { begin, base, size_bytes: 0, key_bytes: 0, part: 0, from, to, samples });
+        let decoded = base;
+        self.open =
+            Some(Open { begin, base, size_bytes: 0, key_bytes: 0, part: 0, from, to, decoded, samples });
         out.events.push_back(Event::Begin(begin));
     }
 
@@ -122,6 +126,7 @@ impl Rendition {
     pub fn pass(&mut self, until: i64, out: &mut Output) -> Result<(), Error> {
         if let Some(open) = &mut self.open {
             open.to = open.to.max(until);
+            open.decoded = open.decoded.max(until);
         }
         while self.filled() > self.longest {
             self.slice(out)?;
@@ -133,7 +138,7 @@ impl Rendition {
     pub fn take_last(&mut self) -> Option<Sample> {
         let open = self.open.as_mut().filter(|open| open.part > 0 || open.samples.len() > 1)?;
         let last = open.samples.pop()?;
-        open.to = last.decoded;
+        (open.to, open.decoded) = (last.decoded, last.decoded);
         Some(last)
     }
 
@@ -201,7 +206,8 @@ impl Rendition {
     fn tell(&mut self, (to, end): (i64, Option<Ticks>), out: &mut Output) -> Result<(), Error> {
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         let sequence = open.begin.segment.wrapping_mul(SEQUENCES_PER_SEGMENT).wrapping_add(open.part + 1);
-        let nothing = self.written.max(open.from);
+        // What follows is decoded from there on, or later.
+        let nothing = self.written.max(open.from.min(open.decoded));
         let fragment = fragment::write(sequence, (self.timescale, nothing), &open.samples)?;
         self.written = open.samples.last().map_or(self.written, |last| last.decoded + last.duration);
         let start = open.at(open.from, self.timescale);
