@@ -14,10 +14,10 @@ pub struct Site {
     /// Picture beside the name and in browsers' tabs: an SVG, PNG, JPEG or WebP file
     #[arg(long, env = "POLICAST_SITE_CREST", value_name = "FILE")]
     pub site_crest: Option<PathBuf>,
-    /// Colour of links and buttons on light pages, 4.5 to 1 in contrast to white at least [default: #16498f]
+    /// Colour of links and buttons on light pages, 4.5 to 1 in contrast to white at least; without one, #16498f
     #[arg(long, env = "POLICAST_SITE_COLOUR", value_name = "COLOUR")]
     pub site_colour: Option<String>,
-    /// The same on dark pages [default: #8ab4f8]
+    /// The same on dark pages; without one, #8ab4f8
     #[arg(long, env = "POLICAST_SITE_DARK_COLOUR", value_name = "COLOUR")]
     pub site_dark_colour: Option<String>,
     /// Text at the end of each page, as the name [default: the name and what it is for]
