@@ -336,6 +336,22 @@ fn an_encoder_that_comes_back_with_other_keyframes_keeps_the_promise() {
     assert_eq!(told.target, 4);
 }
 
+#[test]
+fn sound_from_before_the_only_picture_keeps_the_promise() {
+    for before in [1, 1_000, 4_200, 5_000, 6_000, 9_000] {
+        for end in [0, 40, 4_400] {
+            let mut told = Told::new(true);
+            let short = stream(&[(0, true)], 0, -before..end);
+            let from = told.run(&short, Position::default());
+            told.run(&short, from);
+            // The promise is another one.
+            let mut told = Told::new(true);
+            let from = told.run(&stream(&[(0, true)], 0, 0..40), Position::default());
+            told.run(&short, from);
+        }
+    }
+}
+
 fn any_pictures() -> impl Strategy<Value = Vec<Picture>> {
     let steps =
         prop::sample::select(vec![17_i64, 33, 40, 40, 40, 66, 120, 250, 400, 700, 1_200, 2_900, 7_000]);

@@ -169,8 +169,7 @@ impl Cutter {
 
     fn push_audio(&mut self, frame: AudioFrame) -> Result<(), Error> {
         if self.clock.is_running() {
-            let at = self.hear(frame);
-            self.heard = self.heard.max(at);
+            self.hear(frame);
             self.go_on(self.heard - (self.late + TICKS_PER_SECOND).min(LATEST))?;
             return self.pump();
         }
@@ -183,10 +182,10 @@ impl Cutter {
         Ok(())
     }
 
-    fn hear(&mut self, frame: AudioFrame) -> Ticks {
+    fn hear(&mut self, frame: AudioFrame) {
         let at = self.clock.audio(frame.pts_ticks);
+        self.heard = self.heard.max(at);
         self.audio.push(at, frame.data, self.video.frontier().unwrap_or(at));
-        at
     }
 
     /// Segments without a picture, where none has come up to `until`.
