@@ -12,6 +12,9 @@ const SKIP_TARGETS: u32 = 6;
 /// A delta saves nothing below this.
 const LEAST_SKIPPED: usize = 4;
 
+/// What is left of a segment of sound and shorter than two frames makes no part.
+const LEAST_PART: Ticks = TICKS_PER_SECOND / 20;
+
 /// How a playlist is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
@@ -67,14 +70,32 @@ pub fn media(window: &Window, view: View<'_>) -> Option<String> {
     if breaks || init != Some(track.init.number) {
         map(&mut out, track.init.number, view);
     }
+    // Players that join what is on both sides of a discontinuity by the clock don't wait for the segment to be whole.
+    if let Some(at) = track.parts.first().and_then(|part| part.shown_at) {
+        line(&mut out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", date_time(at)));
+    }
+    let next = next(window, track);
     for part in &track.parts {
         part_line(&mut out, part, &part_name(track.open, window.epoch, part.number), view);
     }
-    let next = track.parts.last().map_or(0, |part| part.number + 1);
-    let hint = part_name(track.open, window.epoch, next);
+    let hint = part_name(next.0, window.epoch, next.1);
     line(&mut out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}{}\"", view.query));
     reports(&mut out, window, view);
     Some(out)
+}
+
+/// The segment and part that come next. Sound that has come to where its pictures began another segment does the same:
+/// shaka-player gives up on a part that it was told of and that never comes.
+fn next(window: &Window, track: &Track) -> (u32, u32) {
+    let Some(last) = track.parts.last() else { return (track.open, 0) };
+    let pictures = window.tracks.first().and_then(|source| {
+        let mut closed = source.closed.iter().rev().map(|listed| &listed.closed);
+        closed.find(|closed| closed.number == track.open && !closed.gap)
+    });
+    let is_whole = pictures.is_some_and(|closed| {
+        last.start + last.duration + LEAST_PART > closed.segment.start + closed.segment.duration
+    });
+    if is_whole { (track.open + 1, 0) } else { (track.open, last.number + 1) }
 }
 
 fn head(window: &Window, track: &Track, view: View<'_>) -> String {
@@ -290,6 +311,7 @@ mod tests {
         #EXT-X-PART:DURATION=0.333333,URI="1-1.5.m4s"
         #EXTINF:2.000000,
         1-1.m4s
+        #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:24Z
         #EXT-X-PART:DURATION=0.333333,URI="2-1.0.m4s",INDEPENDENT=YES
         #EXT-X-PART:DURATION=0.333333,URI="2-1.1.m4s"
         #EXT-X-PRELOAD-HINT:TYPE=PART,URI="2-1.2.m4s"
@@ -325,6 +347,22 @@ mod tests {
         window.apply(&News::Tenure { epoch: 2, next: 4, lost: 1 });
         let view = MasterView { revision: 1, language: "en", target: 2, query: "" };
         assert!(master(&window, view).is_some_and(|text| text.contains("1/720p/")));
+    }
+
+    #[test]
+    fn sound_that_has_come_to_the_end_of_its_pictures_goes_on_with_the_next_segment() {
+        let mut window = filled(3, 0, None);
+        let hint = |window: &Window| {
+            let text =
+                media(window, View { rung: "audio", skip: false, target: 2, query: "" }).expect("a rung");
+            text.lines().find(|line| line.starts_with("#EXT-X-PRELOAD-HINT")).map(str::to_owned)
+        };
+        let of = |name: &str| Some(format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}\""));
+        window.apply(&closed("720p", 3));
+        (0..5).for_each(|number| window.apply(&part("audio", 3, number)));
+        assert_eq!(hint(&window), of("3-1.5.m4s"));
+        window.apply(&part("audio", 3, 5));
+        assert_eq!(hint(&window), of("4-1.0.m4s"));
     }
 
     #[test]

@@ -382,7 +382,10 @@ impl Session {
             Event::Begin(_) | Event::Picture(_) => {}
             Event::Part(part) => {
                 let Some(rung) = self.rung(part.track) else { return };
-                let news = News::Part { rung, segment: part.segment, part: Part::from(&part) };
+                let begins = part.part == 0;
+                let shown_at = begins.then(|| self.shown_at(part.segment, (part.start, part.duration)));
+                let told = Part { shown_at, ..Part::from(&part) };
+                let news = News::Part { rung, segment: part.segment, part: told };
                 self.tell_news(news, part.bytes);
             }
             Event::End(end) => self.tell_end(&end),
@@ -439,16 +442,12 @@ impl Session {
         self.tape.keep(Keep::Segment { rung, closed, bytes, next });
     }
 
-    /// When the picture at this time of the timeline was taken: the first segment to close was taken just now.
+    /// When the picture at this time of the timeline was taken: the first part was taken just now.
     fn shown_at(&mut self, number: u32, (start, duration): (Ticks, Ticks)) -> Timestamp {
         // Pictures and sound that begin a segment together say the same.
         let known = self.source.as_ref().and_then(|rung| {
-            self.channel.look(|window| {
-                let listed =
-                    window.track(rung)?.closed.iter().rev().find(|listed| listed.closed.number == number);
-                let together = listed.filter(|listed| (listed.closed.segment.start - start).abs() < TOGETHER);
-                together.map(|listed| listed.closed.shown_at)
-            })
+            let begun = self.channel.look(|window| window.track(rung)?.begun(number));
+            begun.filter(|(begin, _)| (begin - start).abs() < TOGETHER).map(|(_, shown_at)| shown_at)
         });
         if let Some(known) = known {
             return known;

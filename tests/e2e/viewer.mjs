@@ -12,8 +12,12 @@ if (!watch) {
 
 await withBrowser(async (browser) => {
   const page = await open(browser, watch);
-  await until(page, () => window.policast?.video?.currentTime > 1, null, 'it does not play', 60_000);
+  await until(page, () => window.policast?.hls, null, 'there is no player', 60_000);
   await page.evaluate(count);
+  // A picture, not only a time: browsers show nothing before the first keyframe they are given.
+  await until(page, () => policast.video.currentTime > 1 && pictures > 2, null, 'it does not play', 60_000);
+  const { first, known } = await page.evaluate(() => ({ first, known }));
+  promise(first < known, `the first picture is one of ${first} s, and there was one at ${known} s when it came`);
   console.log('plays');
   for await (const _ of createInterface({ input: process.stdin })) {
     const from = await page.evaluate(() => {
@@ -37,12 +41,14 @@ await withBrowser(async (browser) => {
 /** In the page: counts the pictures that are shown, and hears hls.js. A page that is loaded anew has no such count. */
 function count() {
   const { hls, video } = policast;
-  Object.assign(window, { pictures: 0, errors: [] });
+  Object.assign(window, { pictures: 0, errors: [], first: null, known: hls.latestLevelDetails?.edge });
+  hls.on('hlsLevelUpdated', (_, { details }) => (known ??= details.edge));
   const note = (what) => errors.push(`${new Date().toISOString()}, at ${video.currentTime}: ${what}`);
   hls.on('hlsError', (_, { details, fatal, error }) => note(`${fatal ? 'fatal ' : ''}${details}, ${error?.message}`));
   video.addEventListener('error', () => note(video.error?.message));
-  const shown = () => {
+  const shown = (_, { mediaTime }) => {
     pictures += 1;
+    first ??= mediaTime;
     video.requestVideoFrameCallback(shown);
   };
   video.requestVideoFrameCallback(shown);

@@ -85,7 +85,9 @@ impl Teller {
     }
 
     fn tell_part(&self, part: cut::Part) {
-        let news = News::Part { rung: self.name.clone(), segment: part.segment, part: Part::from(&part) };
+        let shown_at = (part.part == 0).then(|| self.shown_at(part.segment)).flatten();
+        let told = Part { shown_at, ..Part::from(&part) };
+        let news = News::Part { rung: self.name.clone(), segment: part.segment, part: told };
         self.outlet.tell(news, part.bytes);
     }
 
@@ -109,11 +111,8 @@ impl Teller {
         }
     }
 
-    /// As the source has it, which closes each segment before we do.
+    /// As the source has it, which begins and closes each segment before we do.
     fn shown_at(&self, number: u32) -> Option<Timestamp> {
-        self.outlet.channel.look(|window| {
-            let mut closed = window.tracks.first()?.closed.iter().rev().map(|listed| &listed.closed);
-            closed.find(|closed| closed.number == number).map(|closed| closed.shown_at)
-        })
+        self.outlet.channel.look(|window| window.tracks.first()?.begun(number).map(|(_, shown_at)| shown_at))
     }
 }

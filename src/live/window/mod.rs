@@ -54,6 +54,9 @@ pub struct Part {
     /// Its segment comes after a discontinuity.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub discontinuity: bool,
+    /// When the first picture of its segment was taken; told with the first part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_at: Option<Timestamp>,
     pub size_bytes: u64,
 }
 
@@ -65,6 +68,7 @@ impl From<&cut::Part> for Part {
             duration: part.duration,
             independent: part.independent,
             discontinuity: part.discontinuity,
+            shown_at: None,
             size_bytes: part.bytes.len() as u64,
         }
     }
@@ -304,17 +308,22 @@ pub(super) mod tests {
     pub fn part(rung: &str, segment: u32, number: u32) -> News {
         let start = i64::from(segment) * 2 * S + i64::from(number) * 30_000;
         let (independent, discontinuity) = (number == 0, segment == 1);
-        let part = Part { number, start, duration: 30_000, independent, discontinuity, size_bytes: 1000 };
+        let shown_at = (number == 0).then_some(shown_at(segment));
+        let part =
+            Part { number, start, duration: 30_000, independent, discontinuity, shown_at, size_bytes: 1000 };
         News::Part { rung: rung.to_owned(), segment, part }
     }
 
     pub fn closed(rung: &str, number: u32) -> News {
         let segment =
             Segment { start: i64::from(number) * 2 * S, duration: 2 * S, size_bytes: 6000, key_bytes: 500 };
-        let shown_at = Timestamp(1_700_000_000_000 + i64::from(number) * 2000);
-        let closed =
-            Closed { number, epoch: 1, segment, init: 0, discontinuity: number == 1, shown_at, gap: false };
+        let (discontinuity, shown_at) = (number == 1, shown_at(number));
+        let closed = Closed { number, epoch: 1, segment, init: 0, discontinuity, shown_at, gap: false };
         News::Closed { rung: rung.to_owned(), closed }
+    }
+
+    fn shown_at(number: u32) -> Timestamp {
+        Timestamp(1_700_000_000_000 + i64::from(number) * 2000)
     }
 
     /// Segments `0..whole` closed with six parts each, and `open` parts of the next.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{Closed, Init, Part};
+use crate::domain::Timestamp;
 use crate::domain::media::{Segment, TICKS_PER_SECOND, Ticks};
 
 /// Closed segments whose parts are still listed; with the open one that makes three, after which RFC 8216bis 4.4.4.9
@@ -64,6 +65,18 @@ impl Track {
         }
     }
 
+    /// Where a segment that is listed, or the open one, begins, and when that was taken.
+    pub fn begun(&self, number: u32) -> Option<(Ticks, Timestamp)> {
+        let open = self.parts.first().filter(|_| self.open == number);
+        let of_open = open.and_then(|part| Some((part.start, part.shown_at?)));
+        of_open.or_else(|| {
+            let mut closed = self.closed.iter().rev().map(|listed| &listed.closed);
+            closed
+                .find(|closed| closed.number == number)
+                .map(|closed| (closed.segment.start, closed.shown_at))
+        })
+    }
+
     /// Nothing has come to it yet.
     pub(super) fn is_new(&self) -> bool {
         self.closed.is_empty() && self.parts.is_empty()
@@ -112,7 +125,7 @@ impl Track {
             let Some(last) = self.closed.back().map(|listed| listed.closed.clone()) else { return };
             let start = last.segment.start + last.segment.duration;
             let duration = (self.end() - start).max(LEAST_GAP);
-            let shown_at = self.next_shown_at().unwrap_or(last.shown_at);
+            let shown_at = self.shown_at(number).unwrap_or(last.shown_at);
             let discontinuity = self.parts.first().is_some_and(|part| part.discontinuity);
             let segment = Segment { start, duration, size_bytes: 0, key_bytes: 0 };
             let init = self.init.number;

@@ -65,8 +65,7 @@ impl Track {
 
     /// When a segment that is listed, or the open one, was taken.
     pub(super) fn shown_at(&self, number: u32) -> Option<Timestamp> {
-        let found = self.closed.iter().map(|listed| &listed.closed).find(|closed| closed.number == number);
-        found.map(|closed| closed.shown_at).or_else(|| self.next_shown_at())
+        self.begun(number).map(|(_, shown_at)| shown_at).or_else(|| self.next_shown_at())
     }
 
     /// When what follows the closed segments was taken.

@@ -51,6 +51,16 @@ function earliest(api) {
   return Math.max(0, ...starts);
 }
 
+/**
+ * The edge; where that is in pictures that build on a keyframe long before it (the playlist's EXT-X-START), and they are
+ * not loaded yet, that keyframe: from anywhere else browsers show nothing up to the next one.
+ */
+function landingOf(edge, { api, buffered }) {
+  const { startTimeOffset, edge: end } = api?.latestLevelDetails ?? {};
+  const isLoaded = [...Array(buffered.length).keys()].some((at) => buffered.start(at) <= edge && edge <= buffered.end(at));
+  return startTimeOffset < 0 && !isLoaded ? Math.min(edge, end + startTimeOffset) : edge;
+}
+
 /** Keeps a player at the live edge for as long as its viewer wants to be there; `restart` is the last resort. */
 export function keepUp({ controller, video, phrases }, restart) {
   const button = controller.querySelector('.golive');
@@ -72,10 +82,12 @@ export function keepUp({ controller, video, phrases }, restart) {
     return api ? api.liveSyncPosition : seekable.length ? seekable.end(seekable.length - 1) - 1 : null;
   };
   const behind = () => (edge() === null ? 0 : edge() - video.currentTime);
+  /** Where near the edge there is a picture at once. */
+  const landing = () => landingOf(edge(), video);
 
   function goLive() {
     following = true;
-    if (edge() !== null) video.currentTime = last = edge();
+    if (edge() !== null) video.currentTime = last = landing();
     video.play().catch(() => {});
   }
 
@@ -125,7 +137,7 @@ export function keepUp({ controller, video, phrases }, restart) {
   on(video, 'pause', () => (following = false));
   on(video, 'play', () => {
     // Paused from the beginning: the edge has gone on.
-    if (!begun && following && behind() > 2) video.currentTime = last = edge();
+    if (!begun && following && landing() - video.currentTime > 2) video.currentTime = last = landing();
     begun = true;
     following ||= behind() < near;
   });
@@ -143,7 +155,7 @@ export function keepUp({ controller, video, phrases }, restart) {
     jumped = false;
     last = video.currentTime;
     button.hidden = behind() < near;
-    if (following && !video.paused && behind() > far) goLive();
+    if (following && !video.paused && landing() - video.currentTime > far) goLive();
     hurry();
   });
   // Tells media-chrome that one may seek back: else every press of play leads to the edge.

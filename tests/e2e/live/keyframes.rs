@@ -2,6 +2,9 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::viewer::Viewer;
 use super::{Broadcast, plays, wait_for_the_end};
@@ -9,8 +12,9 @@ use crate::playlist;
 use crate::server::Server;
 use crate::tool::{program, succeed};
 
-/// Sends pictures of this rate, coded so, and perhaps somebody watches in Chromium; then the recording has all of them.
-async fn is_kept(rate: u32, (coding, seconds): (&[&str], u32), is_watched: bool) {
+/// Sends pictures of this rate, coded so; somebody who comes this long after the first segment watches in Chromium. Then
+/// the recording has all of them.
+async fn is_kept(rate: u32, (coding, seconds): (&[&str], u32), late: Duration) {
     let server = Server::start_with(&[("POLICAST_LIVE_RUNGS", "0")]).await;
     server.api.agency().await;
     let clip = server.home().join("clip.flv");
@@ -27,11 +31,10 @@ async fn is_kept(rate: u32, (coding, seconds): (&[&str], u32), is_watched: bool)
     encoder.args(["-c", "copy", "-f", "flv", "-flvflags", "no_duration_filesize", &broadcast.url]);
     let mut encoder = encoder.stdout(Stdio::null()).spawn().expect("ffmpeg starts");
     broadcast.wait_until_it_plays().await;
-    if is_watched {
-        let mut viewer = Viewer::sit(&broadcast).await;
-        viewer.goes_on().await;
-        viewer.leave().await;
-    }
+    sleep(late).await;
+    let mut viewer = Viewer::sit(&broadcast).await;
+    viewer.goes_on().await;
+    viewer.leave().await;
     assert!(encoder.wait().await.expect("ffmpeg").success(), "the encoder was shown out");
     broadcast.wait_for("interrupted").await;
     broadcast.end().await;
@@ -53,11 +56,19 @@ async fn is_kept(rate: u32, (coding, seconds): (&[&str], u32), is_watched: bool)
 
 #[tokio::test]
 async fn keyframes_16_s_apart_end_no_stream_and_are_recorded() {
-    // Not watched: whoever comes within a segment without a keyframe waits for the next one, and hls.js stands there.
-    is_kept(15, (&["-g", "250", "-sc_threshold", "0"], 45), false).await;
+    // The first keyframes are at 0, 16.7 and 33.3 s: whoever comes at about 28 s finds no other for 5 s.
+    is_kept(15, (&["-g", "250", "-sc_threshold", "0"], 60), Duration::from_secs(24)).await;
+}
+
+#[tokio::test]
+async fn keyframes_2_and_then_10_s_apart_are_watched_from_between_and_recorded() {
+    // At 0, 2, 4, 14, 16, 18, 28 s: whoever comes at about 22 s finds no other for 6 s.
+    let irregular = "expr:lt(mod(t+0.0001,14),0.066)+lt(mod(t+9.9999,14),0.066)+lt(mod(t+11.9999,14),0.066)";
+    let coding = ["-g", "1000", "-sc_threshold", "0", "-force_key_frames", irregular];
+    is_kept(15, (&coding, 45), Duration::from_secs(19)).await;
 }
 
 #[tokio::test]
 async fn two_pictures_a_second_are_watched_and_recorded() {
-    is_kept(2, (&["-g", "4"], 60), true).await;
+    is_kept(2, (&["-g", "4"], 60), Duration::ZERO).await;
 }
