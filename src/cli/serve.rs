@@ -281,6 +281,7 @@ fn live_settings(config: &Config, keys: &Keys) -> live::Settings {
         node: config.node_url(),
         keys: keys.clone(),
         lease: settings.live_lease.0,
+        dvr: settings.live_dvr.0,
         buffer_bytes: settings.live_buffer_bytes,
         doors: live::guests::Limits {
             connections: settings.ingest_connections,

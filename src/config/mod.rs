@@ -279,6 +279,9 @@ pub struct Live {
     /// Silence after which another encoder, or another node, may take a broadcast over
     #[arg(long, env = "POLICAST_LIVE_LEASE", default_value = "6s", value_name = "SPAN", value_parser = value::some_time)]
     pub live_lease: Span,
+    /// How far back viewers may seek while a broadcast is live whose `dvr_seconds` says nothing of it
+    #[arg(long, env = "POLICAST_LIVE_DVR", default_value = "4h", value_name = "SPAN", value_parser = value::some_time)]
+    pub live_dvr: Span,
     /// Where the other nodes reach this one, to pull broadcasts from it [default: <http://LISTEN>]
     #[arg(long, env = "POLICAST_NODE_URL", value_name = "URL", value_parser = value::http_url)]
     pub node_url: Option<String>,

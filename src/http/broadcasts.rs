@@ -47,7 +47,8 @@ pub struct Draft {
     /// How long it waits for an encoder that dropped; 60 where it is left out.
     #[schema(minimum = 0, maximum = 1800)]
     grace_seconds: Option<u32>,
-    /// How far back viewers may seek while it is live; to its start where it is left out.
+    /// How far back viewers may seek while it is live; where it is left out, as far as on all of this server: 4 hours, unless
+    /// its operator chose otherwise.
     #[schema(minimum = 30)]
     dvr_seconds: Option<u32>,
     /// While an encoder that dropped is waited for, viewers see a still picture that says so; no where it is left out.

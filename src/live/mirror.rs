@@ -140,7 +140,8 @@ async fn pull(live: &Live, channel: &Channel, owner: &Owner) -> Result<Infallibl
     let mut frames = FramedRead::new(body, codec());
     let hello: Hello = serde_json::from_slice(&next(&mut frames).await?)?;
     check(channel, hello.epoch)?;
-    let fresh = Channel::new(channel.about, Window::new(hello.epoch, 0, owner.dvr), FIRST_TARGET);
+    let dvr = live.settings.window(owner.dvr);
+    let fresh = Channel::new(channel.about, Window::new(hello.epoch, 0, Some(dvr)), FIRST_TARGET);
     for _ in 0..hello.backlog {
         let (news, bytes) = read(&mut frames).await?;
         fresh.tell(news, bytes);

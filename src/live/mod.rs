@@ -43,6 +43,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::media::{TICKS_PER_SECOND, Ticks};
 use crate::domain::secret::Keys;
 use crate::domain::{BroadcastId, VideoId};
 use crate::publishing::{Ingest, Owner, Publishing, Recent, Tenure};
@@ -73,12 +74,23 @@ pub struct Settings {
     pub keys: Keys,
     /// How long an owner may be silent before another encoder may take its channel.
     pub lease: Duration,
+    /// How far back viewers may seek where the broadcast says nothing of it.
+    pub dvr: Duration,
     /// Bytes of a recording that may wait for the bucket.
     pub buffer_bytes: u64,
     pub doors: guests::Limits,
     pub rtmp: rtmp::Limits,
     pub cut: cut::Settings,
     pub rungs: rungs::Settings,
+}
+
+impl Settings {
+    /// How far back viewers may seek, in ticks: as far as the broadcast says, or else as everywhere. All that is listed
+    /// is loaded by whoever comes, and again by players that know no delta playlists.
+    pub fn window(&self, own: Option<Ticks>) -> Ticks {
+        let seconds = Ticks::try_from(self.dvr.as_secs()).unwrap_or(Ticks::from(u32::MAX));
+        own.unwrap_or(seconds.saturating_mul(TICKS_PER_SECOND))
+    }
 }
 
 /// The live room; cheap to clone.

@@ -47,11 +47,12 @@ pub(super) fn begin(live: &Live, ingest: &Ingest, (recorded, tape): (&Recorded, 
 
 /// The channel, and whether what it tells is but what the rows hold.
 fn channel_of(live: &Live, ingest: &Ingest, recorded: &Recorded) -> (Arc<Channel>, bool) {
-    let dvr = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
+    let own = ingest.broadcast.dvr_ms.map(|ms| ms * TICKS_PER_SECOND / 1000);
+    let dvr = live.settings.window(own);
     let mut recalled = false;
     let channel = live.channel(ingest, || {
         recalled = true;
-        let mut window = Window::new(ingest.before().0, 0, dvr);
+        let mut window = Window::new(ingest.before().0, 0, Some(dvr));
         recall::recall(&mut window, recorded);
         window
     });

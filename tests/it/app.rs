@@ -209,6 +209,7 @@ pub fn live_settings() -> live::Settings {
         node: PUBLIC.to_owned(),
         keys: keys_of(NODES_SECRET),
         lease: Duration::from_secs(6),
+        dvr: Duration::from_hours(4),
         buffer_bytes: 64 << 20,
         doors: live::guests::Limits::default(),
         rtmp: live::rtmp::Limits::default(),

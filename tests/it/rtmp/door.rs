@@ -52,6 +52,7 @@ impl Door {
             node: "http://127.0.0.1:9".to_owned(),
             keys: crate::app::keys_of(""),
             lease,
+            dvr: Duration::from_hours(4),
             buffer_bytes: 64 << 20,
             doors: live::guests::Limits::default(),
             rtmp: limits,
