@@ -152,6 +152,13 @@ pub async fn run(
     tasks.wait().await;
 }
 
+/// One attempt at a job that is claimed, from claim to word about it, in the caller's own task: where a test lets it fail
+/// between any two changes.
+pub async fn attempt(publishing: Publishing, settings: Settings, row: Row) {
+    let worker = Worker { publishing, settings: Arc::new(settings) };
+    worker.attempt(row, &CancellationToken::new()).await;
+}
+
 impl Worker {
     async fn work(&self, slot: usize, drain: &CancellationToken, cut: &CancellationToken) {
         let name = format!("{}/{slot}", self.settings.name);

@@ -18,7 +18,7 @@ use policast::publishing::{
     AccountDraft, BroadcastDraft, BroadcastPlan, Changes, Finding, Fsck, Incoming, KeyDraft, Limits,
     Publishing, Target, TopicDraft, VideoDraft,
 };
-use policast::storage::{Checksums, Embedded, S3Settings, Storage};
+use policast::storage::{Checksums, Embedded, Patience, S3Settings, Storage};
 use policast::worker;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -84,6 +84,7 @@ impl World {
             access_key_id: keys.access_key_id.clone(),
             secret_access_key: keys.secret_access_key.clone(),
             checksums: Checksums::WhenRequired,
+            patience: Patience::default(),
         });
         let db = Db::sqlite(&folder.path().join("policast.db")).await.expect("SQLite");
         let small = (Self::over(db, storage, folder).await, faults);
@@ -154,20 +155,7 @@ impl World {
 
     /// Starts the worker with other limits for its children.
     pub fn work_within(&mut self, cage: CageLimits) {
-        let settings = worker::Settings {
-            name: "test".to_owned(),
-            slots: 2,
-            lease: Duration::from_secs(30),
-            account_cap: 16,
-            program: PathBuf::from(env!("CARGO_BIN_EXE_policast")),
-            cage,
-            limits: task::Limits {
-                max_pixels: 1 << 25,
-                max_duration: 3600 * TICKS_PER_SECOND,
-                ..task::Limits::default()
-            },
-            ladder: LadderSettings { enable_uhd: false, preset: "ultrafast".to_owned(), passthrough: true },
-        };
+        let settings = settings(cage);
         let (publishing, stop) = (self.publishing.clone(), self.stop.clone());
         self.worker = Some(tokio::spawn(worker::run(publishing, settings, stop.clone(), stop)));
     }
@@ -232,6 +220,24 @@ impl World {
         if let Some(worker) = self.worker.take() {
             worker.await.expect("the worker ends in order");
         }
+    }
+}
+
+/// What a worker of the tests is told.
+pub fn settings(cage: CageLimits) -> worker::Settings {
+    worker::Settings {
+        name: "test".to_owned(),
+        slots: 2,
+        lease: Duration::from_secs(30),
+        account_cap: 16,
+        program: PathBuf::from(env!("CARGO_BIN_EXE_policast")),
+        cage,
+        limits: task::Limits {
+            max_pixels: 1 << 25,
+            max_duration: 3600 * TICKS_PER_SECOND,
+            ..task::Limits::default()
+        },
+        ladder: LadderSettings { enable_uhd: false, preset: "ultrafast".to_owned(), passthrough: true },
     }
 }
 

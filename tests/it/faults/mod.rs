@@ -1,5 +1,6 @@
 //! Every verb stopped, refused and left without an answer at each change it makes: what was acknowledged holds.
 
+mod caged;
 mod posters;
 mod recording;
 mod uploads;

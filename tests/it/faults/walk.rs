@@ -20,7 +20,7 @@ use crate::world::{World, draft};
 /// A verb that makes more changes never ends.
 const MANY: usize = 60;
 /// Verbs run this long ago, so that what they put off is due by the database's clock.
-const AGO: Duration = Duration::from_hours(1);
+pub const AGO: Duration = Duration::from_hours(1);
 /// Whatever was begun in this time is given up by then: uploads last a day, replaced revisions an hour.
 const LATER: Duration = Duration::from_hours(50);
 const LEASE: Duration = Duration::from_secs(30);
@@ -123,7 +123,7 @@ async fn carry_out(publishing: &Publishing, row: &Row) -> bool {
 }
 
 /// Nothing is dead; and when all that was begun is over, rows and objects agree to the last one.
-async fn sound(world: &mut World) {
+pub async fn sound(world: &mut World) {
     let counts = job::count(world.publishing.db.read().await.expect("a connection").conn()).await;
     let dead = counts.expect("counts").into_iter().find(|(state, _)| *state == JobState::Dead);
     assert_eq!(dead, None);
