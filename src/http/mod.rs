@@ -67,8 +67,8 @@ pub fn router(app: App, pages: impl Into<Pages>) -> Router {
     api.layer(from_fn(layers::hold_one_connection))
         .layer(from_fn_with_state(app.clone(), idempotency::once))
         .layer(from_fn_with_state(known, strict::refuse_unknown))
-        .merge(document::router(&document::of(document, &app)))
-        .merge(nodes::routes())
+        .merge(undocumented(document::router(&document::of(document, &app))))
+        .merge(undocumented(nodes::routes()))
         .with_state(app.clone())
         .merge(pages.layer(from_fn(layers::hold_one_connection)))
         .layer(from_fn_with_state(app, rate::limit))
@@ -78,6 +78,11 @@ pub fn router(app: App, pages: impl Into<Pages>) -> Router {
         .layer(from_fn(layers::identify))
         .layer(from_fn_with_state(refusal, pages::tell_people))
         .layer(from_fn(compress::compress))
+}
+
+/// Addresses of programs beside those that the document tells of; none takes a parameter.
+fn undocumented(routes: Router<App>) -> Router<App> {
+    routes.layer(from_fn(strict::refuse_all))
 }
 
 /// The `OpenAPI` document, for `policast openapi`.

@@ -37,7 +37,7 @@ pub struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "/title/en")]
     pub pointer: Option<String>,
-    /// Which parameter of the query or the address.
+    /// Which parameter of the query or the address, or which value of `Upload-Metadata`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "limit")]
     pub parameter: Option<String>,

@@ -22,12 +22,14 @@ use crate::domain::printable;
 const OF_PLAYERS: &str = "CMCD";
 
 /// What each route takes.
+#[derive(Default)]
 pub struct Known {
     routes: BTreeMap<String, BTreeMap<String, Takes>>,
     schemas: Arc<Schemas>,
 }
 
 /// What one operation takes: the schemas of its parameters, by where they are and their name, and its body.
+#[derive(Default)]
 struct Takes {
     path: BTreeMap<String, Value>,
     query: BTreeMap<String, Value>,
@@ -126,6 +128,12 @@ pub async fn refuse_unknown(
     let Ok(bytes) = to_bytes(body, MAX_JSON_BYTES).await else { return Err(Error::BodyTooLarge) };
     check_empty(&bytes)?;
     Ok(next.run(Request::from_parts(parts, Body::empty())).await)
+}
+
+/// Refuses every parameter, at addresses of programs that are in no document and take none.
+pub async fn refuse_all(request: Request, next: Next) -> Result<Response, Error> {
+    check_query(&Known::default(), &Takes::default(), &request)?;
+    Ok(next.run(request).await)
 }
 
 fn check_query(known: &Known, takes: &Takes, request: &Request) -> Result<(), Error> {

@@ -54,6 +54,26 @@ async fn a_query_parameter_that_nobody_reads_is_refused_on_every_route() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn addresses_of_programs_outside_the_document_take_no_parameter_and_pages_take_any() {
+    let app = App::small().await;
+    for (method, path) in [
+        ("GET", "/api/openapi.json".to_owned()),
+        ("GET", format!("/internal/live/{ID}")),
+        ("POST", format!("/internal/live/{ID}")),
+    ] {
+        let asking = request(method, &format!("{path}?format=yaml"), &headers("application/json"), "{}");
+        let reply = app.ask(asking, None).await;
+        assert_eq!(reply.problem(), (400, "parameter_unknown".to_owned()), "{method} {path}");
+    }
+    assert_eq!(app.get("/api/openapi.json", None).await.status, 200);
+    // Links to pages are shared with what newsletters and networks add to them.
+    for page in ["/", "/topics", "/agencies", "/studio", "/api/docs"] {
+        let reply = app.get(&format!("{page}?utm_source=newsletter&fbclid=x"), None).await;
+        assert_eq!(reply.status, 200, "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_field_that_nobody_reads_is_refused_on_every_route() {
     let app = App::small().await;
     let mut asked = 0;

@@ -259,6 +259,17 @@ async fn wrong_uploads_are_told_in_words_for_people() {
         ("another version", &[("tus-resumable", "0.2.2")]),
         ("no metadata", &tus),
         ("metadata that is no base64", &[tus[0], tus[1], ("upload-metadata", "title ###")]),
+        (
+            "metadata of which three values are no text",
+            &[tus[0], tus[1], ("upload-metadata", "title ###,topic aGVhbHRo,language /w==,account YQBi")],
+        ),
+        ("metadata with a title alone", &[tus[0], tus[1], ("upload-metadata", "title QQ==")]),
+        (
+            "metadata with everything wrong",
+            // language "not a tag", topic "No Topic", account "-".
+            &[tus[0], tus[1], ("upload-metadata", "language bm90IGEgdGFn,topic Tm8gVG9waWM=,account LQ==")],
+        ),
+        ("metadata of a video that is no id", &[tus[0], tus[1], ("upload-metadata", "video eA==")]),
         ("no length", &[tus[0]]),
         ("a length that is a word", &[tus[0], ("upload-length", "long")]),
         ("a checksum of a kind there is none", &[tus[0], tus[1], ("upload-checksum", "crc32 AAAA")]),

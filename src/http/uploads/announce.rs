@@ -1,6 +1,8 @@
 //! Announcing an upload (tus 1.0, creation, creation-with-upload, concatenation).
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::super::auth::Member;
 use super::super::body::{Remains, pour};
+use super::super::problem::Fault;
 use super::super::{App, Error, headers, videos};
 use super::metadata;
 use super::protocol::{self, Concatenation};
@@ -95,28 +98,51 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Error> {
 
 /// The video the metadata names, or the draft it describes.
 async fn target(app: &App, caller: Caller, metadata: &BTreeMap<String, String>) -> Result<Target, Error> {
-    let given = |field: &'static str| metadata.get(field).ok_or(Error::Missing(field));
-    if let Some(video) = metadata.get("video") {
-        return Ok(Target::Video(parse("video", video)?));
+    let mut fields = Fields { metadata, faults: Vec::new() };
+    if metadata.contains_key("video") {
+        return fields.read("video").map(Target::Video).ok_or(Error::Body(fields.faults));
     }
-    let language: Language = parse("language", given("language")?)?;
-    let named = metadata.get("account").map(|handle| parse::<Handle>("account", handle)).transpose()?;
-    let text = |text: &String| Texts::one(language.clone(), text.as_str());
+    let (language, topic) = (fields.need::<Language>("language"), fields.need("topic"));
+    let (title, named) = (fields.need::<String>("title"), fields.read::<Handle>("account"));
+    let (Some(language), Some(topic), Some(title), true) = (language, topic, title, fields.faults.is_empty())
+    else {
+        return Err(Error::Body(fields.faults));
+    };
+    let text = |text: &str| Texts::one(language.clone(), text);
     let draft = VideoDraft {
         account: videos::account_of(app, caller, named).await?,
-        topic: parse("topic", given("topic")?)?,
-        title: text(given("title")?),
-        description: metadata.get("description").map(text).unwrap_or_default(),
+        topic,
+        title: text(&title),
+        description: metadata.get("description").map(|said| text(said)).unwrap_or_default(),
         language,
     };
     Ok(Target::New(Box::new(draft)))
 }
 
-fn parse<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Error>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| Error::Invalid { field, message: error.to_string() })
+/// The values of `Upload-Metadata`, and all that is wrong with them.
+struct Fields<'a> {
+    metadata: &'a BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+impl Fields<'_> {
+    /// A value that has to be there.
+    fn need<T: FromStr<Err: Display>>(&mut self, field: &str) -> Option<T> {
+        if !self.metadata.contains_key(field) {
+            self.add(field, "missing", format!("{field} is missing"));
+        }
+        self.read(field)
+    }
+
+    fn read<T: FromStr<Err: Display>>(&mut self, field: &str) -> Option<T> {
+        let read = self.metadata.get(field)?.parse::<T>();
+        read.map_err(|error| self.add(field, "invalid", format!("{field}: {error}"))).ok()
+    }
+
+    fn add(&mut self, field: &str, fault: &str, detail: String) {
+        let code = format!("{field}_{fault}");
+        self.faults.push(Fault { pointer: None, parameter: Some(field.to_owned()), code, detail });
+    }
 }
 
 #[cfg(test)]

@@ -6,26 +6,38 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::super::Error;
+use super::super::problem::Fault;
 use crate::domain::printable;
 
 /// The header's name.
 pub const NAME: &str = "upload-metadata";
 
-/// By name; an empty header is no metadata.
+/// By name; an empty header is no metadata. Every value that can't be read is told.
 pub fn parse(header: &str) -> Result<BTreeMap<String, String>, Error> {
-    let mut metadata = BTreeMap::new();
+    let (mut metadata, mut faults) = (BTreeMap::new(), Vec::new());
     for pair in header.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let (name, encoded) = pair.split_once(' ').unwrap_or((pair, ""));
         let value = BASE64_STANDARD.decode(encoded.trim()).ok();
         let value = value.and_then(|value| String::from_utf8(value).ok());
         // PostgreSQL keeps no text with a NUL.
         let Some(value) = value.filter(|value| !value.contains('\0')) else {
-            let message = format!("{} is no UTF-8 text in base64", printable(name));
-            return Err(Error::Header { name: NAME, message });
+            faults.push(unreadable(name));
+            continue;
         };
         metadata.insert(name.to_owned(), value);
     }
-    Ok(metadata)
+    if faults.is_empty() { Ok(metadata) } else { Err(Error::Parameters(faults)) }
+}
+
+fn unreadable(name: &str) -> Fault {
+    let name = printable(name);
+    let detail = format!("header {NAME}: {name} is no UTF-8 text in base64");
+    Fault {
+        pointer: None,
+        parameter: Some(name.into_owned()),
+        code: "upload_metadata_invalid".to_owned(),
+        detail,
+    }
 }
 
 /// As a header again.
