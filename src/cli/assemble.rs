@@ -68,6 +68,11 @@ fn limits(config: &Config) -> Limits {
         part_url_ttl: config.limits.part_url_ttl.0,
         token_ttl: config.delivery.token_ttl.0,
         revision_grace: config.limits.revision_grace.0,
+        max_losses: config.media.max_losses,
+        late_writes: config.limits.late_writes.0,
+        sweep_retry: config.limits.sweep_retry.0,
+        keep_history: config.limits.keep_history.0,
+        keep_answers: config.limits.keep_answers.0,
         stale_if_error: config.delivery.stale_if_error.0,
         push_private: config.live.push_allow_private,
         purge_hook: purge_hook(config),
@@ -104,6 +109,7 @@ pub async fn open_storage(config: &Config) -> anyhow::Result<(Storage, Option<Em
             Checksums::WhenRequired => storage::Checksums::WhenRequired,
             Checksums::WhenSupported => storage::Checksums::WhenSupported,
         },
+        patience: patience(config),
     };
     Ok((Storage::connect(&settings), None))
 }
@@ -119,7 +125,18 @@ fn join_embedded(folder: &Path, config: &Config) -> anyhow::Result<Storage> {
         access_key_id: credentials.access_key_id,
         secret_access_key: credentials.secret_access_key,
         checksums: storage::Checksums::WhenRequired,
+        patience: patience(config),
     }))
+}
+
+fn patience(config: &Config) -> storage::Patience {
+    let s3 = &config.s3;
+    storage::Patience {
+        connect: s3.s3_connect_timeout.0,
+        read: s3.s3_read_timeout.0,
+        stall: s3.s3_stall_timeout.0,
+        attempts: s3.s3_attempts,
+    }
 }
 
 fn purge_hook(config: &Config) -> Option<PurgeHook> {

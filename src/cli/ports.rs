@@ -115,6 +115,7 @@ fn limits(settings: &Connections, connections: usize) -> Limits {
             header: settings.header_timeout.0,
             idle: settings.keep_alive.0,
             stall: settings.body_idle_timeout.0,
+            first_request: settings.first_request.0,
         },
         trusted: Arc::from(settings.trusted_proxies.as_slice()),
     }

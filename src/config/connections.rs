@@ -52,6 +52,9 @@ pub struct Connections {
     /// How long after that open requests may take to end
     #[arg(long, env = "POLICAST_DRAIN_TIMEOUT", default_value = "30s", value_name = "SPAN")]
     pub drain_timeout: Span,
+    /// How long in the drain a connection that has asked for nothing yet may still make its first request
+    #[arg(long, env = "POLICAST_FIRST_REQUEST", default_value = "2s", value_name = "SPAN")]
+    pub first_request: Span,
 }
 
 /// A network, or an address as the network of one.

@@ -122,6 +122,18 @@ pub struct S3 {
     /// When requests carry a checksum; several servers refuse `when-supported`
     #[arg(long, env = "POLICAST_S3_CHECKSUMS", default_value = "when-required", value_name = "WHEN")]
     pub s3_checksums: Checksums,
+    /// How long an S3 server may take to accept a connection before it counts as down
+    #[arg(long, env = "POLICAST_S3_CONNECT_TIMEOUT", default_value = "5s", value_name = "SPAN", value_parser = value::some_time)]
+    pub s3_connect_timeout: Span,
+    /// How long until the first byte of its answer; completing a large multipart upload takes some servers a while
+    #[arg(long, env = "POLICAST_S3_READ_TIMEOUT", default_value = "60s", value_name = "SPAN", value_parser = value::some_time)]
+    pub s3_read_timeout: Span,
+    /// How long a request's or an answer's bytes may stand still once they have begun
+    #[arg(long, env = "POLICAST_S3_STALL_TIMEOUT", default_value = "20s", value_name = "SPAN", value_parser = value::some_time)]
+    pub s3_stall_timeout: Span,
+    /// How often one request is sent at most before it counts as failed
+    #[arg(long, env = "POLICAST_S3_ATTEMPTS", default_value = "4", value_name = "N", value_parser = value::one_or_more::<u32>)]
+    pub s3_attempts: u32,
 }
 
 /// When requests to S3 carry a checksum trailer.
@@ -167,6 +179,18 @@ pub struct Limits {
     /// Bytes of tags, chapters, covers, attachments and colour profiles in one source
     #[arg(long, env = "POLICAST_MAX_METADATA_BYTES", default_value = "16777216", value_name = "BYTES", value_parser = value::one_or_more::<u64>)]
     pub max_metadata_bytes: u64,
+    /// How long a node has to remove what an upload left in the bucket before another node tries
+    #[arg(long, env = "POLICAST_SWEEP_RETRY", default_value = "60s", value_name = "SPAN", value_parser = value::some_time)]
+    pub sweep_retry: Span,
+    /// How long after a revision is settled the bucket is swept once more, for what workers without a lease still wrote
+    #[arg(long, env = "POLICAST_LATE_WRITES", default_value = "60s", value_name = "SPAN")]
+    pub late_writes: Span,
+    /// How long `why` can tell of finished jobs and abandoned uploads
+    #[arg(long, env = "POLICAST_KEEP_HISTORY", default_value = "30d", value_name = "SPAN", value_parser = value::some_time)]
+    pub keep_history: Span,
+    /// How long the answer to a request under an `Idempotency-Key` is given again
+    #[arg(long, env = "POLICAST_KEEP_ANSWERS", default_value = "24h", value_name = "SPAN", value_parser = value::some_time)]
+    pub keep_answers: Span,
 }
 
 /// How media is made.
@@ -183,6 +207,9 @@ pub struct Media {
     /// `Idempotency-Key` may be sent again
     #[arg(long, env = "POLICAST_LEASE", default_value = "30s", value_name = "SPAN", value_parser = value::some_time)]
     pub lease: Span,
+    /// Workers that may be lost with one job before the job counts as the cause and is given up
+    #[arg(long, env = "POLICAST_MAX_LOSSES", default_value = "20", value_name = "N", value_parser = value::number::<u32>)]
+    pub max_losses: u32,
     /// Also make 2160p and 1440p rungs of larger sources
     #[arg(long, env = "POLICAST_UHD", default_value = "false", value_name = "BOOL", action = clap::ArgAction::Set)]
     pub uhd: bool,

@@ -30,10 +30,6 @@ use super::stream::{Begun, Requests, Timed, Timeouts};
 /// The pause after a connection that could not be accepted: without file descriptors the next can't be either.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// At the end, a connection that has asked for nothing yet may still do so for as long: what a client sends right after
-/// it was let in is on its way.
-const FIRST_REQUEST: Duration = Duration::from_secs(2);
-
 /// What the connections of a port may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -180,7 +176,7 @@ impl<S> Port<S> {
     async fn drained(&self, requests: &Requests) {
         self.drain.cancelled().await;
         // Hyper closes a connection at once that nothing was read from; who was let in is answered.
-        let _ = tokio::time::timeout(FIRST_REQUEST, requests.first()).await;
+        let _ = tokio::time::timeout(self.timeouts.first_request, requests.first()).await;
     }
 }
 
@@ -230,7 +226,7 @@ mod tests {
         let limits = Limits {
             connections: 10,
             per_address: 0,
-            timeouts: Timeouts { header: minute, idle: minute, stall: minute },
+            timeouts: Timeouts { header: minute, idle: minute, stall: minute, first_request: minute },
             trusted: Arc::default(),
         };
         let app = tower::service_fn(async |_: Request| Ok(Response::new(Body::from("answered"))));

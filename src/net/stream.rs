@@ -22,6 +22,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For a body to go on, and for an answer to be taken on.
     pub stall: Duration,
+    /// At the end, for a connection that has asked for nothing yet: what a client sends right after it was let in is on
+    /// its way.
+    pub first_request: Duration,
 }
 
 /// How many requests of a connection have begun and how many are answered to the end.
@@ -203,6 +206,7 @@ mod tests {
         header: Duration::from_secs(10),
         idle: Duration::from_mins(1),
         stall: Duration::from_secs(30),
+        first_request: Duration::from_secs(2),
     };
 
     #[tokio::test(start_paused = true)]

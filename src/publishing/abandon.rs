@@ -2,7 +2,6 @@
 //! may be left until it is gone, however long the bucket is away.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,10 +14,6 @@ use crate::domain::upload::{Concat, Door, UploadState};
 use crate::domain::{Timestamp, UploadId};
 use crate::storage::{Key, MultipartId};
 
-/// How long a node has to remove what an upload left before another one may try.
-const SWEEP_RETRY: Duration = Duration::from_mins(1);
-/// How long `why` can tell of an upload that became nothing.
-const KEEP_ABANDONED: Duration = Duration::from_hours(720);
 /// Sweeps that fail one after another before the bucket counts as away; the rest waits for the next round.
 const MAX_FAILURES_IN_A_ROW: u32 = 3;
 
@@ -113,7 +108,7 @@ impl Publishing {
 
     async fn claim_sweep(&self, id: UploadId, now: Timestamp) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;
-        let claimed = upload::claim_sweep(tx.conn(), id, now.plus(SWEEP_RETRY), now).await?;
+        let claimed = upload::claim_sweep(tx.conn(), id, now.plus(self.limits.sweep_retry), now).await?;
         tx.commit().await?;
         Ok(claimed)
     }
@@ -136,7 +131,7 @@ impl Publishing {
             UploadState::Abandoned => self.drop_remains(&upload).await?,
         }
         let mut tx = self.db.begin().await?;
-        let forgotten_at = upload.expires_at.plus(KEEP_ABANDONED);
+        let forgotten_at = upload.expires_at.plus(self.limits.keep_history);
         match upload.state {
             UploadState::Abandoned if is_unused(&upload) || forgotten_at <= self.clock.now() => {
                 upload::delete(tx.conn(), id).await?;

@@ -9,16 +9,8 @@ use crate::domain::job::{Job, JobState, backoff};
 use crate::domain::media::{RungState, Timeline};
 use crate::domain::{JobId, Timestamp};
 
-/// Finished jobs are kept this long, so that `why` can tell the whole story.
-const KEEP_JOBS: std::time::Duration = std::time::Duration::from_hours(720);
-/// Answers under an `Idempotency-Key` are kept this long.
-const KEEP_ANSWERS: std::time::Duration = std::time::Duration::from_hours(24);
 /// Work goes on at most this long after what was away is back.
 const OUTAGE_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// A job that loses so many workers is taken for their death: libav runs apart from them, so one or two die of something
-/// else.
-const MAX_LOSSES: u32 = 20;
 
 /// Why a worker gives a job back.
 #[derive(Debug, Clone)]
@@ -99,7 +91,8 @@ impl Publishing {
             let holder = row.lease_by.as_deref().unwrap_or("its worker");
             let error = format!("{holder} was lost: its lease ran out");
             let losses = u32::try_from(job::count_losses(tx.conn(), row.id).await?).unwrap_or(u32::MAX);
-            if losses < MAX_LOSSES {
+            // libav runs apart from the workers, so that one or two die of something else than the job.
+            if losses < self.limits.max_losses {
                 let wait = backoff(losses + 1).min(OUTAGE_WAIT);
                 job::release(&mut tx, fence_of(row), (job::WORKER_LOST, Some((&error, wait))), now).await?;
             } else {
@@ -196,9 +189,9 @@ impl Publishing {
     pub async fn forget_old(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        job::expire(tx.conn(), now.minus(KEEP_JOBS)).await?;
+        job::expire(tx.conn(), now.minus(self.limits.keep_history)).await?;
         job::recall(tx.conn()).await?;
-        idempotency::expire(tx.conn(), now.minus(KEEP_ANSWERS)).await?;
+        idempotency::expire(tx.conn(), now.minus(self.limits.keep_answers)).await?;
         Ok(tx.commit().await?)
     }
 }

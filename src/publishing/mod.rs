@@ -80,6 +80,16 @@ pub struct Limits {
     pub token_ttl: Duration,
     /// How long a replaced revision plays on.
     pub revision_grace: Duration,
+    /// Workers that may be lost with one job before the job counts as the cause.
+    pub max_losses: u32,
+    /// Until what workers without a lease still wrote has arrived in the bucket.
+    pub late_writes: Duration,
+    /// How long a node has to remove what an upload left before another one may try.
+    pub sweep_retry: Duration,
+    /// How long `why` can tell of finished jobs and abandoned uploads.
+    pub keep_history: Duration,
+    /// How long the answer to a request under an `Idempotency-Key` is given again.
+    pub keep_answers: Duration,
     /// How long what was known lately is answered while the database is out of reach; `MOST_STALE` at most.
     pub stale_if_error: Duration,
     /// Broadcasts may be pushed on into the network around this machine.
@@ -97,6 +107,11 @@ impl Default for Limits {
             part_url_ttl: Duration::from_hours(1),
             token_ttl: Duration::from_hours(12),
             revision_grace: Duration::from_hours(1),
+            max_losses: 20,
+            late_writes: Duration::from_mins(1),
+            sweep_retry: Duration::from_mins(1),
+            keep_history: Duration::from_hours(720),
+            keep_answers: Duration::from_hours(24),
             stale_if_error: Duration::from_mins(10),
             push_private: false,
             purge_hook: None,

@@ -1,7 +1,5 @@
 //! What becomes of a revision: a pure decision on its rungs and jobs, and the one row that switches the video over.
 
-use std::time::Duration;
-
 use sqlx::types::Json;
 
 use super::{Error, Publishing};
@@ -13,9 +11,6 @@ use crate::domain::cdn::CacheTag;
 use crate::domain::job::{Job, JobState};
 use crate::domain::media::{MediaState, RungState};
 use crate::domain::{Refusal, RefusalCode, Timestamp, VideoId, printable};
-
-/// What a worker had under way when it lost its lease has arrived in the bucket by then.
-const LATE_WRITES: Duration = Duration::from_mins(1);
 
 /// What a revision has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,12 +96,12 @@ fn complaint(rungs: &[Rung], warnings: &[Refusal]) -> Option<Refusal> {
 }
 
 /// Asks for a sweep behind attempts that came to nothing: the one after the last job may die or be refused, and a worker
-/// that lost its lease may still write.
-async fn sweep_later(tx: &mut Tx, (video, revision): (VideoId, u32), now: Timestamp) -> Result<(), Error> {
+/// that lost its lease may still write until `due_at`.
+async fn sweep_later(tx: &mut Tx, (video, revision): (VideoId, u32), due_at: Timestamp) -> Result<(), Error> {
     let jobs = job::list_of_revision(tx.conn(), video, revision).await?;
     if jobs.iter().any(|job| job.attempt > 1) {
         let work = Job::Retire { video, revision };
-        job::enqueue(tx.conn(), &work, None, now.plus(LATE_WRITES)).await?;
+        job::enqueue(tx.conn(), &work, None, due_at).await?;
     }
     Ok(())
 }
@@ -138,7 +133,7 @@ impl Publishing {
         }
         if verdict.settled {
             settle_rungs(tx, (id, number)).await?;
-            sweep_later(tx, (id, number), now).await?;
+            sweep_later(tx, (id, number), now.plus(self.limits.late_writes)).await?;
         }
         self.switch(tx, (&video, &revision), &verdict, now).await
     }

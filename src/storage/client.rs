@@ -12,14 +12,6 @@ use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 
 use super::{Embedded, Error, Storage, embedded};
 
-/// A server that doesn't take the connection in this time is down.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until the first byte of an answer; completing a large multipart upload may take a remote server a while.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
-/// For the next bytes of an answer or of a request to go on, once they have begun.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Signed and sent this often at most, with the SDK's own backoff.
-const ATTEMPTS: u32 = 4;
 /// How long a browser may remember the answer to a preflight.
 const CORS_MAX_AGE_SECONDS: i32 = 3600;
 
@@ -30,6 +22,30 @@ pub enum Checksums {
     #[default]
     WhenRequired,
     WhenSupported,
+}
+
+/// How long a server may take, and how often it is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// A server that doesn't take the connection in this time is down.
+    pub connect: Duration,
+    /// Until the first byte of an answer.
+    pub read: Duration,
+    /// For the next bytes of an answer or of a request to go on, once they have begun.
+    pub stall: Duration,
+    /// Signed and sent this often at most, with the SDK's own backoff.
+    pub attempts: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            read: Duration::from_mins(1),
+            stall: Duration::from_secs(20),
+            attempts: 4,
+        }
+    }
 }
 
 /// Where a remote bucket is and how to get in.
@@ -44,6 +60,7 @@ pub struct S3Settings {
     pub access_key_id: String,
     pub secret_access_key: String,
     pub checksums: Checksums,
+    pub patience: Patience,
 }
 
 impl std::fmt::Debug for S3Settings {
@@ -59,7 +76,7 @@ impl Storage {
     pub fn connect(settings: &S3Settings) -> Self {
         let builder = || {
             let keys = (settings.access_key_id.as_str(), settings.secret_access_key.as_str());
-            let mut builder = base(keys, &settings.region, settings.checksums);
+            let mut builder = base(keys, &settings.region, (settings.checksums, settings.patience));
             builder.set_endpoint_url(settings.endpoint.clone());
             builder
         };
@@ -76,7 +93,7 @@ impl Storage {
         let builder = || {
             let keys = embedded.credentials();
             let keys = (keys.access_key_id.as_str(), keys.secret_access_key.as_str());
-            base(keys, embedded::REGION, Checksums::WhenRequired)
+            base(keys, embedded::REGION, (Checksums::WhenRequired, Patience::default()))
         };
         let inner = builder().endpoint_url(embedded::ENDPOINT).http_client(embedded.http_client());
         Self::from_builders(inner, builder().endpoint_url(public_endpoint), embedded::BUCKET)
@@ -127,7 +144,7 @@ impl Storage {
     }
 }
 
-fn base((id, secret): (&str, &str), region: &str, checksums: Checksums) -> Builder {
+fn base((id, secret): (&str, &str), region: &str, (checksums, patience): (Checksums, Patience)) -> Builder {
     let (calculate, validate) = match checksums {
         Checksums::WhenRequired => {
             (RequestChecksumCalculation::WhenRequired, ResponseChecksumValidation::WhenRequired)
@@ -143,12 +160,12 @@ fn base((id, secret): (&str, &str), region: &str, checksums: Checksums) -> Build
         .force_path_style(true)
         .request_checksum_calculation(calculate)
         .response_checksum_validation(validate)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts))
         .stalled_stream_protection(
-            StalledStreamProtectionConfig::enabled().grace_period(STALL_TIMEOUT).build(),
+            StalledStreamProtectionConfig::enabled().grace_period(patience.stall).build(),
         )
         .timeout_config(
-            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build(),
+            TimeoutConfig::builder().connect_timeout(patience.connect).read_timeout(patience.read).build(),
         )
 }
 

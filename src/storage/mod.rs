@@ -9,7 +9,7 @@ mod multipart;
 mod objects;
 mod presign;
 
-pub use client::{Checksums, S3Settings};
+pub use client::{Checksums, Patience, S3Settings};
 pub use embedded::Embedded;
 pub use error::Error;
 pub use key::{Folder, Key, Object, ParseKeyError, SHOWN, Still};

@@ -45,10 +45,11 @@ async fn is_lost(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_not_dead_because_workers_died_at_it_unless_it_is_their_death() {
-    for world in World::both().await {
+    for mut world in World::both().await {
+        world.publishing.limits.max_losses = 3;
         let video = world.upload(Bytes::from_static(b"a film")).await;
         let before = only_probe(&world).await;
-        let losses = 20;
+        let losses = i64::from(world.publishing.limits.max_losses);
         for number in 1..=losses {
             is_lost(&world).await;
             let row = only_probe(&world).await;

@@ -150,5 +150,6 @@ pub async fn settings() -> policast::storage::S3Settings {
         access_key_id: ACCESS_KEY_ID.to_owned(),
         secret_access_key: SECRET_ACCESS_KEY.to_owned(),
         checksums: policast::storage::Checksums::WhenRequired,
+        patience: policast::storage::Patience::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use policast::domain::{UploadId, VideoId};
-use policast::storage::{Checksums, Embedded, Key, Object, S3Settings, Storage};
+use policast::storage::{Checksums, Embedded, Key, Object, Patience, S3Settings, Storage};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -73,6 +73,7 @@ pub fn settings(endpoint: &str, bucket: &str) -> S3Settings {
         access_key_id: ACCESS_KEY_ID.to_owned(),
         secret_access_key: SECRET_ACCESS_KEY.to_owned(),
         checksums: Checksums::WhenRequired,
+        patience: Patience::default(),
     }
 }
 
