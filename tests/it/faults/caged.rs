@@ -17,6 +17,7 @@ use policast::media::cage::CageLimits;
 use policast::worker;
 
 use super::walk::{AGO, WAYS, claim, fence, sound};
+use crate::shares::run;
 use crate::world::{World, settings};
 
 /// No job makes as many changes.
@@ -35,7 +36,7 @@ async fn prepared(world: &mut World) -> VideoId {
 /// Every job, and those that it leads to; the first attempt at each is made by `first`, all others as they should be.
 async fn through(world: &World, mut first: impl AsyncFnMut(Row)) {
     let mut seen: HashSet<JobId> = HashSet::new();
-    while let Some(row) = claim(&world.publishing).await {
+    while let Some(row) = next(world).await {
         let (held, is_new) = (fence(&row), seen.insert(row.id));
         if is_new {
             first(row).await;
@@ -49,6 +50,15 @@ async fn through(world: &World, mut first: impl AsyncFnMut(Row)) {
         tokio::time::sleep(Duration::from_millis(5)).await;
         world.publishing.reap().await.expect("reaped");
     }
+}
+
+/// The next job; what waits for its next attempt waits no longer.
+async fn next(world: &World) -> Option<Row> {
+    run(&world.publishing.db, "update job set run_at = 0 where state = 'queued' and run_at > 0").await;
+    let mut tx = world.publishing.db.begin().await.expect("a transaction");
+    job::recall(tx.conn()).await.expect("recalled");
+    tx.commit().await.expect("committed");
+    claim(&world.publishing).await
 }
 
 /// The video is whole, with its own picture, and nothing of it is there twice; how many objects it has.
