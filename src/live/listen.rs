@@ -105,15 +105,30 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 let _ = live.publishing.leave_ingest(&ingest, told).await;
             }
         },
-        Err(Refusal::ShutOut) => tracing::debug!(%peer, "{}", Refusal::ShutOut.sentence()),
+        Err(Refusal::ShutOut) => tell(&live, (peer, &key), Refusal::ShutOut).await,
         Err(refusal) => {
-            let sentence = refusal.sentence();
-            tracing::info!(%peer, "{sentence}");
-            if let Err(error) = request.reject(sentence).await {
+            tell(&live, (peer, &key), refusal).await;
+            if let Err(error) = request.reject(refusal.sentence()).await {
                 tracing::debug!(%peer, %error, "an encoder went without hearing why");
             }
         }
     }
+}
+
+/// Tells of an encoder that is not let in: in the log of the process, and in that of the broadcast whose key it has.
+pub(super) async fn tell(live: &Live, (peer, key): (SocketAddr, &Secret), refusal: Refusal) {
+    let (key_id, sentence) = (key.fingerprint(), refusal.sentence());
+    let broadcast = match refusal {
+        Refusal::ShutOut => return tracing::debug!(%peer, key = key_id, "{sentence}"),
+        Refusal::Over | Refusal::Taken => live.publishing.note_refused(key, sentence).await,
+        // A wrong key is nobody's, and a database that is away keeps no log.
+        Refusal::Key | Refusal::Unavailable => Ok(None),
+    };
+    let broadcast = broadcast.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the broadcast's log can't tell of a refused encoder");
+        None
+    });
+    tracing::info!(%peer, key = key_id, broadcast = broadcast.map(tracing::field::display), "{sentence}");
 }
 
 /// The stream key: the stream name without what some encoders append to it. Where that is empty, the key was pasted behind

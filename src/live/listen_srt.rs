@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::encoder::{Encoder, Way};
 use super::frame::Media;
 use super::guests::Stay;
-use super::listen::{Refusal, admit, refuse};
+use super::listen::{Refusal, admit, refuse, tell};
 use super::srt::{Error, Listener, Mode, Publisher, Reason, Request};
 use super::{Live, session};
 use crate::domain::key::Secret;
@@ -18,8 +18,8 @@ use crate::publishing::Ingest;
 
 /// Frames that wait while a session waits for the database: some ten seconds of pictures and sound.
 const AHEAD: usize = 1024;
-/// How long the decision upon a caller may take: nobody's datagrams are read until then.
-const DECISION: Duration = Duration::from_millis(300);
+/// How long the decision upon a caller may take; where it is not quick, the caller is connected and waits for it.
+const DECISION: Duration = Duration::from_secs(3);
 
 /// Serves SRT until told to stop.
 pub async fn run(mut listener: Listener, live: Live, stop: CancellationToken) {
@@ -57,13 +57,13 @@ async fn talk(request: Request, (live, stay): (Live, Stay), stop: &CancellationT
     let key = Secret::new(request.key().unwrap_or_default());
     let decided = timeout(DECISION, decide(&live, &key, &stay)).await;
     if let Err(refusal) = decided.unwrap_or(Err(Refusal::Unavailable)) {
-        tracing::info!(%peer, "{}", refusal.sentence());
-        return request.reject(reason(refusal));
+        request.reject(reason(refusal));
+        return tell(&live, (peer, &key), refusal).await;
     }
     let publisher = match request.permit().await {
         Ok(publisher) => publisher,
         Err(error) => {
-            tracing::info!(%peer, %error, "an encoder is not let in");
+            tracing::info!(%peer, key = %key.fingerprint(), %error, "an encoder is not let in");
             if matches!(error, Error::Secret { .. }) {
                 stay.record_bad_key(&key);
             }
@@ -72,7 +72,7 @@ async fn talk(request: Request, (live, stay): (Live, Stay), stop: &CancellationT
     };
     match admit(&live, &key, &stay).await {
         Ok(ingest) => Box::pin(serve(publisher, live, (ingest, key), stop)).await,
-        Err(refusal) => tracing::info!(%peer, "{}", refusal.sentence()),
+        Err(refusal) => tell(&live, (peer, &key), refusal).await,
     }
 }
 

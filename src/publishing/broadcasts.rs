@@ -12,6 +12,9 @@ use crate::domain::key::{Caller, Secret};
 use crate::domain::version::Guarded;
 use crate::domain::{BroadcastId, Timestamp};
 
+/// The line of a log about an encoder that was not let in.
+const REFUSED: &str = "encoder_refused";
+
 /// What is said of a new broadcast.
 #[derive(Debug, Clone)]
 pub struct BroadcastDraft {
@@ -157,6 +160,22 @@ pub(super) async fn own_broadcast(
 ) -> Result<Broadcast, Error> {
     let found = broadcast::find(conn, id).await?;
     found.filter(|found| caller.covers(found.account_id)).ok_or(Error::NotFound("broadcast"))
+}
+
+impl Publishing {
+    /// An encoder with this key was not let in: the log of its broadcast says why, not twice in a row. `None` where the
+    /// key is nobody's.
+    pub async fn note_refused(&self, key: &Secret, why: &str) -> Result<Option<BroadcastId>, Error> {
+        let mut tx = self.db.begin().await?;
+        let Some(found) = broadcast::find_by_key(tx.conn(), &key.digest()).await? else { return Ok(None) };
+        let last = broadcast::list_log(tx.conn(), found.id, 1).await?;
+        if last.iter().all(|line| (line.code.as_str(), line.message.as_str()) != (REFUSED, why)) {
+            log(&mut tx, found.id, (REFUSED, why), self.clock.now()).await?;
+            tx.commit().await?;
+            self.changes.tell(found.video_id);
+        }
+        Ok(Some(found.id))
+    }
 }
 
 /// Adds a line to a broadcast's log.

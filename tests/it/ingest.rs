@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use policast::catalogue::broadcast;
 use policast::domain::broadcast::{BroadcastState, Health};
+use policast::domain::key::Secret;
 use policast::domain::media::{Fraction, Segment};
 use policast::domain::{Clock, Timestamp};
 use policast::publishing::{Error, Fsck, Ingest, LiveForm, LiveRung, NewPack, Publishing, Seam};
@@ -25,6 +26,22 @@ async fn leave(publishing: &Publishing, ingest: &Ingest, kept: u32) {
     broadcast::advance(tx.conn(), ingest.tenure, (kept, i64::from(kept) * 180_000)).await.unwrap();
     tx.commit().await.unwrap();
     publishing.leave_ingest(ingest, GONE).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_encoder_that_is_not_let_in_is_in_the_log_of_its_broadcast_once() {
+    for world in World::both().await {
+        let publishing = &world.publishing;
+        let (announced, key) = world.announce(false).await;
+        for why in ["taken", "taken", "over", "taken"] {
+            assert_eq!(publishing.note_refused(&key, why).await.unwrap(), Some(announced.id));
+        }
+        assert_eq!(publishing.note_refused(&Secret::new("wrong"), "taken").await.unwrap(), None);
+        let mut read = publishing.db.read().await.unwrap();
+        let log = broadcast::list_log(read.conn(), announced.id, 9).await.unwrap();
+        let told: Vec<_> = log.iter().map(|line| (line.code.as_str(), line.message.as_str())).collect();
+        assert_eq!(told, ["taken", "over", "taken"].map(|why| ("encoder_refused", why)));
+    }
 }
 
 #[tokio::test]

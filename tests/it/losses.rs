@@ -36,6 +36,29 @@ async fn claimed(world: &World, lease: Duration) -> Row {
     row
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_count_what_waits_and_runs_in_each_lane() {
+    for world in World::both().await {
+        let lanes = async |state| {
+            let mut read = world.publishing.db.read().await.expect("a connection");
+            let found = job::count_by_lane(read.conn(), state).await.expect("an answer");
+            found.into_iter().map(|(lane, jobs, due)| (lane.name(), jobs, due)).collect::<Vec<_>>()
+        };
+        assert_eq!((lanes(JobState::Queued).await.len(), lanes(JobState::Running).await.len()), (0, 0));
+        for _ in 0..2 {
+            world.upload(Bytes::from_static(b"a film")).await;
+        }
+        run(&world.publishing.db, "update job set run_at = 1 where kind = 'probe'").await;
+        let steps = async |state| lanes(state).await.into_iter().find(|(lane, ..)| *lane == "steps");
+        let (_, waiting, due) = steps(JobState::Queued).await.expect("probes wait");
+        assert_eq!((waiting, due.0), (2, 1), "the oldest is told");
+        assert_eq!(steps(JobState::Running).await, None);
+        claimed(&world, Duration::from_mins(1)).await;
+        let both = [steps(JobState::Queued).await, steps(JobState::Running).await];
+        assert_eq!(both.map(|found| found.map(|(_, jobs, _)| jobs)), [Some(1), Some(1)]);
+    }
+}
+
 /// A worker claims the job and is never heard of again.
 async fn is_lost(world: &World) {
     claimed(world, Duration::ZERO).await;

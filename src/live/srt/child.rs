@@ -7,6 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -24,8 +25,11 @@ use crate::media::sandbox::{self, Bounds, Reach};
 /// The hidden subcommand that makes this binary such a process.
 pub const SUBCOMMAND: &str = "srt-child";
 
-/// How long the node may take to decide upon a caller: nobody's datagrams are read meanwhile.
-const DECISION: Duration = Duration::from_secs(1);
+/// How long nobody's datagrams are read for a decision upon a caller, which libsrt wants at once. A later one comes when
+/// the caller is connected already: a refusal then ends its connection, and has its number when the caller comes again.
+const QUICK: Duration = Duration::from_millis(250);
+/// How long the node may take in all; what the caller sends waits in libsrt meanwhile.
+const DECISION: Duration = Duration::from_secs(5);
 /// How long a caller may still say again what it was refused for: it goes on until it hears of the refusal.
 const ECHO: Duration = Duration::from_secs(4);
 /// How often silent connections are looked after, and callers that were let in and did not connect.
@@ -38,9 +42,10 @@ const DATAGRAM_BYTES: usize = 2048;
 /// What all threads share.
 struct Door {
     line: OwnedFd,
-    answers: Mutex<Receiver<Answer>>,
-    /// The caller that the node is being asked about.
-    asked: Mutex<Option<i32>>,
+    /// The callers that the node is being asked about.
+    asked: Mutex<HashMap<i32, Asked>>,
+    /// The last decision was not quick: nobody's datagrams wait for the next one.
+    is_slow: AtomicBool,
     /// Those that were let in, until they are gone.
     guests: Mutex<HashMap<i32, Guest>>,
     refused: Mutex<Refused>,
@@ -48,11 +53,29 @@ struct Door {
 
 /// A caller that was let in.
 struct Guest {
-    peer: SocketAddr,
+    who: Who,
     /// Where its bytes go; none once it is connected.
-    out: Option<UnixStream>,
+    out: Option<Out>,
     goodbye: Goodbye,
 }
+
+/// Where a caller's bytes go, or who will tell.
+enum Out {
+    Open(UnixStream),
+    Asked(Receiver<Verdict>),
+}
+
+/// What the node says of a caller: where its bytes go, or by which number it is refused.
+type Verdict = Result<UnixStream, i32>;
+
+/// A question to the node.
+struct Asked {
+    since: Instant,
+    answer: Sender<Verdict>,
+}
+
+/// A caller by its address and stream id.
+type Who = (SocketAddr, String);
 
 /// When the encoder of a connection said goodbye.
 type Goodbye = Arc<OnceLock<Instant>>;
@@ -61,15 +84,9 @@ type Goodbye = Arc<OnceLock<Instant>>;
 /// caller.
 #[derive(Default)]
 struct Refused {
-    codes: HashMap<(SocketAddr, String), i32>,
+    codes: HashMap<Who, i32>,
     /// In the order in which they are forgotten.
-    since: VecDeque<(Instant, (SocketAddr, String))>,
-}
-
-/// What the node says of a caller.
-struct Answer {
-    caller: i32,
-    verdict: Result<UnixStream, i32>,
+    since: VecDeque<(Instant, Who)>,
 }
 
 /// The whole life of the process.
@@ -102,16 +119,15 @@ fn live(line: OwnedFd) -> Result<std::convert::Infallible, Error> {
     let Listen { memory_bytes, tasks, descriptors, .. } = listen;
     let bounds = Bounds { memory_bytes, cpu_seconds: u64::MAX, tasks, descriptors };
     sandbox::enter(bounds, Reach::HandedSockets)?;
-    let (answered, answers) = channel();
     let door = Arc::new(Door {
         line,
-        answers: Mutex::new(answers),
         asked: Mutex::default(),
+        is_slow: AtomicBool::new(false),
         guests: Mutex::default(),
         refused: Mutex::default(),
     });
     let (hearing, screening, sweeping, deciding) = (door.clone(), door.clone(), door.clone(), door.clone());
-    spawn(move || hear(&hearing, &answered))?;
+    spawn(move || hear(&hearing))?;
     let encrypted = listen.passphrase.is_some();
     spawn(move || screening.screen(&UdpSocket::from(screen), encrypted))?;
     let options = Options {
@@ -125,10 +141,12 @@ fn live(line: OwnedFd) -> Result<std::convert::Infallible, Error> {
     loop {
         let (caller, connection) = listener.accept()?;
         // None: it broke off, and was swept away before it was picked up.
-        let Some((out, goodbye)) = door.connected(caller) else { continue };
+        let Some((out, who, goodbye)) = door.connected(caller) else { continue };
         let pumping = door.clone();
         let pumped = spawn(move || {
-            pump(connection, out, &goodbye);
+            if let Some(out) = pumping.decided(out, (caller, who)) {
+                pump(connection, out, &goodbye);
+            }
             pumping.guests().remove(&caller);
         });
         // Where no thread can be had, both ends are closed by this.
@@ -143,18 +161,19 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
 }
 
 /// Hears the node's answers, and ends the process when the node is gone.
-fn hear(door: &Door, answered: &Sender<Answer>) {
+fn hear(door: &Door) {
     while let Ok(Some((order, mut beside))) = control::receive(&door.line) {
-        let answer = match (order, beside.pop()) {
-            (Order::Permit { caller }, Some(out)) => Answer { caller, verdict: Ok(UnixStream::from(out)) },
-            (Order::Permit { caller }, None) => Answer { caller, verdict: Err(Reason::Unavailable.code()) },
-            (Order::Refuse { caller, code }, _) => Answer { caller, verdict: Err(code) },
+        let (caller, verdict) = match (order, beside.pop()) {
+            (Order::Permit { caller }, Some(out)) => (caller, Ok(UnixStream::from(out))),
+            (Order::Permit { caller }, None) => (caller, Err(Reason::Unavailable.code())),
+            (Order::Refuse { caller, code }, _) => (caller, Err(code)),
             (Order::Listen(_), _) => continue,
         };
-        // Nobody waits for an answer that comes too late: dropping it tells the node so.
-        let asked = door.asked();
-        if *asked == Some(answer.caller) && answered.send(answer).is_err() {
-            break;
+        let asked = door.asked().remove(&caller);
+        if let Some(Asked { since, answer }) = asked {
+            door.is_slow.store(since.elapsed() > QUICK, Ordering::Relaxed);
+            // Nobody waits for an answer that comes too late: dropping it tells the node so.
+            drop(answer.send(verdict));
         }
     }
     std::process::exit(1);
@@ -164,42 +183,52 @@ impl Door {
     /// Asks the node, but once of each caller; called by libsrt's receiving thread.
     fn decide(&self, caller: libsrt::Caller) -> Result<(), i32> {
         let who = (caller.peer, caller.stream_id.clone());
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(code) = refused.find(&who, Instant::now()) {
-            return Err(code);
-        }
-        let decided = self.ask(caller);
-        if let Err(code) = decided {
-            refused.add(who, code, Instant::now());
+        let known = self.refused().find(&who, Instant::now());
+        let decided = known.map_or_else(|| self.ask(caller), Err);
+        if let (Err(code), None) = (decided, known) {
+            self.refused().add(who, code, Instant::now());
         }
         decided
     }
 
     fn ask(&self, caller: libsrt::Caller) -> Result<(), i32> {
         let libsrt::Caller { socket, peer, stream_id } = caller;
-        let unavailable = || Reason::Unavailable.code();
+        let who = (peer, stream_id.clone());
         let calls = Notice::Calls { caller: socket, peer, stream_id };
-        *self.asked() = Some(socket);
+        let (answer, verdict) = channel();
+        self.asked().insert(socket, Asked { since: Instant::now(), answer });
         if control::send(&self.line, &calls, &[]).is_err() {
-            return Err(unavailable());
+            self.asked().remove(&socket);
+            return Err(Reason::Unavailable.code());
         }
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = answers.recv_timeout(DECISION);
-        let answer = {
-            let mut asked = self.asked();
-            *asked = None;
-            heard.or_else(|_| answers.try_recv())
+        let patience = if self.is_slow.load(Ordering::Relaxed) { Duration::ZERO } else { QUICK };
+        let out = match verdict.recv_timeout(patience) {
+            Ok(decided) => Out::Open(decided?),
+            Err(_late) => {
+                self.is_slow.store(true, Ordering::Relaxed);
+                Out::Asked(verdict)
+            }
         };
-        let out = answer.map_err(|_late| unavailable())?.verdict?;
-        self.guests().insert(socket, Guest { peer, out: Some(out), goodbye: Goodbye::default() });
+        self.guests().insert(socket, Guest { who, out: Some(out), goodbye: Goodbye::default() });
         Ok(())
     }
 
     /// Where the bytes of a guest go that is connected now.
-    fn connected(&self, caller: i32) -> Option<(UnixStream, Goodbye)> {
+    fn connected(&self, caller: i32) -> Option<(Out, Who, Goodbye)> {
         let mut guests = self.guests();
         let guest = guests.get_mut(&caller)?;
-        Some((guest.out.take()?, guest.goodbye.clone()))
+        Some((guest.out.take()?, guest.who.clone(), guest.goodbye.clone()))
+    }
+
+    /// Where they go once that is decided; none where the caller is refused.
+    fn decided(&self, out: Out, (caller, who): (i32, Who)) -> Option<UnixStream> {
+        let verdict = match out {
+            Out::Open(out) => return Some(out),
+            Out::Asked(verdict) => verdict.recv_timeout(DECISION),
+        };
+        self.asked().remove(&caller);
+        let decided = verdict.unwrap_or_else(|_late| Err(Reason::Unavailable.code()));
+        decided.map_err(|code| self.refused().add(who, code, Instant::now())).ok()
     }
 
     /// Hears goodbyes, and refuses handshakes that libsrt is not given.
@@ -223,7 +252,7 @@ impl Door {
     /// Nobody says goodbye for another.
     fn hear_goodbye(&self, caller: i32, peer: SocketAddr) {
         let guests = self.guests();
-        let from = |guest: &&Guest| (guest.peer.ip(), guest.peer.port()) == (peer.ip(), peer.port());
+        let from = |guest: &&Guest| (guest.who.0.ip(), guest.who.0.port()) == (peer.ip(), peer.port());
         if let Some(guest) = guests.get(&caller).filter(from) {
             // The first one counts.
             let _ = guest.goodbye.set(Instant::now());
@@ -244,8 +273,12 @@ impl Door {
         }
     }
 
-    fn asked(&self) -> MutexGuard<'_, Option<i32>> {
+    fn asked(&self) -> MutexGuard<'_, HashMap<i32, Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn guests(&self) -> MutexGuard<'_, HashMap<i32, Guest>> {
@@ -254,14 +287,14 @@ impl Door {
 }
 
 impl Refused {
-    fn find(&mut self, who: &(SocketAddr, String), now: Instant) -> Option<i32> {
+    fn find(&mut self, who: &Who, now: Instant) -> Option<i32> {
         while let Some((_, old)) = self.since.pop_front_if(|(at, _)| now.duration_since(*at) >= ECHO) {
             self.codes.remove(&old);
         }
         self.codes.get(who).copied()
     }
 
-    fn add(&mut self, who: (SocketAddr, String), code: i32, now: Instant) {
+    fn add(&mut self, who: Who, code: i32, now: Instant) {
         self.codes.insert(who.clone(), code);
         self.since.push_back((now, who));
     }

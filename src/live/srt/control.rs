@@ -46,7 +46,7 @@ pub struct Listen {
 pub enum Notice {
     /// It does not listen, and ends.
     Failed { why: String },
-    /// Somebody wants to be let in and waits for it, and with it whoever else is connected: the answer has to be quick.
+    /// Somebody wants to be let in. A quick answer is part of the handshake, a later one comes to who is connected.
     Calls { caller: i32, peer: SocketAddr, stream_id: String },
 }
 

@@ -38,7 +38,8 @@ impl Reason {
     }
 }
 
-/// A caller to be permitted or refused at once: nobody's datagrams are read until then. Refused when dropped.
+/// A caller to be permitted or refused; one that is told late is connected by then, and what it sent waits. Refused when
+/// dropped.
 pub struct Request {
     stream_id: StreamId,
     pub peer: SocketAddr,

@@ -233,3 +233,117 @@ fn step(code: u16, k: u32) -> sock_filter {
 fn branch(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    /// The first word, the connection and the type of a handshake, with these extensions.
+    fn datagram(first: u32, connection: u32, extensions: &[(u32, usize)]) -> Vec<u8> {
+        let mut bytes = vec![0; HANDSHAKE_BYTES];
+        bytes[..4].copy_from_slice(&first.to_be_bytes());
+        bytes[12..16].copy_from_slice(&connection.to_be_bytes());
+        bytes[16..20].copy_from_slice(&5_u32.to_be_bytes());
+        bytes[36..40].copy_from_slice(&CONCLUSION.to_be_bytes());
+        bytes[40..44].copy_from_slice(&77_u32.to_be_bytes());
+        for (kind, words) in extensions {
+            bytes.extend((kind << 16 | u32::try_from(*words).expect("a length")).to_be_bytes());
+            bytes.resize(bytes.len() + words * 4, 0);
+        }
+        bytes
+    }
+
+    fn conclusion(extensions: &[(u32, usize)]) -> Vec<u8> {
+        datagram(HANDSHAKE << 16, 0, extensions)
+    }
+
+    /// Whether libsrt gets each.
+    fn sorted(encrypted: bool, datagrams: &[Vec<u8>]) -> Vec<bool> {
+        let Sockets { libsrt, screen } =
+            open("127.0.0.1:0".parse().expect("an address"), encrypted).expect("bound");
+        let to = libsrt.local_addr().expect("an address");
+        let from = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let sort = |datagram: &Vec<u8>| {
+            from.send_to(datagram, to).expect("sent");
+            let mut ready = [PollFd::new(&libsrt, PollFlags::IN), PollFd::new(&screen, PollFlags::IN)];
+            poll(&mut ready, None).expect("a datagram");
+            let is_given = !ready[0].revents().is_empty();
+            let socket = if is_given { &libsrt } else { &screen };
+            assert_eq!(socket.recv(&mut [0; 2048]).expect("received"), datagram.len());
+            is_given
+        };
+        datagrams.iter().map(sort).collect()
+    }
+
+    fn refused(extensions: &[(u32, usize)], encrypted: bool) -> u32 {
+        match read(&conclusion(extensions), encrypted) {
+            Some(Screened::Refused(answer)) => {
+                assert_eq!(word(&answer, 12), Some(77));
+                word(&answer, 36).expect("a type") - FAILURE
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn libsrt_is_given_what_an_encoder_says_to_a_receiver_and_nothing_else() {
+        let control = |kind: u32| datagram(kind << 16, 9, &[]);
+        let given = [control(0), control(KEEP_ALIVE), control(ACK_ACK), control(DROP_REQUEST)];
+        assert_eq!(sorted(false, &given), [true; 4]);
+        let (acknowledged, lost, congested, failed) = (0x8002, 0x8003, 0x8004, 0x8008);
+        let kept = [SHUTDOWN, acknowledged, lost, congested, failed, HANDSHAKE, USER_DEFINED].map(control);
+        assert_eq!(sorted(true, &kept), [false; 7]);
+        let another_key = datagram(USER_DEFINED << 16 | KEY_REQUEST, 9, &[]);
+        assert_eq!(sorted(true, std::slice::from_ref(&another_key)), [true]);
+        assert_eq!(sorted(false, &[another_key]), [false]);
+    }
+
+    #[test]
+    fn a_handshake_goes_on_that_is_whole_and_known_and_has_a_key_where_one_is_asked_for() {
+        let (plain, key) = ([(SRT_REQUEST, 3), (STREAM_ID, 4)], (KEY_REQUEST, 14));
+        let whole = conclusion(&plain);
+        let (bare, cut) = (conclusion(&[]), whole[..whole.len() - 4].to_vec());
+        let locked = conclusion(&[plain[0], key, plain[1]]);
+        let filtered = conclusion(&[plain[0], plain[1], (FILTER, 3)]);
+        let many = conclusion(&[(STREAM_ID, 1); MAX_EXTENSIONS + 1]);
+        let endless = [conclusion(&[]), vec![0, 5, 0xff, 0xff]].concat();
+        let all = [whole, bare, cut, locked, filtered, many, endless];
+        assert_eq!(sorted(false, &all), [true, true, false, false, false, false, false]);
+        assert_eq!(sorted(true, &all), [false, false, false, true, false, false, false]);
+        let mut induction = conclusion(&[]);
+        induction[36..40].copy_from_slice(&[0, 0, 0, 1]);
+        assert_eq!(sorted(true, &[induction]), [true]);
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        let plain = [(SRT_REQUEST, 3), (STREAM_ID, 4)];
+        assert_eq!(refused(&[plain[0], plain[1], (FILTER, 3)], false), 14);
+        assert_eq!(refused(&[(CONGESTION, 1)], false), 13);
+        assert_eq!(refused(&[(GROUP, 2)], false), 15);
+        assert_eq!(refused(&[plain[0], (KEY_REQUEST, 14)], false), 11);
+        assert_eq!(refused(&plain, true), 11);
+        assert_eq!(refused(&[(99, 1)], false), 4);
+        let mut old = conclusion(&[]);
+        old[19] = 4;
+        let Some(Screened::Refused(answer)) = read(&old, true) else { panic!("no answer") };
+        assert_eq!(word(&answer, 36), Some(FAILURE + 8));
+    }
+
+    #[test]
+    fn a_goodbye_names_its_connection_and_nonsense_has_no_answer() {
+        assert_eq!(read(&datagram(SHUTDOWN << 16, 9, &[])[..20], false), Some(Screened::Goodbye(9)));
+        assert_eq!(read(&datagram(HANDSHAKE << 16, 9, &[]), false), None);
+        assert_eq!(read(&conclusion(&[])[..HANDSHAKE_BYTES - 1], false), None);
+        assert_eq!(read(&[0x80], false), None);
+    }
+
+    #[test]
+    fn a_port_that_another_server_has_is_an_error() {
+        let first = open("127.0.0.1:0".parse().expect("an address"), false).expect("bound");
+        let again = open(first.libsrt.local_addr().expect("an address"), false);
+        assert_eq!(again.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
+    }
+}

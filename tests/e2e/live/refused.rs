@@ -21,6 +21,14 @@ async fn an_encoder_that_is_not_let_in_is_told_why() {
     broadcast.end().await;
     refused(&clip, &broadcast.url, "The broadcast is over; announce another one.").await;
     assert_eq!(broadcast.recorded().await, (clip.pictures, clip.sounds));
+    let refusals = broadcast.log().await.into_iter().filter(|code| code == "encoder_refused").count();
+    assert_eq!(refusals, 2, "taken and over are in the log of the broadcast");
+    let log = server.log();
+    for sentence in ["The stream key is wrong", "Another encoder is sending", "The broadcast is over"] {
+        let told = log.lines().find(|line| line.contains(sentence)).expect("it is told in the log");
+        assert!(told.contains("INFO") && told.contains("key=") && told.contains("peer="), "{told}");
+    }
+    assert!(!log.contains(&broadcast.key), "the key is in the log");
     server.stop().await;
 }
 

@@ -11,6 +11,7 @@ pub const STUDIO: Studio = Studio {
     sign_in: "登录",
     sign_out: "退出",
     close: "关闭",
+    reload: "重新加载页面",
     list: List {
         heading: "直播",
         none: "还没有直播，请在下方预告第一场。",
@@ -116,6 +117,7 @@ pub const STUDIO: Studio = Studio {
             key: "密钥有误或已被撤销。请检查，或向管理员索取新的密钥。",
             role: "此密钥没有相应权限。请向管理员索取发布者密钥。",
             missing: "此密钥下没有这场直播。请检查地址，或使用所属账号的密钥登录。",
+            changed: "您打开此页面之后，其他人修改了这个视频，因此您的更改没有保存。请先复制您填写的内容，重新加载页面后再修改。",
             account: "此密钥不属于任何账号，请选择发布直播的账号。",
             no_topics: "还没有主题，请联系管理员添加。",
         },
@@ -139,6 +141,7 @@ const ADVICE: Table = &[
 
 const LOG: Table = &[
     ("encoder_came", "编码器已连接。"),
+    ("encoder_refused", "编码器被拒绝。"),
     ("encoder_stopped", "编码器已停止推流。"),
     ("encoder_dropped", "与编码器的连接中断。"),
     ("encoder_silent", "编码器长时间没有发送数据。"),

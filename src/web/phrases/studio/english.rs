@@ -11,6 +11,7 @@ pub const STUDIO: Studio = Studio {
     sign_in: "Sign in",
     sign_out: "Sign out",
     close: "Close",
+    reload: "Load the page again",
     list: List {
         heading: "Broadcasts",
         none: "There are no broadcasts yet. Announce the first one below.",
@@ -124,6 +125,7 @@ pub const STUDIO: Studio = Studio {
             key: "This key is wrong or revoked. Check it, or ask your administrator for a new one.",
             role: "This key may not do that. Ask your administrator for a publisher’s key.",
             missing: "There is no such broadcast for this key. Check the address, or sign in with the key of its account.",
+            changed: "Somebody else changed this video since you loaded the page, so nothing was saved. Copy what you wrote, load the page again, and make your change once more.",
             account: "This key belongs to no account. Choose the one that speaks.",
             no_topics: "There are no topics yet. Ask your administrator to add one.",
         },

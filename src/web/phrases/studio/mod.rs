@@ -20,6 +20,7 @@ pub struct Studio {
     pub sign_in: &'static str,
     pub sign_out: &'static str,
     pub close: &'static str,
+    pub reload: &'static str,
     pub list: List,
     pub announce: Announce,
     pub page: Page,
@@ -146,6 +147,8 @@ pub struct Errors {
     pub key: &'static str,
     pub role: &'static str,
     pub missing: &'static str,
+    /// Somebody else was faster.
+    pub changed: &'static str,
     pub account: &'static str,
     pub no_topics: &'static str,
 }
