@@ -139,7 +139,16 @@ impl Server {
                 config.data_dir.display()
             );
         }
-        Ok(Self { bucket, ports, doors, gate: Gate::default(), config, first_key, site, ready: None })
+        Ok(Self {
+            bucket,
+            ports,
+            doors,
+            gate: Gate::new(web::closed(&site)),
+            config,
+            first_key,
+            site,
+            ready: None,
+        })
     }
 
     /// Gets the verbs once they can be used.

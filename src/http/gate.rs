@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 
 use super::problem::{Code, Unreadiness};
-use super::{Error, health, layers};
+use super::{Error, Pages, health, layers, pages};
 
 pub(super) const LIVE: &str = "/health/live";
 pub(super) const READY: &str = "/health/ready";
@@ -54,18 +54,26 @@ impl Status {
 
 impl Default for Gate {
     fn default() -> Self {
-        let status = Arc::new(Status { missing: Mutex::new("its parts"), ..Status::default() });
-        let closed = Router::new()
-            .fallback(refuse)
-            .with_state(status.clone())
-            .layer(from_fn(layers::cors))
-            .layer(from_fn(layers::harden))
-            .layer(from_fn(layers::identify));
-        Self(Arc::new(Inner { status, closed: closed.with_state(()), router: OnceLock::new() }))
+        Self::new(Router::new())
     }
 }
 
 impl Gate {
+    /// A closed gate; the pages are what people see of it.
+    pub fn new(pages: impl Into<Pages>) -> Self {
+        let Pages { routes, refusal } = pages.into();
+        let status = Arc::new(Status { missing: Mutex::new("its parts"), ..Status::default() });
+        let closed = Router::new()
+            .fallback(refuse)
+            .with_state(status.clone())
+            .merge(routes)
+            .layer(from_fn(layers::cors))
+            .layer(from_fn(layers::harden))
+            .layer(from_fn(layers::identify))
+            .layer(from_fn_with_state(refusal, pages::tell_people));
+        Self(Arc::new(Inner { status, closed, router: OnceLock::new() }))
+    }
+
     /// What the start waits for, as `/health/ready` tells it.
     pub fn wait_for(&self, missing: &'static str) {
         *self.0.status.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;

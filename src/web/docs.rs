@@ -6,8 +6,11 @@ use std::fmt::Write as _;
 use askama::Template;
 use serde_json::{Map, Value};
 
+use super::assets;
+use super::frame::{Frame, Reader};
+
 /// The page as HTML; `base` is the address of the server for its commands.
-pub fn render(document: &Value, base: &str) -> Result<String, askama::Error> {
+pub fn render(document: &Value, base: &str, reader: Reader<'_>) -> Result<String, askama::Error> {
     let info = &document["info"];
     let about = text(&info["description"]).split("\n\n").map(prose).collect();
     let groups = list(&document["tags"]).map(|tag| group(document, tag, base)).collect();
@@ -18,12 +21,14 @@ pub fn render(document: &Value, base: &str) -> Result<String, askama::Error> {
         words: list(&schema["enum"]).map(|word| text(word).to_owned()).collect(),
         fields: fields_of(schema),
     });
-    Docs { version: text(&info["version"]), about, groups, schemas: schemas.collect() }.render()
+    let frame = Frame::new(reader);
+    Docs { frame, version: text(&info["version"]), about, groups, schemas: schemas.collect() }.render()
 }
 
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct Docs<'a> {
+    frame: Frame<'a>,
     version: &'a str,
     about: Vec<Prose>,
     groups: Vec<Group>,
@@ -248,12 +253,14 @@ fn command((method, path, operation): (&str, &str, &Value), body: Option<&Body>,
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::tests::reader;
     use super::*;
+    use crate::domain::Language;
 
     #[test]
     fn every_operation_is_there_with_a_command_and_nothing_runs() {
         let document = crate::http::openapi();
-        let html = render(&document, "https://video.example").expect("a page");
+        let html = render(&document, "https://video.example", reader(&Language::english())).expect("a page");
         for (_, item) in fields(&document["paths"]) {
             for (_, operation) in fields(item) {
                 let id = text(&operation["operationId"]);

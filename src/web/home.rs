@@ -229,7 +229,7 @@ mod tests {
         let item = Item { published_at, broadcast, starts_at, ..item("Press conference") };
         let page = Page { items: vec![item], ..Page::default() };
         let html = render(&page, reader(&Language::english())).expect("a page");
-        let start = "Starts <time datetime=\"2023-11-14T22:13:20Z\">14 November 2023, 22:13 UTC</time>";
+        let start = "Starts <time datetime=\"2023-11-14T22:13:20Z\" data-told=\"moment\">14 November 2023, 22:13 UTC</time>";
         assert!(html.contains(start) && !html.contains("2020"), "{html}");
     }
 

@@ -18,4 +18,4 @@ mod studio;
 pub mod watch;
 pub mod ways;
 
-pub use pages::router;
+pub use pages::{closed, router};

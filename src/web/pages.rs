@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::frame::Reader;
 use super::{docs, embed, error, home, language, load, studio, watch, ways};
+use crate::domain::site::Site;
 use crate::domain::{BroadcastId, Language, VideoId};
 use crate::http::csp::{self, Framing};
 use crate::http::extract::{Path, Query};
@@ -54,10 +55,24 @@ pub fn router(app: App) -> Pages {
     let refusing = app.clone();
     let refusal = move |uri: &Uri, headers: &HeaderMap, status: u16| {
         let Spoken(language) = Spoken::of(uri, headers);
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        refusal(&refusing, &language, status, Framing::Nobody)
+        let reader = Reader { site: &refusing.settings.site, language: &language };
+        refusal(reader, &load::media_origins(&refusing), code(status), Framing::Nobody)
     };
     Pages { routes: routes(app), refusal: Some(Arc::new(refusal)) }
+}
+
+/// What people see while nothing can be answered yet: the page of the refusal, and what it looks like.
+pub fn closed(site: &Site) -> Pages {
+    let site = Site { crest: None, ..site.clone() };
+    let refusal = move |uri: &Uri, headers: &HeaderMap, status: u16| {
+        let Spoken(language) = Spoken::of(uri, headers);
+        refusal(Reader { site: &site, language: &language }, &[], code(status), Framing::Nobody)
+    };
+    Pages { routes: super::assets::router(), refusal: Some(Arc::new(refusal)) }
+}
+
+fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn routes(app: App) -> Router {
@@ -117,8 +132,8 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi);
 
 /// For developers, in English as the document is. No page has it in a frame.
 async fn docs_page(State(app): State<App>) -> Response {
-    answer(&app, &Language::english(), Framing::Nobody, Ok(()), |(), _| {
-        docs::render(&DOCUMENT, &app.settings.public_url)
+    answer(&app, &Language::english(), Framing::Nobody, Ok(()), |(), reader| {
+        docs::render(&DOCUMENT, &app.settings.public_url, reader)
     })
 }
 
@@ -168,24 +183,35 @@ fn answer<P>(
     found: Result<P, Error>,
     render: impl FnOnce(&P, Reader<'_>) -> Result<String, askama::Error>,
 ) -> Response {
-    let whom = Reader { site: &app.settings.site, language };
+    let (whom, origins) = (Reader { site: &app.settings.site, language }, load::media_origins(app));
     match found.map(|page| render(&page, whom)) {
-        Ok(html) => respond(app, StatusCode::OK, framing, html),
+        Ok(html) => respond(&origins, StatusCode::OK, framing, html),
         // The API's table of errors says which status it is.
-        Err(error) => refusal(app, language, error.into_response().status(), framing),
+        Err(error) => {
+            let refused = error.into_response();
+            let mut page = refusal(whom, &origins, refused.status(), framing);
+            if let Some(after) = refused.headers().get(header::RETRY_AFTER) {
+                page.headers_mut().insert(header::RETRY_AFTER, after.clone());
+            }
+            page
+        }
     }
 }
 
 /// The page for what can't be shown.
-fn refusal(app: &App, language: &Language, status: StatusCode, framing: Framing) -> Response {
-    let reader = Reader { site: &app.settings.site, language };
+fn refusal(reader: Reader<'_>, origins: &[String], status: StatusCode, framing: Framing) -> Response {
     let html = error::render(&error::Page { status: status.as_u16() }, reader);
-    respond(app, status, framing, html)
+    respond(origins, status, framing, html)
 }
 
-fn respond(app: &App, status: StatusCode, framing: Framing, html: askama::Result<String>) -> Response {
+fn respond(
+    origins: &[String],
+    status: StatusCode,
+    framing: Framing,
+    html: askama::Result<String>,
+) -> Response {
     let Ok(html) = html else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let policy = csp::policy(&load::media_origins(app), framing);
+    let policy = csp::policy(origins, framing);
     let mut response = (status, Html(html)).into_response();
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {

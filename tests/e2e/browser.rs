@@ -62,6 +62,11 @@ async fn every_page_is_for_everybody_with_its_menus_open_in_both_languages_and_w
         server.api.post(&format!("/api/v1/videos/{video}/publish"), &json!({})).await;
         ids.push(video);
     }
+    let ahead = json!({"account": "lanting-ecology", "topic": "environment/air", "language": "en",
+        "title": "The year after next", "starts_at": "2126-05-02T20:30:00Z"});
+    let broadcast = server.api.post("/api/v1/broadcasts", &ahead).await;
+    let video = broadcast["video"].as_str().expect("its video");
+    server.api.post(&format!("/api/v1/videos/{video}/publish"), &json!({})).await;
     let mut pages = node("pages.mjs");
     pages.arg(&server.api.base).args(&ids);
     succeed(pages).await;

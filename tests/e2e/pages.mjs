@@ -34,6 +34,7 @@ await withBrowser(async (browser) => {
     });
     await step(`without JavaScript there is a sentence and a plain video: ${language}`, () => plain(browser, language));
   }
+  await step('cards tell times in the zone of their reader, or in UTC', () => zones(browser));
   await step('a phone shows every entry of the quality menu', () => phone(browser));
   await step('the time bar is seen on a white picture', () => contrast(browser));
   await step('Home and End lead to the start and the end', () => ends(browser));
@@ -88,6 +89,21 @@ async function menus(browser, url, options) {
   }
   promise(page.troubles.length === 0, page.troubles.join('; '));
   await page.context().close();
+}
+
+/** A broadcast lies ahead, at 20:30 UTC of the second of May 2126: the third in Shanghai. */
+async function zones(browser) {
+  const told = async (options) => {
+    const page = await open(browser, withLanguage(at('/'), 'en'), options);
+    const text = await page.locator('time[data-told=moment]').innerText();
+    promise(page.troubles.length === 0, page.troubles.join('; '));
+    await page.context().close();
+    return text;
+  };
+  const there = await told({ timezoneId: 'Asia/Shanghai', locale: 'en' });
+  promise(/^3 May 2126(,| at) 04:30 (GMT\+8|CST)$/.test(there), `in Shanghai it is told as ${there}`);
+  const plain = await told({ timezoneId: 'Asia/Shanghai', javaScriptEnabled: false });
+  promise(plain === '2 May 2126, 20:30 UTC', `without a script it is told as ${plain}`);
 }
 
 /** Nothing moves any more. */

@@ -32,6 +32,7 @@ await withBrowser(async (browser) => {
     await step('what a key may not do is not offered', () => editorSees(browser, here));
     await step('a poster is made of a picture, and what is none is told', () => poses(page));
     await accessible(browser, here, 'before');
+    await step('what somebody else changed meanwhile is not overwritten', () => overtaken(page));
     await step('the poster is taken away by the keyboard', () => strips(page));
     encoder = push(ingest);
     await step('the page shows that it is live, how well, and what to set', () => goesLive(page));
@@ -166,6 +167,27 @@ async function poses(page) {
   const saved = () => document.getElementById('poster-alt-state').textContent === 'The description is saved.';
   await until(page, saved, null, 'the description is not saved');
   promise((await page.locator('#poster').getAttribute('alt')) === 'The press room', 'the picture is not described so');
+}
+
+/** The description is changed by another editor; this page has not seen that. */
+async function overtaken(page) {
+  const patch = (body) => page.evaluate(async ([key, body]) => {
+    const headers = { authorization: `Bearer ${key}` };
+    const id = location.pathname.split('/').pop();
+    const { video } = await (await fetch(`/api/v1/broadcasts/${id}`, { headers })).json();
+    const sent = body && { method: 'PATCH', body: JSON.stringify(body), headers: { ...headers, 'content-type': 'application/json' } };
+    return (await fetch(`/api/v1/videos/${video}`, sent ?? { headers })).json();
+  }, [key, body]);
+  await patch({ poster_alt: 'The other editor’s words' });
+  await page.getByLabel('What it shows').fill('My words');
+  await page.keyboard.press('Tab');
+  await page.locator('#problem').waitFor();
+  promise((await page.locator('#problem-text').innerText()).startsWith('Somebody else changed this video'), 'it is not told in words');
+  promise((await patch()).media.poster.alt === 'The other editor’s words', 'it is overwritten');
+  await judge(page);
+  await page.locator('#problem-reload').press('Enter');
+  const shown = () => document.getElementById('poster-alt').value === 'The other editor’s words';
+  await until(page, shown, null, 'the page loaded again does not show what is there now');
 }
 
 async function strips(page) {

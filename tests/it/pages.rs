@@ -1,5 +1,8 @@
 //! The pages for people, as a browser without scripts gets them.
 
+use policast::catalogue::Db;
+use policast::domain::site::{Crest, Site, parse_links, parse_texts};
+use policast::http::gate::Gate;
 use serde_json::json;
 
 use crate::app::{App, PUBLIC, Reply, request};
@@ -224,7 +227,10 @@ async fn an_upcoming_broadcast_says_when_it_starts() {
     let reply = app.send("POST", &path, Some(&app.publisher), json!({})).await;
     assert_eq!(reply.status, 200, "what is announced may be published: {reply:?}");
     let page = open(&app, "/", "en").await.text();
-    assert!(page.contains(&format!("Starts <time datetime=\"{}\">", starts_at.to_rfc3339())), "{page}");
+    assert!(
+        page.contains(&format!("Starts <time datetime=\"{}\" data-told=\"moment\">", starts_at.to_rfc3339())),
+        "{page}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,9 +352,58 @@ async fn text_is_packed_and_neither_media_nor_what_has_a_token_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pages_carry_the_operators_name_crest_colours_footer_and_links() {
-    use policast::domain::site::{Crest, Site, parse_links, parse_texts};
+async fn whoever_asks_while_the_database_is_away_reads_a_page_and_programs_a_problem() {
+    for app in App::both().await {
+        let id = published(&app, "A clip", "").await;
+        match &app.world.publishing.db {
+            Db::Sqlite { read, .. } => read.close().await,
+            Db::Pg(pool) => pool.close().await,
+        }
+        let watch = format!("/watch/{id}");
+        for path in ["/", "/topics", "/agencies", &watch, &format!("/play/{id}/1/360p/none.mp4")] {
+            let reply = open(&app, path, "en").await;
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (503, "text/html; charset=utf-8"),
+                "{path}"
+            );
+            assert!(!reply.header("retry-after").is_empty(), "{path}: {reply:?}");
+            let page = reply.text();
+            assert!(page.contains("Unavailable for a moment") && page.contains("/assets/page-"), "{page}");
+        }
+        let list = request("GET", "/api/v1/videos", &[("accept", BROWSER)], "");
+        assert_eq!(app.ask(list, None).await.problem(), (503, "database_unavailable".to_owned()));
+    }
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_a_server_that_starts_reads_a_page_in_their_language() {
+    let site = Site { name: parse_texts("Riverside").expect("texts"), ..Site::default() };
+    let gate = Gate::new(policast::web::closed(&site));
+    gate.wait_for("the database");
+    let ask = async |path: &str, accept: &str, language: &str| {
+        let headers = [("accept", accept), ("accept-language", language)];
+        let (parts, body) = gate.clone().answer(request("GET", path, &headers, "")).await.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        (parts.status.as_u16(), parts.headers, String::from_utf8_lossy(&body).into_owned())
+    };
+    for (language, told) in [("en", "Unavailable for a moment"), ("zh", "暂时无法")] {
+        let (status, headers, page) = ask("/watch/0197", BROWSER, language).await;
+        assert_eq!((status, &headers["retry-after"]), (503, &"5".parse().expect("a value")));
+        assert!(
+            headers["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/html")),
+            "{headers:?}"
+        );
+        assert!(page.contains(told) && page.contains("Riverside"), "{page}");
+        let style = page.split('"').find(|text| text.starts_with("/assets/page-")).expect("a style sheet");
+        assert_eq!(ask(style, "text/css", language).await.0, 200);
+    }
+    let (status, headers, _) = ask("/api/v1/videos", BROWSER, "en").await;
+    assert_eq!((status, headers["content-type"].as_bytes()), (503, b"application/problem+json".as_slice()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_carry_the_operators_name_crest_colours_footer_and_links() {
     let links =
         r#"[{"name": {"en": "Imprint", "zh-Hans": "版权声明"}, "url": "https://example.org/imprint"}]"#;
     let crest = "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
@@ -379,6 +434,16 @@ async fn the_pages_carry_the_operators_name_crest_colours_footer_and_links() {
         let english = open(&app, path, "en").await.text();
         assert!(english.contains("Riverside &#60;Video&#62;"), "{english}");
         assert!(!english.contains("policast</") && !english.contains("· policast"), "{path}: {english}");
+    }
+    let docs = open(&app, "/api/docs", "en").await.text();
+    for told in [
+        "The API · Riverside &#60;Video&#62;",
+        "--accent:#7a1f1f",
+        "/site/crest?v=",
+        "Imprint",
+        "Riverside City",
+    ] {
+        assert!(docs.contains(told), "the document's page lacks {told}");
     }
     let picture = app.get("/site/crest", None).await;
     assert_eq!((picture.status, picture.header("content-type")), (200, "image/svg+xml"));

@@ -9,7 +9,7 @@ const banner = '/* Built from src/web/player by npm run build. Licences: LICENSE
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
 const { metafile } = await build({
-  entryPoints: { player: 'main.js', page: 'page.css', studio: 'studio/main.js' },
+  entryPoints: { player: 'main.js', times: 'times.js', page: 'page.css', studio: 'studio/main.js' },
   outdir: dist.pathname,
   bundle: true,
   minify: true,
@@ -22,7 +22,7 @@ const { metafile } = await build({
 });
 await writeFile(new URL('icon.svg', dist), await readFile(new URL('icon.svg', import.meta.url)));
 await writeFile(new URL('LICENSES.txt', dist), await licences(Object.keys(metafile.inputs)));
-for (const name of ['player.js', 'page.css', 'studio.js', 'studio.css']) {
+for (const name of ['player.js', 'times.js', 'page.css', 'studio.js', 'studio.css']) {
   const packed = gzipSync(await readFile(new URL(name, dist)), { level: 9 });
   await writeFile(new URL(`${name}.gz`, dist), packed);
 }

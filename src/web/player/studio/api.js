@@ -18,6 +18,7 @@ export class Refused extends Error {
     if (this.status === 401) return { text: errors.key };
     if (this.status === 403) return { text: errors.role };
     if (this.status === 404) return { text: errors.missing };
+    if (this.status === 412) return { text: errors.changed };
     return { text: this.detail, lang: 'en' };
   }
 }
@@ -32,9 +33,13 @@ export class Api {
     this.#key = key;
   }
 
-  /** The JSON of an answer; null where it has none. A file is sent as it is. */
-  async ask(method, path, body) {
+  /**
+   * The JSON of an answer; null where it has none. A file is sent as it is. What was `seen` is changed in the version that
+   * was seen, or not at all.
+   */
+  async ask(method, path, body, seen) {
     const headers = { authorization: `Bearer ${this.#key}` };
+    if (seen) headers['if-match'] = `"${seen.version}"`;
     const file = body instanceof Blob;
     if (body) headers['content-type'] = file ? body.type : 'application/json';
     const sent = file ? body : body && JSON.stringify(body);

@@ -1,7 +1,7 @@
 // The page of one broadcast: follows it by asking, and does what its people want done.
 
 import { encoder } from './encoder.js';
-import { at, element, hide, problem, row, solved, spoken, write } from './page.js';
+import { at, element, hide, overtaken, problem, row, solved, spoken, write } from './page.js';
 import { poster } from './poster.js';
 import { advice, event, moment, values, when } from './words.js';
 
@@ -46,6 +46,7 @@ export function show(studio) {
   function told(error, source) {
     if (error.status === 401) return leave(phrases.errors.key);
     if (!error.words) throw error;
+    if (error.status === 412) return overtaken(error.words(phrases));
     problem(error.words(phrases), source);
   }
 
@@ -127,8 +128,9 @@ export function show(studio) {
   async function act(name, path, method = 'POST') {
     if (phrases.confirm[name] && !(await confirmed(...phrases.confirm[name]))) return;
     try {
-      const answer = await api.ask(method, path);
-      if (name === 'publish') video = answer;
+      // What is published is what was looked at; the others change no words that somebody else may have changed.
+      const answer = await api.ask(method, path, undefined, name === 'publish' ? picture.seen() : undefined);
+      if (name === 'publish') picture.render((video = answer));
       else ingest.changed(name, answer);
       await look();
     } catch (error) {

@@ -57,6 +57,7 @@ at('enter').addEventListener('submit', async (event) => {
   enter(key, me);
 });
 at('problem-close').addEventListener('click', () => problem());
+at('problem-reload').addEventListener('click', () => location.reload());
 at('leave').addEventListener('click', () => leave());
 
 const key = sessionStorage.getItem(kept);

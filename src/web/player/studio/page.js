@@ -25,8 +25,16 @@ function speak(element, lang) {
  */
 export function problem({ text = '', lang = '' } = {}, source = '') {
   write(at('problem-text'), { text, lang });
+  hide('problem-reload');
   at('problem').dataset.source = source;
   hide('problem', !text);
+}
+
+/** Tells that somebody else was faster, and offers to look at what is there now. */
+export function overtaken(words) {
+  problem(words);
+  hide('problem-reload', false);
+  at('problem-reload').focus();
 }
 
 /** What this source told is over; what others told stays. */

@@ -10,6 +10,8 @@ const pace = 1000;
 export function poster({ api, phrases, may }, told) {
   const states = new Map(phrases.posters);
   let path = '';
+  /** The video in the version that is shown here: what is changed is this one. */
+  let seen = null;
   let timer = null;
   let over = false;
 
@@ -18,6 +20,7 @@ export function poster({ api, phrases, may }, told) {
     clearTimeout(timer);
     if (over) return;
     path = `/videos/${id}`;
+    seen = video;
     show(media?.poster, language);
     write(at('poster-state'), { text: states.get(upload?.state) });
     const error = upload?.error && new Refused(422, { code: upload.error.code, detail: upload.error.message });
@@ -52,7 +55,7 @@ export function poster({ api, phrases, may }, told) {
       await work();
     } catch (error) {
       if (over) return;
-      if (error.status === 401 || !error.words) return told(error);
+      if (error.status === 401 || error.status === 412 || !error.words) return told(error);
       write(at('poster-why'), error.words(phrases));
       otherwise();
     }
@@ -61,18 +64,18 @@ export function poster({ api, phrases, may }, told) {
   const upload = () => attempt(async () => {
     const [file] = at('poster-file').files;
     if (!file) return;
-    render(await api.ask('PUT', `${path}/poster`, file));
+    render(await api.ask('PUT', `${path}/poster`, file, seen));
     at('poster-file').value = '';
   });
 
   const describe = () => attempt(async () => {
     write(at('poster-alt-state'));
-    render(await api.ask('PATCH', path, { poster_alt: at('poster-alt').value }));
+    render(await api.ask('PATCH', path, { poster_alt: at('poster-alt').value }, seen));
     write(at('poster-alt-state'), { text: phrases.described });
   });
 
   const remove = () => attempt(async () => {
-    await api.ask('DELETE', `${path}/poster`);
+    await api.ask('DELETE', `${path}/poster`, undefined, seen);
     render(await api.ask('GET', path));
     at('poster-file').focus();
   });
@@ -83,6 +86,7 @@ export function poster({ api, phrases, may }, told) {
   at('poster-remove').addEventListener('click', remove, { signal: quit.signal });
   return {
     render,
+    seen: () => seen,
     close() {
       over = true;
       clearTimeout(timer);

@@ -1,0 +1,2 @@
+/* Built from src/web/player by npm run build. Licences: LICENSES.txt */
+var{lang:n}=document.documentElement,o={year:"numeric",month:"long",day:"numeric"},a={date:o,moment:{...o,hour:"2-digit",minute:"2-digit",timeZoneName:"short"}};for(let t of document.querySelectorAll("time[data-told]")){let e=new Date(t.dateTime),m=new Intl.DateTimeFormat(n==="en"?"en-GB":n,a[t.dataset.told]);Number.isNaN(e.valueOf())||(t.textContent=m.format(e))}
