@@ -81,15 +81,13 @@ async fn compare(engine: &str, sizes: &[i64], pause: bool) {
         filled.push(one);
     }
     wait(pause);
-    let mut rows: Vec<(Question, Vec<Figures>)> = Vec::new();
-    for one in &filled {
-        for (i, question) in questions::all(one.videos).into_iter().enumerate() {
-            let figures = time(&one.db, &question).await;
-            match rows.get_mut(i) {
-                Some((_, known)) => known.push(figures),
-                None => rows.push((question, vec![figures])),
-            }
-        }
+    let mut rows = Vec::new();
+    let of_all: Vec<Vec<Question>> = filled.iter().map(|one| questions::all(one.videos)).collect();
+    for i in 0..of_all[0].len() {
+        let peers: Vec<(&Db, &Question)> =
+            filled.iter().map(|one| &one.db).zip(of_all.iter().map(|all| &all[i])).collect();
+        let figures = time(&peers).await;
+        rows.push((peers[0].1.name, peers[0].1.is_search(), figures));
     }
     print(engine, sizes, &rows);
     walks::compare(engine, &filled);
@@ -106,39 +104,51 @@ fn wait(pause: bool) {
     }
 }
 
-async fn time(db: &Db, question: &Question) -> Figures {
-    question.prepare(db).await;
+/// Puts the question to each catalogue in turn, so that whatever else the machine does meets them alike.
+async fn time(peers: &[(&Db, &Question)]) -> Vec<Figures> {
+    for (db, question) in peers {
+        question.prepare(db).await;
+    }
     let begun = Instant::now();
-    let (mut took, mut rows) = (Vec::with_capacity(TIMES), 0);
+    let mut took = vec![Vec::with_capacity(TIMES); peers.len()];
+    let mut rows = vec![0; peers.len()];
     for round in 0..WARM_UP + TIMES {
-        let asked = Instant::now();
-        rows = question.put(db).await;
-        if round >= WARM_UP {
-            took.push(asked.elapsed().as_secs_f64() * 1000.0);
+        for (i, (db, question)) in peers.iter().enumerate() {
+            let asked = Instant::now();
+            rows[i] = question.put(db).await;
+            if round >= WARM_UP {
+                took[i].push(asked.elapsed().as_secs_f64() * 1000.0);
+            }
         }
-        if begun.elapsed() > LONGEST && !took.is_empty() {
+        if begun.elapsed() > LONGEST && round >= WARM_UP {
             break;
         }
     }
-    took.sort_by(f64::total_cmp);
-    let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
-    Figures { p50: at(50), p99: at(99), rows }
+    took.into_iter().zip(rows).map(|(took, rows)| Figures::of(took, rows)).collect()
 }
 
-fn print(engine: &str, sizes: &[i64], rows: &[(Question, Vec<Figures>)]) {
+impl Figures {
+    fn of(mut took: Vec<f64>, rows: usize) -> Self {
+        took.sort_by(f64::total_cmp);
+        let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
+        Self { p50: at(50), p99: at(99), rows }
+    }
+}
+
+fn print(engine: &str, sizes: &[i64], rows: &[(&str, bool, Vec<Figures>)]) {
     println!("\n{engine}: p50 / p99 in ms and rows, and how many times the smallest catalogue's p50");
     let heads: Vec<String> = sizes.iter().map(|videos| format!("{videos:>22}")).collect();
     println!("  {:<46}{}{:>8}", "", heads.concat(), "ratio");
-    for (question, figures) in rows {
+    for (name, is_search, figures) in rows {
         let cell = |it: &Figures| format!("{:>22}", format!("{:.1} / {:.1} {:>4}", it.p50, it.p99, it.rows));
         let cells: Vec<String> = figures.iter().map(cell).collect();
         let (first, last) = (figures[0], figures[figures.len() - 1]);
         let ratio = last.p50 / first.p50;
-        let slowest = if question.is_search() { SLOWEST_SEARCH_MS } else { SLOWEST_MS };
+        let slowest = if *is_search { SLOWEST_SEARCH_MS } else { SLOWEST_MS };
         let times =
             if ratio > MOST_TIMES { format!("  more than {MOST_TIMES} times") } else { String::new() };
         let late = if last.p99 > slowest { format!("  p99 above {slowest} ms") } else { String::new() };
-        println!("  {:<46}{}{ratio:>8.1}{times}{late}", question.name, cells.concat());
+        println!("  {name:<46}{}{ratio:>8.1}{times}{late}", cells.concat());
     }
     println!();
 }
