@@ -187,7 +187,14 @@ fn answer<P>(
     match found.map(|page| render(&page, whom)) {
         Ok(html) => respond(&origins, StatusCode::OK, framing, html),
         // The API's table of errors says which status it is.
-        Err(error) => refusal(whom, &origins, error.into_response().status(), framing),
+        Err(error) => {
+            let refused = error.into_response();
+            let mut page = refusal(whom, &origins, refused.status(), framing);
+            if let Some(after) = refused.headers().get(header::RETRY_AFTER) {
+                page.headers_mut().insert(header::RETRY_AFTER, after.clone());
+            }
+            page
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pages for people, as a browser without scripts gets them.
 
+use policast::catalogue::Db;
 use policast::domain::site::{Crest, Site, parse_links, parse_texts};
 use policast::http::gate::Gate;
 use serde_json::json;
@@ -348,6 +349,31 @@ async fn text_is_packed_and_neither_media_nor_what_has_a_token_is() {
         "a secret beside what was sent"
     );
     app.world.rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_while_the_database_is_away_reads_a_page_and_programs_a_problem() {
+    for app in App::both().await {
+        let id = published(&app, "A clip", "").await;
+        match &app.world.publishing.db {
+            Db::Sqlite { read, .. } => read.close().await,
+            Db::Pg(pool) => pool.close().await,
+        }
+        let watch = format!("/watch/{id}");
+        for path in ["/", "/topics", "/agencies", &watch, &format!("/play/{id}/1/360p/none.mp4")] {
+            let reply = open(&app, path, "en").await;
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (503, "text/html; charset=utf-8"),
+                "{path}"
+            );
+            assert!(!reply.header("retry-after").is_empty(), "{path}: {reply:?}");
+            let page = reply.text();
+            assert!(page.contains("Unavailable for a moment") && page.contains("/assets/page-"), "{page}");
+        }
+        let list = request("GET", "/api/v1/videos", &[("accept", BROWSER)], "");
+        assert_eq!(app.ask(list, None).await.problem(), (503, "database_unavailable".to_owned()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Jobs that run a caged child whose children are killed: a later attempt finishes them, once, and leaves nothing else in
-//! the bucket.
+//! Jobs that run a caged child, cut between any two changes and with their children killed: a later attempt finishes
+//! them, once, and leaves nothing else in the bucket.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -12,13 +12,16 @@ use policast::catalogue::{pack, video};
 use policast::domain::job::JobState;
 use policast::domain::media::MediaState;
 use policast::domain::{Clock, JobId, VideoId};
+use policast::fault;
 use policast::media::cage::CageLimits;
 use policast::worker;
 
-use super::walk::{AGO, claim, fence, sound};
+use super::walk::{AGO, WAYS, claim, fence, sound};
 use crate::shares::run;
 use crate::world::{World, settings};
 
+/// No job makes as many changes.
+const MANY: usize = 40;
 const SOURCE: &[u8] = include_bytes!("../../../media-fixtures/short.mp4");
 const PICTURE: &[u8] = include_bytes!("../../../media-fixtures/slate.jpg");
 
@@ -58,8 +61,8 @@ async fn next(world: &World) -> Option<Row> {
     claim(&world.publishing).await
 }
 
-/// The video is whole, with its own picture, and nothing of it is there twice.
-async fn is_whole(world: &World, id: VideoId) {
+/// The video is whole, with its own picture, and nothing of it is there twice; how many objects it has.
+async fn is_whole(world: &World, id: VideoId) -> usize {
     let mut read = world.publishing.db.read().await.expect("a connection");
     let found = video::find(read.conn(), id).await.expect("an answer").expect("the video");
     let packs = pack::list(read.conn(), (id, 1), None).await.expect("packs");
@@ -73,6 +76,38 @@ async fn is_whole(world: &World, id: VideoId) {
     assert_eq!(open, None, "every job is done");
     let segments: HashSet<_> = packs.iter().map(|pack| (&pack.rung, pack.first_segment)).collect();
     assert_eq!(segments.len(), packs.len(), "each pack is there once");
+    let own = id.to_string();
+    world.objects().await.iter().filter(|name| name.contains(&own)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_in_the_cage_that_fails_between_any_two_changes_is_finished_by_a_later_attempt() {
+    for (engine, mut world) in World::both().await.into_iter().enumerate() {
+        let id = prepared(&mut world).await;
+        let plain = settings(CageLimits::default());
+        through(&world, async |row| worker::attempt(world.publishing.clone(), plain.clone(), row).await)
+            .await;
+        let objects = is_whole(&world, id).await;
+        for number in 1..=MANY {
+            assert!(number < MANY, "a job never ends");
+            let id = prepared(&mut world).await;
+            let (mut jobs, mut reached) = (0, 0);
+            // Every change of a job, in one of the ways; the other engine and the jobs beside have the others.
+            through(&world, async |row| {
+                jobs += 1;
+                let fault = WAYS[(number + jobs + engine) % WAYS.len()](number);
+                let attempt = worker::attempt(world.publishing.clone(), plain.clone(), row);
+                reached += usize::from(fault::inject(fault, attempt).await.reached);
+            })
+            .await;
+            eprintln!("change {number}: reached by {reached} of {jobs} jobs");
+            assert_eq!(is_whole(&world, id).await, objects, "as much as without faults is there");
+            sound(&mut world).await;
+            if reached == 0 {
+                break;
+            }
+        }
+    }
 }
 
 /// This binary, but each process of it is killed after so many seconds.
