@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{RATE, S, X264, boundaries, two_rungs};
+use super::{RATE, S, X264, boundaries, judged, two_rungs};
 use crate::domain::media::Coding;
 use crate::media::encode::Reader;
 use crate::media::proof::{Clip, Heard, chunk, clip, encoded, pictures, probe, rung, split, video};
@@ -164,12 +164,11 @@ fn what_is_passed_through_of_a_file_that_was_cut_decodes_to_its_last_picture() {
 
 /// The rung that is passed through is whole, or is not there.
 fn check_cut(cut: &Clip, task: &Chunk, name: &str) {
-    let (heard, _) = encoded(cut, std::slice::from_ref(task));
-    if heard.failed.is_empty() {
-        boundaries(cut, std::slice::from_ref(task));
-    } else {
-        assert_eq!(heard.failed, ["180p: the decoder complains of the source"], "{name}");
-        let encoded = Chunk { rungs: task.rungs[1..].to_vec(), ..task.clone() };
-        boundaries(cut, &[encoded]);
+    let mut encoded = encoded(cut, std::slice::from_ref(task));
+    if !encoded.0.failed.is_empty() {
+        assert_eq!(encoded.0.failed, ["180p: the decoder complains of the source"], "{name}");
+        encoded.0.tracks.remove("180p");
     }
+    assert_eq!(encoded.0.tracks.len() + encoded.0.failed.len(), task.rungs.len(), "{name}");
+    judged(cut, &encoded);
 }

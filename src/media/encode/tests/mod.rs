@@ -5,7 +5,7 @@ mod colours;
 mod losses;
 
 use crate::domain::media::{Coding, Fraction, Rung, TICKS_PER_SECOND as S, Ticks};
-use crate::media::proof::{Clip, chunk, clip, encoded, judge, probe, rung, split};
+use crate::media::proof::{Clip, Heard, chunk, clip, encoded, judge, probe, rung, split};
 use crate::media::task::Chunk;
 
 const RATE: Fraction = Fraction { num: 25, den: 1 };
@@ -17,9 +17,14 @@ fn two_rungs() -> Vec<Rung> {
 
 /// Encodes, judges every rung, and gives the boundaries they share.
 fn boundaries(clip: &Clip, chunks: &[Chunk]) -> Vec<Ticks> {
-    let (heard, ended) = encoded(clip, chunks);
-    assert_eq!(heard.failed, Vec::<String>::new());
-    assert_eq!(heard.tracks.len(), chunks[0].rungs.len());
+    let encoded = encoded(clip, chunks);
+    assert_eq!(encoded.0.failed, Vec::<String>::new());
+    assert_eq!(encoded.0.tracks.len(), chunks[0].rungs.len());
+    judged(clip, &encoded)
+}
+
+/// The same of what is encoded already.
+fn judged(clip: &Clip, (heard, ended): &(Heard, Ticks)) -> Vec<Ticks> {
     let mut all = heard.tracks.values().map(super::super::proof::Track::edges).collect::<Vec<_>>();
     for (name, track) in &heard.tracks {
         judge(clip, name, track);
@@ -27,7 +32,7 @@ fn boundaries(clip: &Clip, chunks: &[Chunk]) -> Vec<Ticks> {
     all.dedup();
     assert_eq!(all.len(), 1, "rungs have different boundaries");
     let edges = all.remove(0);
-    assert_eq!(edges.last(), Some(&ended));
+    assert_eq!(edges.last(), Some(ended));
     edges
 }
 
