@@ -227,7 +227,8 @@ async function goesLive(page) {
   const told = (text) => [...document.querySelectorAll('#advice li')].some((item) => item.textContent === text);
   await until(page, told, 'keyframe every 10.0 s; set 2 s', 'the advice is not given');
   await until(page, () => /^[\d.]+ [Mk]bit\/s$/.test(document.querySelector('[data-value=bitrate]').textContent), null, 'no bitrate is told');
-  promise((await page.locator('.wrong-value').innerText()) === '10.0 s', 'the value is not marked that the advice is about');
+  // A busy machine's encoder may be advised of more.
+  promise((await page.locator('.wrong-value[data-value=keyframes]').innerText()) === '10.0 s', 'the value is not marked that the advice is about');
   promise((await page.locator('#log td').allInnerTexts()).includes('an encoder took the channel'), 'the log does not say that the encoder came');
   return page.locator('[data-value=bitrate]').innerText();
 }
