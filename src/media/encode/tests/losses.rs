@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{RATE, S, X264, boundaries, judged, two_rungs};
+use super::{RATE, S, X264, judged, two_rungs};
 use crate::domain::media::Coding;
 use crate::media::encode::Reader;
 use crate::media::proof::{Clip, Heard, chunk, clip, encoded, pictures, probe, rung, split, video};
