@@ -133,10 +133,8 @@ impl Door {
 
     /// Waits until an encoder has gone, and gives the log.
     pub async fn left(&self) -> Vec<String> {
-        until(async || {
-            Some(self.log().await).filter(|log| log.first().is_some_and(|code| code != "encoder_came"))
-        })
-        .await
+        let is_end = |code: &String| !["encoder_came", "encoder_refused"].contains(&code.as_str());
+        until(async || Some(self.log().await).filter(|log| log.first().is_some_and(is_end))).await
     }
 }
 

@@ -104,7 +104,7 @@ async fn a_second_encoder_with_the_same_key_hears_that_another_is_sending() {
     assert!(refused.ends_with("Another encoder is sending to this broadcast; stop it first."), "{refused}");
     send(&mut target, &usual().media).await;
     target.finish().await.unwrap();
-    assert_eq!(door.left().await, ["encoder_stopped", "encoder_came"]);
+    assert_eq!(door.left().await, ["encoder_stopped", "encoder_refused", "encoder_came"]);
     door.close().await;
 }
 
